@@ -1,0 +1,56 @@
+/* Small definitions that every module uses: slices, alignment, branch hints, asserts. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define RP_CACHE_LINE               64
+#define RP_CACHE_ALIGNED            __attribute__((aligned(RP_CACHE_LINE)))
+#define RP_PRINTF(fmt_idx, arg_idx) __attribute__((format(printf, fmt_idx, arg_idx)))
+
+#define rp_likely(x)                       __builtin_expect(!!(x), 1)
+#define rp_unlikely(x)                     __builtin_expect(!!(x), 0)
+#define rp_container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define RP_ARRAY_LEN(a)                    (sizeof(a) / sizeof((a)[0]))
+#define RP_MIN(a, b)                       ((a) < (b) ? (a) : (b))
+#define RP_MAX(a, b)                       ((a) > (b) ? (a) : (b))
+
+/* Bounds that shape data structures. A limit an operator may want to move is a directive instead. */
+#define RP_MAX_WORKERS 64    /* workers, and so shards, of one appliance; a set of them fits one word */
+#define RP_MAX_BURST   64    /* packets of one RX or TX burst; also rte_hash's limit of a bulk lookup */
+#define RP_SLOTS       16384 /* hash slots, as Redis Cluster */
+
+/* Bytes that somebody else owns. May hold any byte; never NUL-terminated by contract. */
+struct slice {
+	const char *ptr;
+	size_t len;
+};
+
+#define SLICE(lit) ((struct slice){(lit), sizeof(lit) - 1})
+
+static inline bool slice_eq(struct slice a, struct slice b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+/* ASCII case-insensitive compare against a NUL-terminated word. */
+static inline bool slice_is(struct slice a, const char *word)
+{
+	size_t i = 0;
+	for (; i < a.len && word[i]; i++) {
+		unsigned char x = (unsigned char)a.ptr[i], y = (unsigned char)word[i];
+		if (x >= 'A' && x <= 'Z')
+			x |= 0x20;
+		if (y >= 'A' && y <= 'Z')
+			y |= 0x20;
+		if (x != y)
+			return false;
+	}
+	return i == a.len && word[i] == '\0';
+}
+
+/* A broken invariant is a bug of ours: print where and abort, in every build. */
+_Noreturn void rp_panic(const char *file, int line, const char *what);
+#define rp_assert(cond) (rp_likely(cond) ? (void)0 : rp_panic(__FILE__, __LINE__, #cond))

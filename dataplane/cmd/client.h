@@ -1,0 +1,32 @@
+/* What a command may know and change of its client. Lives inside the session, belongs to the session's home thread; a
+ * command that runs elsewhere sees only the copies in struct cmd_ctx. */
+#pragma once
+
+#include "base/defs.h"
+
+#define CLIENT_NAME_MAX 255
+
+#define CLIENT_F_AUTH      (1u << 0) /* authenticated (or no password needed) */
+#define CLIENT_F_CLOSE     (1u << 1) /* close after the replies so far are sent */
+#define CLIENT_F_REPLY_OFF (1u << 2)
+#define CLIENT_F_SKIP_NEXT (1u << 3) /* CLIENT REPLY SKIP: the next command's reply vanishes */
+#define CLIENT_F_NO_EVICT  (1u << 4)
+#define CLIENT_F_NO_TOUCH  (1u << 5)
+#define CLIENT_F_ADMIN     (1u << 6) /* on the admin listener */
+#define CLIENT_F_SKIP_THIS (1u << 7) /* internal: this command's reply vanishes */
+
+struct client {
+	uint64_t id;
+	uint32_t flags;
+	uint32_t db;
+	uint8_t proto; /* 2 or 3 */
+	uint8_t name_len, lib_name_len, lib_ver_len;
+	char name[CLIENT_NAME_MAX + 1];
+	char lib_name[64], lib_ver[64];
+	char addr[64], laddr[64]; /* "ip:port" */
+	int64_t created_us;       /* monotonic */
+	int64_t last_us;          /* last command */
+	uint64_t commands;        /* executed */
+	uint64_t bytes_in, bytes_out;
+	int16_t last_cmd; /* id in the table, -1 none */
+};

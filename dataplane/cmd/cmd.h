@@ -1,0 +1,186 @@
+/* Commands: one declarative table (cmd/table.def), the handlers, and what a handler may use.
+ *
+ * A handler runs on the thread that holds the shards it needs: it never waits, locks or looks at another thread's data.
+ * It reads its arguments as slices, works on the stores, and writes exactly one reply to ctx->out.
+ */
+#pragma once
+
+#include "base/hash.h"
+#include "cmd/client.h"
+#include "resp/parser.h"
+#include "resp/reply.h"
+#include "store/store.h"
+
+/* Where a command runs. */
+enum cmd_route {
+	CMD_HOME,    /* on the client's own thread; touches no key */
+	CMD_KEYS,    /* where its keys are: one shard (delegated if it is not ours), or under a lease of all shards
+			concerned */
+	CMD_ALL,     /* at home under a lease of every shard */
+	CMD_CURSOR,  /* SCAN: on the shard that the cursor names */
+	CMD_CONTROL, /* on the control thread; handler bound by ctrlplane through cmd_bind() */
+};
+
+/* Redis's command flags (COMMAND INFO prints them in this order). */
+enum cmd_flag {
+	CMD_F_WRITE = 1 << 0,
+	CMD_F_READONLY = 1 << 1,
+	CMD_F_DENYOOM = 1 << 2,
+	CMD_F_ADMIN = 1 << 3,
+	CMD_F_PUBSUB = 1 << 4,
+	CMD_F_NOSCRIPT = 1 << 5,
+	CMD_F_BLOCKING = 1 << 6,
+	CMD_F_LOADING = 1 << 7,
+	CMD_F_STALE = 1 << 8,
+	CMD_F_SKIP_MONITOR = 1 << 9,
+	CMD_F_SKIP_SLOWLOG = 1 << 10,
+	CMD_F_ASKING = 1 << 11,
+	CMD_F_FAST = 1 << 12,
+	CMD_F_NO_AUTH = 1 << 13,
+	CMD_F_MAY_REPLICATE = 1 << 14,
+	CMD_F_NO_ASYNC_LOADING = 1 << 15,
+	CMD_F_NO_MULTI = 1 << 16,
+	CMD_F_MOVABLE_KEYS = 1 << 17,
+	CMD_F_ALLOW_BUSY = 1 << 18,
+	CMD_F_CONTAINER = 1 << 19, /* ours: has subcommands, no handler of its own */
+};
+
+struct cmd_ctx;
+struct cmd;
+typedef void (*cmd_fn)(struct cmd_ctx *c);
+/* Writes up to cap argument indices of keys; returns how many there are, or -1 if the arguments make no sense (the
+ * handler then says what). */
+typedef int (*cmd_getkeys_fn)(const struct cmd *cmd, uint32_t argc, const struct slice *argv, uint32_t *idx,
+			      uint32_t cap);
+
+struct cmd {
+	const char *name;                      /* lower case; subcommands "config|get" */
+	int16_t id;                            /* position in the table */
+	int16_t parent;                        /* container's id, or -1 */
+	int16_t arity;                         /* as Redis: negative = at least */
+	uint8_t route;                         /* enum cmd_route */
+	int16_t key_first, key_last, key_step; /* legacy key range; all 0: no keys */
+	uint32_t flags;
+	uint32_t acl;           /* categories beyond those that the flags imply */
+	cmd_fn fn;              /* NULL for containers and unbound control commands */
+	cmd_getkeys_fn getkeys; /* NULL: by the range above */
+	const struct cmd_doc *doc;
+};
+
+/* Executing thread's surroundings: constant while it runs, one per thread. */
+struct cmd_env {
+	struct store **stores; /* all shards; only those held may be touched */
+	uint32_t nstores;
+	const uint16_t *slot_map; /* RP_SLOTS entries: slot -> shard */
+	const struct dp_conf *conf;
+	struct rng rng;
+	struct heap *heap; /* this thread's own */
+	const struct clock_now *now;
+	struct cmd_stat *stats; /* one per command id; this thread writes, control reads relaxed */
+	void *owner;            /* the worker or control thread: for handlers bound by them */
+};
+
+/* Settings that the data path reads. Each thread has its own copy, replaced between two iterations by a message from
+ * the control thread. */
+struct dp_conf {
+	uint32_t databases;
+	uint64_t maxmemory;         /* bytes; 0 none */
+	uint64_t max_bulk;          /* proto-max-bulk-len */
+	uint64_t output_hard_bytes; /* unsent replies of one normal client; 0 none */
+	uint32_t maxclients;
+	int64_t slowlog_us;  /* slowlog-log-slower-than, -1 off */
+	uint64_t latency_ms; /* latency-monitor-threshold, 0 off */
+	uint32_t timeout_s;  /* idle clients; 0 never */
+	uint32_t tcp_keepalive_s;
+	uint32_t events; /* notify-keyspace-events */
+	bool lfu;
+	uint32_t lfu_log_factor, lfu_decay_min;
+	bool noeviction;
+	char requirepass[512]; /* empty: none */
+	uint32_t requirepass_len;
+	bool lazy_user_flush;
+};
+
+struct cmd_stat {
+	uint64_t calls, cycles, rejected, failed;
+	uint32_t hist[40]; /* log2 buckets of nanoseconds: LATENCY HISTOGRAM */
+};
+
+struct cmd_ctx {
+	const struct cmd *cmd;
+	uint32_t argc;
+	struct slice *argv;
+	struct reply *out;
+	const struct cmd_env *env;
+	struct client *client; /* only for CMD_HOME and CMD_ALL commands, at home; NULL elsewhere */
+	uint64_t client_id;
+	uint32_t client_flags; /* copy */
+	uint32_t db;
+	struct resp_request *req; /* to take blobs from; may be NULL */
+	struct rng *rng;
+	/* results */
+	uint32_t dirty;   /* changes made; 0: nothing to journal */
+	bool effect_done; /* the handler emitted its effect itself */
+	uint64_t hold_us; /* DEBUG SLEEP: keep the lease this long after the handler */
+};
+
+/* ---- table ---- */
+extern const uint32_t cmd_count;
+const struct cmd *cmd_at(uint32_t id);
+/* Command (and subcommand, if argv[0] is a container) of a request; NULL if unknown. Case-insensitive; perfect-hash or
+ * better: this is on the path of every request. */
+const struct cmd *cmd_lookup(uint32_t argc, const struct slice *argv);
+/* By "name" or "name|sub". */
+const struct cmd *cmd_find(struct slice full_name);
+/* Boot only: gives a CMD_CONTROL row its handler. Panics if there is no such row. */
+void cmd_bind(const char *name, cmd_fn fn);
+/* Checks that each row is complete; returns NULL or the name of the first that is not. Boot and tests. */
+const char *cmd_table_check(void);
+
+/* What dispatch must refuse before routing: unknown command/subcommand, arity, NOAUTH. Writes the error with Redis's
+ * text and returns NULL, else the command. */
+const struct cmd *cmd_admit(const struct client *cl, uint32_t argc, const struct slice *argv, struct reply *out);
+/* Key positions of a request; see cmd_getkeys_fn. */
+int cmd_getkeys(const struct cmd *cmd, uint32_t argc, const struct slice *argv, uint32_t *idx, uint32_t cap);
+/* Runs the handler with statistics, slow log threshold, dirty -> journal. *cycles: what it took. */
+void cmd_run(struct cmd_ctx *c);
+
+/* ---- for handlers ---- */
+static inline uint32_t cmd_shard_of(const struct cmd_env *env, struct slice key)
+{
+	return env->nstores == 1 ? 0 : env->slot_map[hash_slot(key)];
+}
+/* The store that holds this key. */
+static inline struct store *cmd_store(const struct cmd_ctx *c, struct slice key)
+{
+	return c->env->stores[cmd_shard_of(c->env, key)];
+}
+static inline struct slice cmd_arg(const struct cmd_ctx *c, uint32_t i)
+{
+	return c->argv[i];
+}
+/* argument words: case-insensitive */
+static inline bool cmd_arg_is(const struct cmd_ctx *c, uint32_t i, const char *word)
+{
+	return slice_is(c->argv[i], word);
+}
+/* Parses argument i; on failure writes Redis's error and returns false. */
+bool cmd_arg_i64(struct cmd_ctx *c, uint32_t i, int64_t *out); /* "ERR value is not an integer or out of range" */
+bool cmd_arg_i64_in(struct cmd_ctx *c, uint32_t i, int64_t lo, int64_t hi, int64_t *out, const char *err);
+bool cmd_arg_double(struct cmd_ctx *c, uint32_t i, double *out); /* "ERR value is not a valid float" */
+
+void cmd_err_syntax(struct cmd_ctx *c);    /* ERR syntax error */
+void cmd_err_wrongtype(struct cmd_ctx *c); /* WRONGTYPE ... */
+void cmd_err_oom(struct cmd_ctx *c);       /* our heap is exhausted: OOM ... */
+void cmd_err_no_key(struct cmd_ctx *c);    /* ERR no such key */
+void cmd_err_arity(struct cmd_ctx *c);     /* ERR wrong number of arguments for 'x' command */
+/* Object if it is a string; *wrong set and the error written if it is another type. */
+struct object *cmd_read_string(struct cmd_ctx *c, struct slice key, bool *wrong);
+struct object *cmd_write_string(struct cmd_ctx *c, struct slice key, bool *wrong);
+
+/* Effect other than the command's own words, for the journal of `s` (see store/journal.h). May be called several times.
+ */
+void cmd_effect(struct cmd_ctx *c, struct store *s, uint32_t argc, const struct slice *argv);
+
+/* Set once by boot: lets tests and HELLO/INFO print it. */
+extern const char cmd_redis_version[]; /* "7.2.4": what clients sniff for features */

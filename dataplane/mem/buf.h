@@ -1,0 +1,60 @@
+/* What our mbufs carry beside DPDK's own fields.
+ *
+ * Every packet pool is created with BUF_PRIV_BYTES of private area. A buffer is in one place at a time:
+ * in a reply chain (ref: a stand-in for a range of a blob), or in a TCP send queue (seg: its transmission record).
+ * Chains outside the driver are linked through m->next with nb_segs left at 1, so rte_pktmbuf_free() frees a whole
+ * chain.
+ */
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include "mem/blob.h"
+
+/* Stands for len bytes of a blob from off on: data_len is 0, the reference count is held by this buffer. */
+struct buf_ref {
+	struct blob *blob; /* NULL in an ordinary buffer */
+	size_t off;
+	size_t len;
+};
+
+/* One transmitted or queued TCP segment; see tcp/ for its use. Sized here so that the pool can be made. */
+struct buf_seg {
+	struct rte_mbuf *next;
+	uint64_t xmit_us; /* time of the last transmission */
+	uint32_t seq;     /* first sequence number of the payload */
+	uint16_t len;     /* payload bytes */
+	uint16_t off;     /* data_off of the payload while queued: headers are written in front of it */
+	uint8_t flags;    /* tcp/: sacked, lost, retransmitted, fin, ... */
+	uint8_t xmits;    /* transmissions so far, saturating */
+	uint16_t pad;
+	uint32_t pad2;
+};
+
+struct buf_priv {
+	union {
+		struct buf_ref ref;
+		struct buf_seg seg;
+	};
+};
+
+#define BUF_PRIV_BYTES  RTE_ALIGN_CEIL(sizeof(struct buf_priv), RTE_MBUF_PRIV_ALIGN)
+#define BUF_DATA_BYTES  (RTE_PKTMBUF_HEADROOM + 2048) /* the DPDK default: 2 KiB and headroom */
+#define BUF_TX_HEADROOM RTE_PKTMBUF_HEADROOM          /* room for VLAN + IPv6 + TCP with all options */
+
+static inline struct buf_priv *buf_priv(struct rte_mbuf *m)
+{
+	return (struct buf_priv *)rte_mbuf_to_priv(m);
+}
+
+/* rte_pktmbuf_alloc() with a clean private area. NULL when the pool is empty. */
+static inline struct rte_mbuf *buf_alloc(struct rte_mempool *pool)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+	if (rp_likely(m != NULL))
+		buf_priv(m)->ref.blob = NULL;
+	return m;
+}
+
+/* Drops every blob reference of a reply chain, then frees it. `mine` as in blob_unref(). */
+void buf_chain_free(struct rte_mbuf *head, struct heap *mine);

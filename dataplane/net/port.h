@@ -1,0 +1,72 @@
+/* The port: EAL, one DPDK ethdev, its queues, pools and offloads. Control thread sets it up; after that each worker
+ * uses only its own queue pair.
+ *
+ * Order of calls: port_eal_init(), port_open(), workers run, port_close(), port_eal_fini().
+ */
+#pragma once
+
+#include <rte_ether.h>
+#include <rte_mbuf.h>
+
+#include "base/defs.h"
+#include "base/err.h"
+
+struct port;
+
+struct port_eal_params {
+	const char *prefix; /* --file-prefix: unique per instance */
+	uint32_t nworkers;
+	const int *worker_cpu; /* CPU of each worker; several may share one. NULL: chosen from the allowed set */
+	int control_cpu;       /* -1: floating over the allowed set */
+	bool huge;             /* EAL memory on hugepages; false: --no-huge */
+	size_t mem_bytes;      /* EAL memory (mbuf pools, index tables, rings) */
+	const char *device;    /* the `device` directive, see port_open */
+	bool verbose;          /* keep EAL's own messages (loglevel debug) */
+};
+
+/* Starts EAL quietly: its messages are kept and only the cause is told, as one sentence with the mend. Worker i is
+ * lcore i + 1. */
+int port_eal_init(const struct port_eal_params *p, struct err *e);
+void port_eal_fini(void);
+
+struct port_params {
+	/* tap | af_packet:IFACE | af_xdp:IFACE | memif:SOCKET | vhost:SOCKET | virtio-user:SOCKET | pci:ADDRESS |
+	 * vdev:STRING. The vdev is created here, not on EAL's command line, so that its failure has one clear message.
+	 * tap takes an optional name: tap:NAME (default "redpoll0"). */
+	const char *device;
+	uint32_t nworkers;
+	uint32_t mtu;              /* 0: the device's */
+	uint32_t mbufs;            /* size of the packet pool; 0: from queues and workers */
+	uint32_t rx_desc, tx_desc; /* 0: defaults */
+	bool csum_offload;         /* allow use of checksum offloads */
+};
+
+/* What the port can do, after the self-test. Constant once open; any thread. */
+struct port_info {
+	char driver[32];
+	struct rte_ether_addr mac;
+	uint16_t mtu;     /* IP MTU */
+	uint16_t nqueues; /* queue pairs set up: min(nworkers, device's) */
+	bool steers;      /* nqueues == nworkers and the device keeps a flow on one queue: no software steering */
+	bool tx_csum_ip, tx_csum_tcp, rx_csum; /* offloads in use */
+	bool tx_multi_seg;
+	bool tx_async; /* the driver may hold an mbuf after tx_burst returns */
+};
+
+struct port *port_open(const struct port_params *p, struct err *e);
+/* Stops and closes. */
+void port_close(struct port *p);
+const struct port_info *port_info(const struct port *p);
+/* The packet pool (buf.h private area), for worker i or UINT32_MAX for the control thread; MP-safe, per-lcore cached.
+ */
+struct rte_mempool *port_pool(const struct port *p, uint32_t worker);
+/* Does worker have a queue of its own? (workers >= nqueues are fed by steering and send through queue worker % nqueues
+ * by a ring) */
+uint16_t port_rx_burst(struct port *p, uint32_t worker, struct rte_mbuf **m, uint16_t n);
+/* Takes all n: what the device does not accept now is freed and counted as dropped. Drivers without multi-segment TX
+ * get linear copies. Returns how many the device took. Worker without a queue: through net_steer. */
+uint16_t port_tx_burst(struct port *p, uint32_t worker, struct rte_mbuf **m, uint16_t n);
+/* A file descriptor that becomes readable when a packet waits for this worker, armed until the next rx_burst; -1 if the
+ * device has none. */
+int port_rx_intr_fd(struct port *p, uint32_t worker);
+int port_rx_intr_arm(struct port *p, uint32_t worker, bool on);

@@ -43,6 +43,7 @@ enum cmd_flag {
 	CMD_F_MOVABLE_KEYS = 1 << 17,
 	CMD_F_ALLOW_BUSY = 1 << 18,
 	CMD_F_CONTAINER = 1 << 19, /* ours: has subcommands, no handler of its own */
+	CMD_F_HIDDEN = 1 << 20,    /* ours: a routing row (DEBUG OBJECT); COMMAND does not show it */
 };
 
 struct cmd_ctx;

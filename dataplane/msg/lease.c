@@ -1,0 +1,112 @@
+/* See lease.h. */
+#include "msg/lease.h"
+
+#include <stdlib.h>
+
+struct lease_shard {
+	struct lease *holder
+		RP_CACHE_ALIGNED;         /* owner writes at grant, coordinator clears at release (release-store) */
+	uint32_t head;                    /* owner */
+	uint32_t tail RP_CACHE_ALIGNED;   /* whoever has the table's lock writes (release), owner reads (acquire) */
+	struct lease *inbox[LEASE_INBOX]; /* written under the lock before tail moves */
+};
+
+struct lease_table {
+	uint32_t lock RP_CACHE_ALIGNED; /* try-lock: held only while one lease is appended */
+	uint32_t nshards;
+	struct msg_bus *bus;
+	struct lease_shard *shard;
+};
+
+struct lease_table *lease_table_create(struct msg_bus *bus, uint32_t nshards)
+{
+	struct lease_table *t = aligned_alloc(RP_CACHE_LINE, RTE_ALIGN_CEIL(sizeof *t, RP_CACHE_LINE));
+	if (t == NULL)
+		return NULL;
+	memset(t, 0, sizeof *t);
+	t->nshards = nshards;
+	t->bus = bus;
+	t->shard = aligned_alloc(RP_CACHE_LINE, nshards * sizeof *t->shard);
+	if (t->shard == NULL) {
+		free(t);
+		return NULL;
+	}
+	memset(t->shard, 0, nshards * sizeof *t->shard);
+	return t;
+}
+
+void lease_table_destroy(struct lease_table *t)
+{
+	if (t == NULL)
+		return;
+	free(t->shard);
+	free(t);
+}
+
+static bool inboxes_have_room(struct lease_table *t, uint64_t shards)
+{
+	for (; shards != 0; shards &= shards - 1) {
+		struct lease_shard *s = &t->shard[__builtin_ctzll(shards)];
+		if (s->tail - __atomic_load_n(&s->head, __ATOMIC_ACQUIRE) >= LEASE_INBOX)
+			return false;
+	}
+	return true;
+}
+
+bool lease_try_submit(struct lease_table *t, struct lease *l, uint64_t shards, uint32_t coordinator)
+{
+	if (__atomic_exchange_n(&t->lock, 1, __ATOMIC_ACQUIRE) != 0)
+		return false;
+	bool ok = inboxes_have_room(t, shards);
+	if (ok) {
+		l->shards = shards;
+		l->coordinator = coordinator;
+		l->submitted = true;
+		__atomic_store_n(&l->waiting, __builtin_popcountll(shards), __ATOMIC_RELAXED);
+		for (uint64_t rest = shards; rest != 0; rest &= rest - 1) {
+			struct lease_shard *s = &t->shard[__builtin_ctzll(rest)];
+			s->inbox[s->tail % LEASE_INBOX] = l;
+			__atomic_store_n(&s->tail, s->tail + 1, __ATOMIC_RELEASE);
+		}
+	}
+	__atomic_store_n(&t->lock, 0, __ATOMIC_RELEASE);
+	for (uint64_t rest = ok ? shards : 0; rest != 0; rest &= rest - 1)
+		msg_kick(t->bus, (uint32_t)__builtin_ctzll(rest));
+	return ok;
+}
+
+void lease_release(struct lease_table *t, struct lease *l)
+{
+	/* The lease may be reused as soon as its last shard is back: remember the set. */
+	uint64_t shards = l->shards;
+	l->submitted = false;
+	for (uint64_t rest = shards; rest != 0; rest &= rest - 1)
+		__atomic_store_n(&t->shard[__builtin_ctzll(rest)].holder, NULL, __ATOMIC_RELEASE);
+	for (uint64_t rest = shards; rest != 0; rest &= rest - 1)
+		msg_kick(t->bus, (uint32_t)__builtin_ctzll(rest));
+}
+
+bool lease_poll_shard(struct lease_table *t, uint32_t shard)
+{
+	struct lease_shard *s = &t->shard[shard];
+	if (__atomic_load_n(&s->holder, __ATOMIC_ACQUIRE) != NULL)
+		return true;
+	if (s->head == __atomic_load_n(&s->tail, __ATOMIC_ACQUIRE))
+		return false;
+	struct lease *l = s->inbox[s->head % LEASE_INBOX];
+	uint32_t coordinator = l->coordinator;
+	__atomic_store_n(&s->holder, l, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->head, s->head + 1, __ATOMIC_RELEASE);
+	/* Release: what this owner did to the shard is visible to the coordinator that sees zero. From here on l is not
+	 * ours to read. */
+	if (__atomic_sub_fetch(&l->waiting, 1, __ATOMIC_ACQ_REL) == 0)
+		msg_kick(t->bus, coordinator);
+	return true;
+}
+
+bool lease_shard_quiet(const struct lease_table *t, uint32_t shard)
+{
+	const struct lease_shard *s = &t->shard[shard];
+	return __atomic_load_n(&s->holder, __ATOMIC_ACQUIRE) == NULL &&
+	       s->head == __atomic_load_n(&s->tail, __ATOMIC_ACQUIRE);
+}

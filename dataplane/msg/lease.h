@@ -1,0 +1,45 @@
+/* Leases: exclusive ownership of a set of shards, handed over by their workers, never taken from outside.
+ *
+ *   coordinator                                  each shard's owner, between two commands
+ *   lease_try_submit() ---append to inboxes----> lease_poll_shard(): head of inbox becomes holder, waiting--
+ *   lease_granted() when waiting == 0
+ *   ... works on the shards' memory ...
+ *   lease_release() ---holder = NULL-----------> shard runs again
+ *
+ * All appends of one lease happen under one try-lock held only for them, so two leases stand in the same order in every
+ * inbox: no deadlock, one global serial order; and owners grant in parallel. A coordinator holds at most one lease per
+ * session and never waits for a second while holding one.
+ */
+#pragma once
+
+#include "msg/msg.h"
+
+#define LEASE_INBOX \
+	1024 /* leases waiting at one shard; power of two; a full inbox makes lease_try_submit() fail for now */
+
+struct lease {
+	uint64_t shards;      /* set of shards; coordinator writes before submitting */
+	uint32_t coordinator; /* endpoint to wake */
+	int32_t waiting;      /* atomic: owners that have not granted yet; owners count down, coordinator reads */
+	bool submitted;       /* coordinator */
+};
+
+struct lease_table;
+
+struct lease_table *lease_table_create(struct msg_bus *bus, uint32_t nshards);
+void lease_table_destroy(struct lease_table *t);
+
+/* Coordinator. false: somebody else is appending or an inbox is full; try again in the next iteration. */
+bool lease_try_submit(struct lease_table *t, struct lease *l, uint64_t shards, uint32_t coordinator);
+static inline bool lease_granted(const struct lease *l)
+{
+	return l->submitted && __atomic_load_n(&l->waiting, __ATOMIC_ACQUIRE) == 0;
+}
+/* Coordinator, once granted. */
+void lease_release(struct lease_table *t, struct lease *l);
+
+/* Owner of the shard, between two commands: hands the shard over to the next lease if it has it. Returns true while
+ * somebody else holds it. */
+bool lease_poll_shard(struct lease_table *t, uint32_t shard);
+/* Nobody waits for or holds the shard (owner's view): it may sleep. */
+bool lease_shard_quiet(const struct lease_table *t, uint32_t shard);

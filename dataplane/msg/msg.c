@@ -1,0 +1,251 @@
+/* See msg.h. */
+#include "msg/msg.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* What one endpoint has queued for another and not pushed yet. Only `self` touches it. */
+struct msg_out {
+	uint32_t nreq, ndone;
+	struct msg *req[MSG_OUT_BATCH];
+	struct msg *done[MSG_OUT_BATCH];
+};
+
+struct msg_endpoint {
+	uint32_t sleeping RP_CACHE_ALIGNED; /* the endpoint writes, senders read and clear */
+	int event_fd;
+	struct pool pool RP_CACHE_ALIGNED; /* its own messages; only it touches this */
+	struct msg_out *out;               /* [endpoints] */
+	uint64_t dirty;                    /* destinations with something in out */
+	bool control_dirty;                /* the same for the control thread, which has no bit in the word */
+};
+
+struct msg_bus {
+	uint32_t n; /* endpoints */
+	struct msg_endpoint *ep;
+	struct rte_ring **req;  /* [home * n + owner] */
+	struct rte_ring **done; /* [owner * n + home] */
+};
+
+static struct rte_ring *ring_create(void)
+{
+	ssize_t size = rte_ring_get_memsize(MSG_POOL_SIZE);
+	struct rte_ring *r = aligned_alloc(RP_CACHE_LINE, RTE_ALIGN_CEIL((size_t)size, RP_CACHE_LINE));
+	if (r != NULL && rte_ring_init(r, "msg", MSG_POOL_SIZE, RING_F_SP_ENQ | RING_F_SC_DEQ) != 0) {
+		free(r);
+		return NULL;
+	}
+	return r;
+}
+
+static bool endpoint_init(struct msg_bus *b, struct msg_endpoint *ep)
+{
+	ep->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	ep->out = calloc(b->n, sizeof *ep->out);
+	return ep->event_fd >= 0 && ep->out != NULL && pool_init(&ep->pool, sizeof(struct msg), MSG_POOL_SIZE - 1) == 0;
+}
+
+struct msg_bus *msg_bus_create(uint32_t nworkers, struct err *e)
+{
+	struct msg_bus *b = calloc(1, sizeof *b);
+	if (b == NULL)
+		goto nomem;
+	b->n = nworkers + 1;
+	b->ep = aligned_alloc(RP_CACHE_LINE, b->n * sizeof *b->ep);
+	b->req = calloc((size_t)b->n * b->n, sizeof *b->req);
+	b->done = calloc((size_t)b->n * b->n, sizeof *b->done);
+	if (b->ep == NULL || b->req == NULL || b->done == NULL)
+		goto nomem;
+	memset(b->ep, 0, b->n * sizeof *b->ep);
+	for (uint32_t i = 0; i < b->n; i++)
+		b->ep[i].event_fd = -1;
+	for (uint32_t i = 0; i < b->n; i++)
+		if (!endpoint_init(b, &b->ep[i]))
+			goto nomem;
+	for (uint32_t i = 0; i < b->n * b->n; i++) {
+		b->req[i] = ring_create();
+		b->done[i] = ring_create();
+		if (b->req[i] == NULL || b->done[i] == NULL)
+			goto nomem;
+	}
+	return b;
+nomem:
+	msg_bus_destroy(b);
+	err_set(e, "cannot set up the rings between %u workers: out of memory; use fewer workers or free memory",
+		nworkers);
+	return NULL;
+}
+
+void msg_bus_destroy(struct msg_bus *b)
+{
+	if (b == NULL)
+		return;
+	for (uint32_t i = 0; b->ep != NULL && i < b->n; i++) {
+		if (b->ep[i].event_fd >= 0)
+			close(b->ep[i].event_fd);
+		free(b->ep[i].out);
+		pool_fini(&b->ep[i].pool);
+	}
+	for (uint32_t i = 0; b->req != NULL && b->done != NULL && i < b->n * b->n; i++) {
+		free(b->req[i]);
+		free(b->done[i]);
+	}
+	free(b->ep);
+	free(b->req);
+	free(b->done);
+	free(b);
+}
+
+uint32_t msg_bus_control(const struct msg_bus *b)
+{
+	return b->n - 1;
+}
+
+struct msg *msg_get(struct msg_bus *b, uint32_t home)
+{
+	struct msg *m = pool_get(&b->ep[home].pool);
+	if (rp_unlikely(m == NULL))
+		return NULL;
+	m->next = NULL;
+	m->done = false;
+	m->failed = false;
+	m->home = (uint8_t)home;
+	m->reply_head = m->reply_tail = NULL;
+	m->after_head = m->after_tail = NULL;
+	m->reply_bytes = m->after_bytes = 0;
+	return m;
+}
+
+void msg_put(struct msg_bus *b, struct msg *m)
+{
+	pool_put(&b->ep[m->home].pool, m);
+}
+
+uint32_t msg_in_use(const struct msg_bus *b, uint32_t home)
+{
+	return b->ep[home].pool.in_use;
+}
+
+static void mark_dirty(struct msg_bus *b, struct msg_endpoint *self, uint32_t to)
+{
+	if (to == b->n - 1)
+		self->control_dirty = true;
+	else
+		self->dirty |= 1ull << to;
+}
+
+static void push(struct rte_ring *r, struct msg **m, uint32_t n)
+{
+	unsigned pushed = rte_ring_sp_enqueue_bulk(r, (void **)m, n, NULL);
+	/* A ring holds every message of the pool that feeds it, so it cannot be full. */
+	rp_assert(pushed == n);
+}
+
+void msg_send(struct msg_bus *b, struct msg *m)
+{
+	struct msg_endpoint *self = &b->ep[m->home];
+	struct msg_out *o = &self->out[m->owner];
+	o->req[o->nreq++] = m;
+	mark_dirty(b, self, m->owner);
+	if (o->nreq == MSG_OUT_BATCH) {
+		push(b->req[m->home * b->n + m->owner], o->req, o->nreq);
+		o->nreq = 0;
+	}
+}
+
+void msg_reply(struct msg_bus *b, struct msg *m)
+{
+	struct msg_endpoint *self = &b->ep[m->owner];
+	struct msg_out *o = &self->out[m->home];
+	o->done[o->ndone++] = m;
+	mark_dirty(b, self, m->home);
+	if (o->ndone == MSG_OUT_BATCH) {
+		push(b->done[m->owner * b->n + m->home], o->done, o->ndone);
+		o->ndone = 0;
+	}
+}
+
+static uint32_t flush_one(struct msg_bus *b, uint32_t self, uint32_t to)
+{
+	struct msg_out *o = &b->ep[self].out[to];
+	uint32_t n = o->nreq + o->ndone;
+	if (o->nreq > 0)
+		push(b->req[self * b->n + to], o->req, o->nreq);
+	if (o->ndone > 0)
+		push(b->done[self * b->n + to], o->done, o->ndone);
+	o->nreq = o->ndone = 0;
+	msg_kick(b, to);
+	return n;
+}
+
+uint32_t msg_flush(struct msg_bus *b, uint32_t self)
+{
+	struct msg_endpoint *ep = &b->ep[self];
+	uint32_t n = 0;
+	while (ep->dirty != 0) {
+		uint32_t to = (uint32_t)__builtin_ctzll(ep->dirty);
+		ep->dirty &= ep->dirty - 1;
+		n += flush_one(b, self, to);
+	}
+	if (ep->control_dirty) {
+		ep->control_dirty = false;
+		n += flush_one(b, self, b->n - 1);
+	}
+	return n;
+}
+
+uint32_t msg_take_requests(struct msg_bus *b, uint32_t self, uint32_t home, struct msg **out, uint32_t n)
+{
+	return rte_ring_sc_dequeue_burst(b->req[home * b->n + self], (void **)out, n, NULL);
+}
+
+uint32_t msg_take_done(struct msg_bus *b, uint32_t self, struct msg **out, uint32_t n)
+{
+	uint32_t got = 0;
+	for (uint32_t owner = 0; owner < b->n && got < n; owner++)
+		got += rte_ring_sc_dequeue_burst(b->done[owner * b->n + self], (void **)(out + got), n - got, NULL);
+	return got;
+}
+
+bool msg_pending(const struct msg_bus *b, uint32_t self)
+{
+	for (uint32_t i = 0; i < b->n; i++)
+		if (!rte_ring_empty(b->req[i * b->n + self]) || !rte_ring_empty(b->done[i * b->n + self]))
+			return true;
+	return false;
+}
+
+int msg_event_fd(const struct msg_bus *b, uint32_t self)
+{
+	return b->ep[self].event_fd;
+}
+
+/* Store of `sleeping`, then a look at the rings; the sender pushes, then looks at `sleeping`: with a full fence on both
+ * sides at least one of the two sees the other. */
+void msg_sleeping(struct msg_bus *b, uint32_t self)
+{
+	__atomic_store_n(&b->ep[self].sleeping, 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+void msg_awake(struct msg_bus *b, uint32_t self)
+{
+	uint64_t drained;
+	__atomic_store_n(&b->ep[self].sleeping, 0, __ATOMIC_RELAXED);
+	while (read(b->ep[self].event_fd, &drained, sizeof drained) < 0 && errno == EINTR)
+		;
+}
+
+void msg_kick(struct msg_bus *b, uint32_t to)
+{
+	uint64_t one = 1;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (rp_likely(__atomic_load_n(&b->ep[to].sleeping, __ATOMIC_RELAXED) == 0))
+		return;
+	if (__atomic_exchange_n(&b->ep[to].sleeping, 0, __ATOMIC_RELAXED) == 0)
+		return; /* somebody else wakes it */
+	while (write(b->ep[to].event_fd, &one, sizeof one) < 0 && errno == EINTR)
+		;
+}

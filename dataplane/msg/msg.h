@@ -1,0 +1,91 @@
+/* Messages between threads: one SPSC ring per ordered pair of endpoints and direction.
+ *
+ * Endpoints 0..n-1 are the workers, n is the control thread. A message belongs to its home's pool for ever: home sends
+ * it (request ring), the owner works on it and sends it back (done ring), home recycles it. Rings are as large as a
+ * pool, so pushing never fails.
+ *
+ *   home h  --- req[h][o] --->  owner o
+ *           <-- done[o][h] ---
+ *
+ * A sleeping endpoint is woken through its eventfd: msg_flush() kicks those who announced that they sleep.
+ */
+#pragma once
+
+#include <rte_ring.h>
+
+#include "base/defs.h"
+#include "cmd/cmd.h"
+#include "mem/pool.h"
+
+#define MSG_POOL_SIZE   2048 /* messages under way from one home, less one; power of two: a ring of this size holds them all */
+#define MSG_ARGV_INLINE 6
+#define MSG_OUT_BATCH   32
+
+enum msg_kind {
+	MSG_CMD,        /* run a command on the owner's shard (or a control command) */
+	MSG_CALL,       /* run fn on the owner's thread, between two commands */
+	MSG_CALL_SHARD, /* likewise, but only while the owner holds its shard itself */
+};
+
+struct msg;
+/* `owner` is the thread object of who runs it (struct worker * or struct ctrl *). */
+typedef void (*msg_call_fn)(void *owner, struct msg *m);
+
+struct msg {
+	struct msg *next; /* home: order of the session's requests in flight */
+	uint8_t kind;
+	uint8_t home, owner;
+	bool done; /* home: it came back */
+	/* MSG_CALL*: filled by home, results by owner */
+	msg_call_fn fn;
+	void *arg[4];
+	/* MSG_CMD: filled by home */
+	void *session;
+	const struct cmd *cmd;
+	struct resp_request req;
+	struct slice argv_inline[MSG_ARGV_INLINE];
+	uint64_t hash;
+	uint64_t client_id;
+	uint32_t client_flags;
+	uint32_t db;
+	uint16_t fill;
+	uint8_t proto;
+	bool muted;
+	/* MSG_CMD: filled by owner */
+	bool failed;
+	struct rte_mbuf *reply_head, *reply_tail;
+	size_t reply_bytes;
+	/* home: replies of commands that ran at home after this one was sent */
+	struct rte_mbuf *after_head, *after_tail;
+	size_t after_bytes;
+};
+
+struct msg_bus;
+
+struct msg_bus *msg_bus_create(uint32_t nworkers, struct err *e);
+void msg_bus_destroy(struct msg_bus *b);
+uint32_t msg_bus_control(const struct msg_bus *b); /* the control thread's endpoint number */
+
+/* Home side. NULL: all are under way; try again in a later iteration. */
+struct msg *msg_get(struct msg_bus *b, uint32_t home);
+void msg_put(struct msg_bus *b, struct msg *m);
+uint32_t msg_in_use(const struct msg_bus *b, uint32_t home);
+/* Queues m for its owner; it leaves with msg_flush() or when a batch is full. */
+void msg_send(struct msg_bus *b, struct msg *m);
+/* Owner side: sends it back. */
+void msg_reply(struct msg_bus *b, struct msg *m);
+/* Pushes what `self` queued, and wakes receivers that sleep. End of each iteration. Returns messages pushed. */
+uint32_t msg_flush(struct msg_bus *b, uint32_t self);
+/* Up to n requests from one home for `self`. */
+uint32_t msg_take_requests(struct msg_bus *b, uint32_t self, uint32_t home, struct msg **out, uint32_t n);
+/* Up to n messages of ours that came back. */
+uint32_t msg_take_done(struct msg_bus *b, uint32_t self, struct msg **out, uint32_t n);
+/* Is anything waiting for self? */
+bool msg_pending(const struct msg_bus *b, uint32_t self);
+
+/* Sleeping: announce, check msg_pending() and other work once more, wait on the fd, then msg_awake(). */
+int msg_event_fd(const struct msg_bus *b, uint32_t self);
+void msg_sleeping(struct msg_bus *b, uint32_t self);
+void msg_awake(struct msg_bus *b, uint32_t self);
+/* Wakes `to` if it sleeps. Any endpoint. */
+void msg_kick(struct msg_bus *b, uint32_t to);

@@ -1,0 +1,178 @@
+/* Sessions: parse -> route -> execute -> reply in order. Knows no transport: a worker feeds one from a TCP connection,
+ * the control thread from a kernel socket, a test from a buffer.
+ *
+ * A session_host is what one thread has for its sessions; there is one per worker and one on the control thread (which
+ * has no shard of its own). Each call of host_poll() is one batch, in stages so that memory latency overlaps:
+ *
+ *   parse      every complete request of the ready sessions, routed by its keys          (batch.c)
+ *   prefetch   bulk lookup of the keys of our own shard
+ *   execute    in per-session order: at home, by message to the owner, or under a lease   (execute.c)
+ *   pump       replies to the transports                                                  (session.c)
+ *
+ * A request that must wait (its shard is leased away, no message is free, clients are paused, it needs a lease or an
+ * answer first) stops its session only: it is kept in session->kept and tried again. Replies leave in the order of the
+ * requests: while messages are in flight, what runs at home appends its reply behind the last of them.
+ */
+#pragma once
+
+#include "base/log.h"
+#include "msg/lease.h"
+
+struct session;
+struct session_host;
+
+/* The transport of one session. All calls come from the session's home thread. */
+struct session_transport {
+	/* Takes a chain of buffers without blob references. */
+	void (*send)(void *transport, struct rte_mbuf *chain, size_t bytes);
+	/* Bytes that it would like to have now; 0: wait for session_send_ready(). */
+	uint32_t (*room)(void *transport);
+	/* Received bytes that the session does not hold any more. */
+	void (*consumed)(void *transport, uint32_t bytes);
+	/* No more replies will follow: close after what was sent. The transport then calls session_gone(). */
+	void (*close)(void *transport);
+	/* The same at once, dropping what is unsent. */
+	void (*abort)(void *transport);
+};
+
+enum session_wait {
+	WAIT_NONE,  /* may parse */
+	WAIT_SHARD, /* our own shard is leased away */
+	WAIT_MSG,   /* no message free */
+	WAIT_LEASE, /* a lease is being acquired, or held (DEBUG SLEEP) */
+	WAIT_DRAIN, /* its requests in flight must come back first */
+	WAIT_PAUSE, /* CLIENT PAUSE */
+	WAIT_WAYS
+};
+
+struct session {
+	struct client cl;
+	const struct session_transport *tr;
+	void *transport;
+	struct session_host *host;
+	struct bufq in;
+	struct resp_parser parser;
+	uint64_t released_pos;                 /* stream position up to which the transport was told consumed() */
+	struct msg *flight_head, *flight_tail; /* requests in flight, oldest first */
+	struct rte_mbuf *out_head, *out_tail;  /* replies that the transport had no room for */
+	size_t out_bytes;
+	uint32_t flight_count;
+	uint16_t fill; /* payload bytes per reply buffer */
+	uint8_t wait;  /* enum session_wait */
+	bool live, eof, gone, ready, closing, closed_sent;
+	struct session *ready_next;              /* host's ready list */
+	struct session *wait_next, **wait_pprev; /* host's list of its way of waiting */
+	struct resp_request kept;                /* the request that waits; argc 0: none */
+	const struct cmd *kept_cmd;
+	struct lease lease;
+	uint64_t lease_want;    /* shards to lease */
+	int64_t lease_until_us; /* held until then (0: not held beyond its command) */
+};
+
+#define BATCH_REQUESTS    256
+#define BATCH_ARGS        2048
+#define BATCH_PER_SESSION 128
+
+/* One parsed request of the batch. */
+struct batch_entry {
+	struct session *s;
+	const struct cmd *cmd; /* NULL: unknown, the error is written when its turn comes */
+	struct resp_request req;
+	struct msg *m; /* goes to another thread: reserved at parse time */
+	uint64_t hash;
+	struct object *hint;
+	struct slice key;
+	bool own_key; /* key lies on our own shard: looked up ahead */
+};
+
+struct host_counters { /* the home thread writes, anybody reads relaxed */
+	uint64_t commands, delegated_out, delegated_in, leases, protocol_errors;
+	uint64_t sessions_opened, sessions_rejected, killed_output, killed_nomem, killed_idle;
+	uint64_t clients; /* now */
+};
+
+struct session_host_ops {
+	void *ctx;
+	/* A command took longer than slowlog_us or latency_ms: tell the control thread. */
+	void (*slow)(void *ctx, const struct cmd_ctx *c, uint64_t us);
+};
+
+struct session_host {
+	uint32_t self; /* endpoint */
+	int32_t own;   /* own shard, -1: none */
+	struct cmd_env env;
+	struct dp_conf conf;
+	struct clock_now now;
+	uint64_t tsc_hz;
+	struct msg_bus *bus;
+	struct lease_table *leases;
+	struct rte_mempool *mbufs;
+	struct heap *heap;
+	struct session_host_ops ops;
+	struct pool sessions;
+	uint64_t next_client_id, client_id_step;
+	struct session *ready_head, *ready_tail;
+	struct session *waiting[WAIT_WAYS];
+	bool own_leased; /* somebody else holds our shard; constant during a batch */
+	uint32_t idle_cursor;
+	struct host_counters count;
+	struct batch_entry batch[BATCH_REQUESTS];
+	uint32_t nbatch;
+	struct slice arena[BATCH_ARGS];
+	uint32_t arena_used;
+};
+
+struct session_host_params {
+	uint32_t self;
+	int32_t own;
+	uint32_t nstores;
+	struct store **stores;
+	const uint16_t *slot_map;
+	struct msg_bus *bus;
+	struct lease_table *leases;
+	struct rte_mempool *mbufs;
+	struct heap *heap; /* the thread's own */
+	const struct dp_conf *conf;
+	uint32_t max_sessions;
+	uint64_t first_client_id, client_id_step;
+	uint64_t seed, tsc_hz;
+	struct session_host_ops ops;
+	void *owner; /* struct worker * or struct ctrl *: cmd_env.owner and the first argument of calls */
+};
+
+/* Control thread. Memory for the host comes from its caller. */
+int host_init(struct session_host *h, const struct session_host_params *p, struct err *e);
+void host_fini(struct session_host *h);
+/* Once per iteration, before everything else. */
+void host_set_now(struct session_host *h, const struct clock_now *now);
+void host_set_conf(struct session_host *h, const struct dp_conf *conf);
+
+/* One batch: leases, waiting sessions, then parse .. pump. Returns the number of requests taken. */
+uint32_t host_poll(struct session_host *h);
+/* Messages: requests for our shard and calls, and answers to ours. Returns how many. */
+uint32_t host_poll_messages(struct session_host *h);
+/* Closes a few idle clients when `timeout` is set. Returns how many. */
+uint32_t host_poll_idle(struct session_host *h);
+/* Nothing waits here that time or another iteration alone would resolve: the thread may sleep. */
+bool host_quiet(const struct session_host *h);
+
+/* NULL: maxclients is reached, or no session is free (the transport should answer with host_reject_text() and close).
+ */
+struct session *session_open(struct session_host *h, const struct session_transport *tr, void *transport,
+			     uint16_t fill);
+/* Payload from the transport; ownership moves. */
+void session_input(struct session *s, struct rte_mbuf *m);
+/* The client will send no more. */
+void session_eof(struct session *s);
+void session_send_ready(struct session *s);
+/* The transport is gone; the session ends as soon as nothing of it is in flight. */
+void session_gone(struct session *s);
+/* Ends a session from our side: after its replies, or at once. */
+void session_kill(struct session *s, bool at_once);
+
+/* For CLIENT LIST: copies the clients at pool positions [from, ...) into out; *next is where to go on, 0 at the end.
+ * Returns how many. */
+uint32_t host_clients(const struct session_host *h, uint32_t from, uint32_t budget, struct client *out, uint32_t *next);
+/* fn may kill the session. Visits live ones from position `from` on, `budget` positions. */
+typedef void (*session_visit_fn)(void *ctx, struct session *s);
+uint32_t host_visit(struct session_host *h, uint32_t from, uint32_t budget, session_visit_fn fn, void *ctx);

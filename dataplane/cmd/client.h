@@ -2,7 +2,7 @@
  * command that runs elsewhere sees only the copies in struct cmd_ctx. */
 #pragma once
 
-#include "base/defs.h"
+#include "base/clock.h"
 
 #define CLIENT_NAME_MAX 255
 
@@ -30,3 +30,8 @@ struct client {
 	uint64_t bytes_in, bytes_out;
 	int16_t last_cmd; /* id in the table, -1 none */
 };
+
+/* What CLIENT LIST and CLIENT INFO print about a client: one line with its '\n', NUL-terminated. Returns its length
+ * (cut at cap - 1). */
+#define CLIENT_INFO_MAX 1024
+size_t client_info_format(const struct client *cl, const struct clock_now *now, char *buf, size_t cap);

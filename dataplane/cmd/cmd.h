@@ -46,6 +46,31 @@ enum cmd_flag {
 	CMD_F_HIDDEN = 1 << 20,    /* ours: a routing row (DEBUG OBJECT); COMMAND does not show it */
 };
 
+/* ACL categories, in the order in which Redis prints them. */
+enum cmd_cat {
+	CAT_KEYSPACE = 1 << 0,
+	CAT_READ = 1 << 1,
+	CAT_WRITE = 1 << 2,
+	CAT_SET = 1 << 3,
+	CAT_SORTEDSET = 1 << 4,
+	CAT_LIST = 1 << 5,
+	CAT_HASH = 1 << 6,
+	CAT_STRING = 1 << 7,
+	CAT_BITMAP = 1 << 8,
+	CAT_HYPERLOGLOG = 1 << 9,
+	CAT_GEO = 1 << 10,
+	CAT_STREAM = 1 << 11,
+	CAT_PUBSUB = 1 << 12,
+	CAT_ADMIN = 1 << 13,
+	CAT_FAST = 1 << 14,
+	CAT_SLOW = 1 << 15,
+	CAT_BLOCKING = 1 << 16,
+	CAT_DANGEROUS = 1 << 17,
+	CAT_CONNECTION = 1 << 18,
+	CAT_TRANSACTION = 1 << 19,
+	CAT_SCRIPTING = 1 << 20,
+};
+
 struct cmd_ctx;
 struct cmd;
 typedef void (*cmd_fn)(struct cmd_ctx *c);
@@ -62,10 +87,10 @@ struct cmd {
 	uint8_t route;                         /* enum cmd_route */
 	int16_t key_first, key_last, key_step; /* legacy key range; all 0: no keys */
 	uint32_t flags;
-	uint32_t acl;           /* categories beyond those that the flags imply */
-	cmd_fn fn;              /* NULL for containers and unbound control commands */
-	cmd_getkeys_fn getkeys; /* NULL: by the range above */
-	const struct cmd_doc *doc;
+	uint32_t acl;              /* categories beyond those that the flags imply */
+	cmd_fn fn;                 /* NULL for containers and unbound control commands */
+	cmd_getkeys_fn getkeys;    /* NULL: by the range above */
+	const struct cmd_doc *doc; /* the row's other columns: cmd/table.h */
 };
 
 /* Executing thread's surroundings: constant while it runs, one per thread. */
@@ -123,9 +148,12 @@ struct cmd_ctx {
 	uint32_t dirty;   /* changes made; 0: nothing to journal */
 	bool effect_done; /* the handler emitted its effect itself */
 	uint64_t hold_us; /* DEBUG SLEEP: keep the lease this long after the handler */
+	uint64_t cycles;  /* what the handler took */
 };
 
 /* ---- table ---- */
+/* Boot, once, after rte_eal_init() and before any other call; read-only afterwards but for cmd_bind(). */
+void cmd_table_init(void);
 extern const uint32_t cmd_count;
 const struct cmd *cmd_at(uint32_t id);
 /* Command (and subcommand, if argv[0] is a container) of a request; NULL if unknown. Case-insensitive; perfect-hash or
@@ -143,7 +171,9 @@ const char *cmd_table_check(void);
 const struct cmd *cmd_admit(const struct client *cl, uint32_t argc, const struct slice *argv, struct reply *out);
 /* Key positions of a request; see cmd_getkeys_fn. */
 int cmd_getkeys(const struct cmd *cmd, uint32_t argc, const struct slice *argv, uint32_t *idx, uint32_t cap);
-/* Runs the handler with statistics, slow log threshold, dirty -> journal. *cycles: what it took. */
+/* The shard that a CMD_CURSOR request goes to: 0 if its cursor makes no sense (the handler then says so). */
+uint32_t cmd_cursor_shard(const struct cmd_env *env, uint32_t argc, const struct slice *argv);
+/* Runs the handler with statistics; dirty -> journal. c->cycles: what it took, for the slow log. */
 void cmd_run(struct cmd_ctx *c);
 
 /* ---- for handlers ---- */
@@ -175,6 +205,8 @@ void cmd_err_wrongtype(struct cmd_ctx *c); /* WRONGTYPE ... */
 void cmd_err_oom(struct cmd_ctx *c);       /* our heap is exhausted: OOM ... */
 void cmd_err_no_key(struct cmd_ctx *c);    /* ERR no such key */
 void cmd_err_arity(struct cmd_ctx *c);     /* ERR wrong number of arguments for 'x' command */
+/* store_read() for this client: leaves no trace if it said CLIENT NO-TOUCH. */
+struct object *cmd_read(struct cmd_ctx *c, struct slice key);
 /* Object if it is a string; *wrong set and the error written if it is another type. */
 struct object *cmd_read_string(struct cmd_ctx *c, struct slice key, bool *wrong);
 struct object *cmd_write_string(struct cmd_ctx *c, struct slice key, bool *wrong);

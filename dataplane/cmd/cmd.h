@@ -125,6 +125,8 @@ struct dp_conf {
 	char requirepass[512]; /* empty: none */
 	uint32_t requirepass_len;
 	bool lazy_user_flush;
+	int64_t pause_until_ms; /* CLIENT PAUSE: wall clock; 0 none */
+	bool pause_all;         /* all commands, not only writes */
 };
 
 struct cmd_stat {
@@ -174,7 +176,15 @@ int cmd_getkeys(const struct cmd *cmd, uint32_t argc, const struct slice *argv, 
 /* The shard that a CMD_CURSOR request goes to: 0 if its cursor makes no sense (the handler then says so). */
 uint32_t cmd_cursor_shard(const struct cmd_env *env, uint32_t argc, const struct slice *argv);
 /* Runs the handler with statistics; dirty -> journal. c->cycles: what it took, for the slow log. */
-void cmd_run(struct cmd_ctx *c);
+uint64_t cmd_run(struct cmd_ctx *c);
+
+/* Does the command take that many arguments? */
+static inline bool cmd_arity_ok(const struct cmd *cmd, uint32_t argc)
+{
+	return cmd->arity >= 0 ? argc == (uint32_t)cmd->arity : argc >= (uint32_t)-cmd->arity;
+}
+/* The shard that a SCAN cursor names; 0 if it is malformed (the handler then says so). */
+uint32_t cmd_cursor_shard(const struct cmd_env *env, uint32_t argc, const struct slice *argv);
 
 /* ---- for handlers ---- */
 static inline uint32_t cmd_shard_of(const struct cmd_env *env, struct slice key)

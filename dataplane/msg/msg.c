@@ -27,6 +27,7 @@ struct msg_bus {
 	struct msg_endpoint *ep;
 	struct rte_ring **req;  /* [home * n + owner] */
 	struct rte_ring **done; /* [owner * n + home] */
+	struct rte_ring **call; /* [owner]: the control thread's calls, which must not wait behind commands */
 };
 
 static struct rte_ring *ring_create(void)
@@ -56,7 +57,8 @@ struct msg_bus *msg_bus_create(uint32_t nworkers, struct err *e)
 	b->ep = aligned_alloc(RP_CACHE_LINE, b->n * sizeof *b->ep);
 	b->req = calloc((size_t)b->n * b->n, sizeof *b->req);
 	b->done = calloc((size_t)b->n * b->n, sizeof *b->done);
-	if (b->ep == NULL || b->req == NULL || b->done == NULL)
+	b->call = calloc(b->n, sizeof *b->call);
+	if (b->ep == NULL || b->req == NULL || b->done == NULL || b->call == NULL)
 		goto nomem;
 	memset(b->ep, 0, b->n * sizeof *b->ep);
 	for (uint32_t i = 0; i < b->n; i++)
@@ -70,6 +72,9 @@ struct msg_bus *msg_bus_create(uint32_t nworkers, struct err *e)
 		if (b->req[i] == NULL || b->done[i] == NULL)
 			goto nomem;
 	}
+	for (uint32_t i = 0; i < b->n; i++)
+		if ((b->call[i] = ring_create()) == NULL)
+			goto nomem;
 	return b;
 nomem:
 	msg_bus_destroy(b);
@@ -92,6 +97,9 @@ void msg_bus_destroy(struct msg_bus *b)
 		free(b->req[i]);
 		free(b->done[i]);
 	}
+	for (uint32_t i = 0; b->call != NULL && i < b->n; i++)
+		free(b->call[i]);
+	free(b->call);
 	free(b->ep);
 	free(b->req);
 	free(b->done);
@@ -147,8 +155,12 @@ void msg_send(struct msg_bus *b, struct msg *m)
 {
 	struct msg_endpoint *self = &b->ep[m->home];
 	struct msg_out *o = &self->out[m->owner];
-	o->req[o->nreq++] = m;
 	mark_dirty(b, self, m->owner);
+	if (m->kind == MSG_CALL && m->home == b->n - 1) {
+		push(b->call[m->owner], &m, 1);
+		return;
+	}
+	o->req[o->nreq++] = m;
 	if (o->nreq == MSG_OUT_BATCH) {
 		push(b->req[m->home * b->n + m->owner], o->req, o->nreq);
 		o->nreq = 0;
@@ -201,6 +213,11 @@ uint32_t msg_take_requests(struct msg_bus *b, uint32_t self, uint32_t home, stru
 	return rte_ring_sc_dequeue_burst(b->req[home * b->n + self], (void **)out, n, NULL);
 }
 
+uint32_t msg_take_calls(struct msg_bus *b, uint32_t self, struct msg **out, uint32_t n)
+{
+	return rte_ring_sc_dequeue_burst(b->call[self], (void **)out, n, NULL);
+}
+
 uint32_t msg_take_done(struct msg_bus *b, uint32_t self, struct msg **out, uint32_t n)
 {
 	uint32_t got = 0;
@@ -211,6 +228,8 @@ uint32_t msg_take_done(struct msg_bus *b, uint32_t self, struct msg **out, uint3
 
 bool msg_pending(const struct msg_bus *b, uint32_t self)
 {
+	if (!rte_ring_empty(b->call[self]))
+		return true;
 	for (uint32_t i = 0; i < b->n; i++)
 		if (!rte_ring_empty(b->req[i * b->n + self]) || !rte_ring_empty(b->done[i * b->n + self]))
 			return true;

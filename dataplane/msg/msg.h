@@ -17,14 +17,15 @@
 #include "cmd/cmd.h"
 #include "mem/pool.h"
 
-#define MSG_POOL_SIZE   2048 /* messages under way from one home, less one; power of two: a ring of this size holds them all */
+#define MSG_POOL_SIZE \
+	2048 /* messages under way from one home, less one; power of two: a ring of this size holds them all */
 #define MSG_ARGV_INLINE 6
 #define MSG_OUT_BATCH   32
 
 enum msg_kind {
 	MSG_CMD,        /* run a command on the owner's shard (or a control command) */
-	MSG_CALL,       /* run fn on the owner's thread, between two commands */
-	MSG_CALL_SHARD, /* likewise, but only while the owner holds its shard itself */
+	MSG_CALL,       /* run fn on the owner's thread between two commands, even while its shard is leased away */
+	MSG_CALL_SHARD, /* likewise, but in turn with commands and only while the owner holds its shard itself */
 };
 
 struct msg;
@@ -78,6 +79,8 @@ void msg_reply(struct msg_bus *b, struct msg *m);
 uint32_t msg_flush(struct msg_bus *b, uint32_t self);
 /* Up to n requests from one home for `self`. */
 uint32_t msg_take_requests(struct msg_bus *b, uint32_t self, uint32_t home, struct msg **out, uint32_t n);
+/* Up to n MSG_CALLs from the control thread. */
+uint32_t msg_take_calls(struct msg_bus *b, uint32_t self, struct msg **out, uint32_t n);
 /* Up to n messages of ours that came back. */
 uint32_t msg_take_done(struct msg_bus *b, uint32_t self, struct msg **out, uint32_t n);
 /* Is anything waiting for self? */

@@ -56,17 +56,29 @@ struct session {
 	struct msg *flight_head, *flight_tail; /* requests in flight, oldest first */
 	struct rte_mbuf *out_head, *out_tail;  /* replies that the transport had no room for */
 	size_t out_bytes;
-	uint32_t flight_count;
-	uint16_t fill; /* payload bytes per reply buffer */
-	uint8_t wait;  /* enum session_wait */
-	bool live, eof, gone, ready, closing, closed_sent;
-	struct session *ready_next;              /* host's ready list */
+	uint16_t fill;   /* payload bytes per reply buffer */
+	uint8_t wait;    /* enum session_wait */
+	bool live;       /* this place of the pool is in use */
+	bool eof;        /* the client sends no more */
+	bool dry;        /* no complete request is left in `in` */
+	bool gone;       /* the transport is no more */
+	bool closing;    /* no further request is taken; closed when its replies are out */
+	bool close_sent; /* the transport was told to close */
+	bool ready;      /* on the ready list */
+	bool abort;      /* to be closed at once, dropping what is unsent */
+	bool doomed;     /* on the list of sessions to be looked at after the batch */
+	struct session *ready_next;
+	struct session *doomed_next;
 	struct session *wait_next, **wait_pprev; /* host's list of its way of waiting */
-	struct resp_request kept;                /* the request that waits; argc 0: none */
+	/* the request that waits (kept.argc 0: none), and its lease */
+	struct resp_request kept;
 	const struct cmd *kept_cmd;
 	struct lease lease;
-	uint64_t lease_want;    /* shards to lease */
-	int64_t lease_until_us; /* held until then (0: not held beyond its command) */
+	uint64_t lease_want;                    /* shards to lease */
+	uint64_t hold_us;                       /* keep the lease this long after the command (DEBUG SLEEP) */
+	int64_t lease_until_us;                 /* being held until then */
+	struct rte_mbuf *held_head, *held_tail; /* its reply, not to be seen before that */
+	size_t held_bytes;
 };
 
 #define BATCH_REQUESTS    256
@@ -76,13 +88,16 @@ struct session {
 /* One parsed request of the batch. */
 struct batch_entry {
 	struct session *s;
-	const struct cmd *cmd; /* NULL: unknown, the error is written when its turn comes */
+	const struct cmd *cmd;      /* NULL: unknown; the error is written when its turn comes */
+	const char *protocol_error; /* instead of a request: answer this and close */
+	uint64_t lease;             /* shards to lease first; 0: none */
 	struct resp_request req;
 	struct msg *m; /* goes to another thread: reserved at parse time */
 	uint64_t hash;
 	struct object *hint;
 	struct slice key;
-	bool own_key; /* key lies on our own shard: looked up ahead */
+	bool own_key; /* key lies on our own shard */
+	bool hinted;  /* and was looked up ahead */
 };
 
 struct host_counters { /* the home thread writes, anybody reads relaxed */
@@ -104,6 +119,9 @@ struct session_host {
 	struct dp_conf conf;
 	struct clock_now now;
 	uint64_t tsc_hz;
+	uint64_t slow_cycles; /* commands that took this long are reported */
+	uint64_t all_shards;  /* the set of every shard */
+	uint64_t hint_epoch;  /* of the lookups of this batch */
 	struct msg_bus *bus;
 	struct lease_table *leases;
 	struct rte_mempool *mbufs;
@@ -113,6 +131,7 @@ struct session_host {
 	uint64_t next_client_id, client_id_step;
 	struct session *ready_head, *ready_tail;
 	struct session *waiting[WAIT_WAYS];
+	struct session *doomed;
 	bool own_leased; /* somebody else holds our shard; constant during a batch */
 	uint32_t idle_cursor;
 	struct host_counters count;

@@ -1,0 +1,315 @@
+/* Sessions: opening, input, output queue, closing. */
+#include "session/session_priv.h"
+
+#include <stdio.h>
+
+/* ---- lists ---- */
+
+void session_ready(struct session *s)
+{
+	struct session_host *h = s->host;
+	if (s->ready || s->wait != WAIT_NONE)
+		return;
+	s->ready = true;
+	s->ready_next = NULL;
+	if (h->ready_tail != NULL)
+		h->ready_tail->ready_next = s;
+	else
+		h->ready_head = s;
+	h->ready_tail = s;
+}
+
+void session_wait(struct session *s, enum session_wait how)
+{
+	struct session_host *h = s->host;
+	if (s->wait == how)
+		return;
+	if (s->wait != WAIT_NONE) {
+		*s->wait_pprev = s->wait_next;
+		if (s->wait_next != NULL)
+			s->wait_next->wait_pprev = s->wait_pprev;
+	}
+	s->wait = (uint8_t)how;
+	if (how == WAIT_NONE) {
+		session_ready(s);
+		return;
+	}
+	s->wait_next = h->waiting[how];
+	if (s->wait_next != NULL)
+		s->wait_next->wait_pprev = &s->wait_next;
+	s->wait_pprev = &h->waiting[how];
+	h->waiting[how] = s;
+}
+
+void session_doom(struct session *s)
+{
+	if (s->doomed)
+		return;
+	s->doomed = true;
+	s->doomed_next = s->host->doomed;
+	s->host->doomed = s;
+}
+
+/* ---- input ---- */
+
+struct session *session_open(struct session_host *h, const struct session_transport *tr, void *transport, uint16_t fill)
+{
+	struct session *s = h->count.clients < h->conf.maxclients ? pool_get(&h->sessions) : NULL;
+	if (s == NULL) {
+		h->count.sessions_rejected++;
+		return NULL;
+	}
+	memset(s, 0, sizeof *s);
+	s->host = h;
+	s->tr = tr;
+	s->transport = transport;
+	s->fill = fill;
+	s->live = true;
+	s->cl.id = h->next_client_id;
+	h->next_client_id += h->client_id_step;
+	s->cl.proto = 2;
+	s->cl.last_cmd = -1;
+	s->cl.created_us = s->cl.last_us = (int64_t)h->now.mono_us;
+	if (h->conf.requirepass_len == 0)
+		s->cl.flags |= CLIENT_F_AUTH;
+	bufq_init(&s->in);
+	resp_parser_init(&s->parser, h->heap);
+	h->count.clients++;
+	h->count.sessions_opened++;
+	return s;
+}
+
+void session_input(struct session *s, struct rte_mbuf *m)
+{
+	s->cl.bytes_in += m->data_len;
+	if (rp_unlikely(s->closing || s->gone)) {
+		uint32_t bytes = m->data_len;
+		rte_pktmbuf_free(m);
+		if (!s->gone)
+			s->tr->consumed(s->transport, bytes);
+		return;
+	}
+	bufq_push(&s->in, m);
+	s->dry = false;
+	session_ready(s);
+}
+
+void session_eof(struct session *s)
+{
+	s->eof = true;
+	session_ready(s);
+	session_doom(s);
+}
+
+void session_send_ready(struct session *s)
+{
+	session_ready(s);
+}
+
+void session_gone(struct session *s)
+{
+	s->gone = true;
+	session_ready(s);
+	session_doom(s);
+}
+
+void session_kill(struct session *s, bool at_once)
+{
+	s->closing = true;
+	s->abort |= at_once;
+	session_doom(s);
+}
+
+void session_release_input(struct session *s)
+{
+	uint64_t pos = resp_parser_hold_pos(&s->parser, &s->in);
+	if (s->kept.argc != 0 && s->kept.begin_pos < pos)
+		pos = s->kept.begin_pos;
+	if (s->flight_head != NULL && s->flight_head->req.begin_pos < pos)
+		pos = s->flight_head->req.begin_pos;
+	if (pos <= s->released_pos)
+		return;
+	uint32_t bytes = (uint32_t)(pos - s->released_pos);
+	bufq_release(&s->in, pos);
+	s->released_pos = pos;
+	if (!s->gone)
+		s->tr->consumed(s->transport, bytes);
+}
+
+/* ---- output ---- */
+
+static bool chain_has_refs(const struct rte_mbuf *m)
+{
+	for (; m != NULL; m = m->next)
+		if (m->data_len == 0)
+			return true;
+	return false;
+}
+
+static void out_append(struct session *s, struct rte_mbuf *head, struct rte_mbuf *tail, size_t bytes)
+{
+	if (s->out_tail != NULL)
+		s->out_tail->next = head;
+	else
+		s->out_head = head;
+	s->out_tail = tail;
+	s->out_bytes += bytes;
+}
+
+void session_out(struct session *s, struct rte_mbuf *head, struct rte_mbuf *tail, size_t bytes)
+{
+	if (head == NULL)
+		return;
+	if (rp_unlikely(s->gone)) {
+		buf_chain_free(head, s->host->heap);
+		return;
+	}
+	s->cl.bytes_out += bytes;
+	if (rp_likely(s->out_head == NULL && s->tr->room(s->transport) > 0 && !chain_has_refs(head))) {
+		s->tr->send(s->transport, head, bytes);
+		return;
+	}
+	out_append(s, head, tail, bytes);
+	session_pump(s);
+	if (s->host->conf.output_hard_bytes != 0 && s->out_bytes > s->host->conf.output_hard_bytes) {
+		s->host->count.killed_output++;
+		session_kill(s, true);
+	}
+}
+
+void session_emit(struct session *s, struct rte_mbuf *head, struct rte_mbuf *tail, size_t bytes)
+{
+	struct msg *last = s->flight_tail;
+	if (rp_likely(last == NULL)) {
+		session_out(s, head, tail, bytes);
+		return;
+	}
+	if (head == NULL)
+		return;
+	if (last->after_tail != NULL)
+		last->after_tail->next = head;
+	else
+		last->after_head = head;
+	last->after_tail = tail;
+	last->after_bytes += bytes;
+}
+
+/* Turns the next part of the blob that `m` stands for into segments. false: no buffer left or no room. */
+static bool pump_ref(struct session *s, struct rte_mbuf *m)
+{
+	struct buf_ref *ref = &buf_priv(m)->ref;
+	uint32_t room;
+	while (ref->len > 0 && (room = s->tr->room(s->transport)) > 0) {
+		struct rte_mbuf *part = buf_alloc(s->host->mbufs);
+		if (part == NULL)
+			return false;
+		uint16_t n = (uint16_t)RP_MIN(RP_MIN((size_t)s->fill, ref->len), (size_t)room);
+		memcpy(rte_pktmbuf_append(part, n), ref->blob->data + ref->off, n);
+		ref->off += n;
+		ref->len -= n;
+		s->out_bytes -= n;
+		s->tr->send(s->transport, part, n);
+	}
+	return ref->len == 0;
+}
+
+void session_pump(struct session *s)
+{
+	while (s->out_head != NULL && !s->gone && s->tr->room(s->transport) > 0) {
+		struct rte_mbuf *m = s->out_head;
+		if (m->data_len == 0 && !pump_ref(s, m)) {
+			session_ready(s); /* out of buffers, perhaps: tried again in the next iteration */
+			return;
+		}
+		s->out_head = m->next;
+		if (s->out_head == NULL)
+			s->out_tail = NULL;
+		m->next = NULL;
+		if (m->data_len == 0) {
+			buf_chain_free(m, s->host->heap);
+			continue;
+		}
+		s->out_bytes -= m->data_len;
+		s->tr->send(s->transport, m, m->data_len);
+	}
+}
+
+/* ---- the end ---- */
+
+static void session_destroy(struct session *s)
+{
+	struct session_host *h = s->host;
+	rp_assert(s->flight_head == NULL && !s->lease.submitted && !s->ready && s->wait == WAIT_NONE);
+	resp_parser_fini(&s->parser);
+	bufq_clear(&s->in);
+	buf_chain_free(s->out_head, h->heap);
+	buf_chain_free(s->held_head, h->heap);
+	s->live = false;
+	h->count.clients--;
+	pool_put(&h->sessions, s);
+}
+
+/* Everything that it asked for has been answered and handed to the transport. */
+static bool session_finished(const struct session *s)
+{
+	return s->flight_head == NULL && s->wait == WAIT_NONE && s->kept.argc == 0 && s->out_head == NULL &&
+	       s->held_head == NULL;
+}
+
+static void doomed_look(struct session *s)
+{
+	if (!s->gone && s->abort) {
+		s->tr->abort(s->transport);
+		s->gone = true;
+	}
+	if (!s->gone && !s->close_sent && session_finished(s) && (s->closing || (s->eof && s->dry))) {
+		s->closing = s->close_sent = true;
+		s->tr->close(s->transport);
+	}
+	/* What was received is carried out even if its client has left meanwhile. */
+	if (s->gone && !s->ready && s->flight_head == NULL && s->wait == WAIT_NONE && s->kept.argc == 0)
+		session_destroy(s);
+}
+
+void host_reap(struct session_host *h)
+{
+	struct session *s = h->doomed;
+	h->doomed = NULL;
+	while (s != NULL) {
+		struct session *next = s->doomed_next;
+		s->doomed = false;
+		doomed_look(s);
+		s = next;
+	}
+}
+
+/* ---- visits from the control thread's calls ---- */
+
+uint32_t host_visit(struct session_host *h, uint32_t from, uint32_t budget, session_visit_fn fn, void *ctx)
+{
+	uint32_t end = RP_MIN(from + budget, h->sessions.fresh);
+	for (uint32_t i = from; i < end; i++) {
+		struct session *s = pool_at(&h->sessions, i);
+		if (s->live && !s->gone)
+			fn(ctx, s);
+	}
+	return end < h->sessions.fresh ? end : 0;
+}
+
+struct copy_out {
+	struct client *out;
+	uint32_t n;
+};
+
+static void copy_client(void *ctx, struct session *s)
+{
+	struct copy_out *c = ctx;
+	c->out[c->n++] = s->cl;
+}
+
+uint32_t host_clients(const struct session_host *h, uint32_t from, uint32_t budget, struct client *out, uint32_t *next)
+{
+	struct copy_out c = {out, 0};
+	*next = host_visit((struct session_host *)h, from, budget, copy_client, &c);
+	return c.n;
+}

@@ -5,7 +5,6 @@
 
 #include <rte_cycles.h>
 
-#define US_PER_S       1000000u
 #define CALIBRATION_NS 20000000
 
 static uint64_t tsc_to_us(uint64_t tsc, uint64_t hz)

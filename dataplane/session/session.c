@@ -249,6 +249,37 @@ static void session_destroy(struct session *s)
 	pool_put(&h->sessions, s);
 }
 
+/* Drops what a session waits for, as if it had never been asked. Only when no thread works on it any more. */
+static void session_forget(struct session *s)
+{
+	struct session_host *h = s->host;
+	struct msg *m;
+	while ((m = s->flight_head) != NULL) {
+		s->flight_head = m->next;
+		buf_chain_free(m->reply_head, h->heap);
+		buf_chain_free(m->after_head, h->heap);
+		resp_request_free(&m->req, h->heap);
+		msg_put(h->bus, m);
+	}
+	if (s->kept.argc != 0)
+		resp_request_free(&s->kept, h->heap);
+	s->lease.submitted = false;
+	s->wait = WAIT_NONE;
+	s->ready = false;
+}
+
+void host_abandon(struct session_host *h)
+{
+	for (uint32_t i = 0; i < h->sessions.fresh; i++) {
+		struct session *s = pool_at(&h->sessions, i);
+		if (!s->live)
+			continue;
+		session_forget(s);
+		session_destroy(s);
+	}
+	h->ready_head = h->ready_tail = h->doomed = NULL;
+}
+
 /* Everything that it asked for has been answered and handed to the transport. */
 static bool session_finished(const struct session *s)
 {

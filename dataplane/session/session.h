@@ -162,6 +162,8 @@ struct session_host_params {
 /* Control thread. Memory for the host comes from its caller. */
 int host_init(struct session_host *h, const struct session_host_params *p, struct err *e);
 void host_fini(struct session_host *h);
+/* Ends every session without a word to its transport. Only when no other thread runs any more. Before host_fini(). */
+void host_abandon(struct session_host *h);
 /* Once per iteration, before everything else. */
 void host_set_now(struct session_host *h, const struct clock_now *now);
 void host_set_conf(struct session_host *h, const struct dp_conf *conf);

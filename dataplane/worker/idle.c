@@ -1,0 +1,58 @@
+/* What a worker does when there is nothing to do: poll on, or sleep a little where CPUs are few. */
+#include "worker/worker_priv.h"
+
+#include <poll.h>
+#include <sched.h>
+#include <time.h>
+
+#define SLEEP_MIN_US  50
+#define SLEEP_MAX_US  500  /* without an interrupt a packet waits at most this long */
+#define SLEEP_INTR_US 5000 /* with one, only timers do */
+
+static bool nothing_to_do(struct worker *w)
+{
+	return host_quiet(&w->host) && !msg_pending(w->bus, w->id) && lease_shard_quiet(w->leases, w->id);
+}
+
+static uint64_t sleep_bound_us(struct worker *w)
+{
+	uint64_t bound = w->rx_fd >= 0 ? SLEEP_INTR_US : w->sleep_us;
+	uint64_t timer = tcp_next_timer_us(w->tcp);
+	if (timer <= w->now.mono_us)
+		return 0;
+	return RP_MIN(bound, timer - w->now.mono_us);
+}
+
+static void sleep_until_event(struct worker *w, uint64_t us)
+{
+	struct pollfd fds[2] = {{.fd = msg_event_fd(w->bus, w->id), .events = POLLIN},
+				{.fd = w->rx_fd, .events = POLLIN}};
+	struct timespec ts = {.tv_nsec = (long)us * 1000};
+	ppoll(fds, w->rx_fd >= 0 ? 2 : 1, &ts, NULL);
+	w->count.sleeps++;
+	w->count.slept_us += us;
+}
+
+void worker_idle(struct worker *w)
+{
+	if (!w->adaptive)
+		return;
+	if (w->idle_since_us == 0)
+		w->idle_since_us = w->now.mono_us;
+	if (w->now.mono_us - w->idle_since_us < w->spin_us)
+		return;
+	uint64_t us = sleep_bound_us(w);
+	if (us == 0)
+		return;
+	if (w->rx_fd >= 0)
+		port_rx_intr_arm(w->port, w->id, true);
+	msg_sleeping(w->bus, w->id);
+	if (nothing_to_do(w) && w->stop == 0)
+		sleep_until_event(w, us);
+	else
+		sched_yield(); /* whoever we wait for may need this CPU */
+	msg_awake(w->bus, w->id);
+	if (w->rx_fd >= 0)
+		port_rx_intr_arm(w->port, w->id, false);
+	w->sleep_us = RP_MIN(w->sleep_us * 2, SLEEP_MAX_US);
+}

@@ -1,0 +1,128 @@
+/* Binds TCP connections to sessions: neither knows of the other. */
+#include "worker/worker_priv.h"
+
+#include "base/num.h"
+
+static const char reject_text[] = "-ERR max number of clients reached\r\n";
+
+static void tcp_session_send(void *transport, struct rte_mbuf *chain, size_t bytes)
+{
+	tcp_send(transport, chain);
+}
+
+static uint32_t tcp_session_room(void *transport)
+{
+	return tcp_send_room(transport);
+}
+
+static void tcp_session_consumed(void *transport, uint32_t bytes)
+{
+	tcp_rx_consumed(transport, bytes);
+}
+
+static void tcp_session_close(void *transport)
+{
+	tcp_close(transport);
+}
+
+static void tcp_session_abort(void *transport)
+{
+	tcp_set_user(transport, NULL);
+	tcp_abort(transport);
+}
+
+static const struct session_transport tcp_transport = {
+	.send = tcp_session_send,
+	.room = tcp_session_room,
+	.consumed = tcp_session_consumed,
+	.close = tcp_session_close,
+	.abort = tcp_session_abort,
+};
+
+static void reject(struct worker *w, struct tcp_conn *c)
+{
+	struct rte_mbuf *m = buf_alloc(w->host.mbufs);
+	tcp_set_user(c, NULL);
+	if (m != NULL) {
+		memcpy(rte_pktmbuf_append(m, sizeof reject_text - 1), reject_text, sizeof reject_text - 1);
+		tcp_send(c, m);
+	}
+	tcp_close(c);
+}
+
+static void format_endpoint(char *out, size_t cap, const struct net_addr *a, uint16_t port)
+{
+	size_t n = net_addr_format(a, out, cap);
+	out[n++] = ':';
+	num_format_u64(out + n, port);
+}
+
+static bool on_accepted(void *ctx, struct tcp_conn *c)
+{
+	struct worker *w = ctx;
+	struct session *s = session_open(&w->host, &tcp_transport, c, tcp_mss(c));
+	if (s == NULL) {
+		reject(w, c);
+		return true;
+	}
+	struct net_addr local, remote;
+	uint16_t lport, rport;
+	tcp_conn_addrs(c, &local, &lport, &remote, &rport);
+	format_endpoint(s->cl.addr, sizeof s->cl.addr, &remote, rport);
+	format_endpoint(s->cl.laddr, sizeof s->cl.laddr, &local, lport);
+	tcp_set_user(c, s);
+	return true;
+}
+
+static void on_received(void *ctx, struct tcp_conn *c, void *user, struct rte_mbuf *m)
+{
+	if (rp_likely(user != NULL)) {
+		session_input(user, m);
+		return;
+	}
+	tcp_rx_consumed(c, m->data_len);
+	rte_pktmbuf_free(m);
+}
+
+static void on_peer_closed(void *ctx, struct tcp_conn *c, void *user)
+{
+	if (user != NULL)
+		session_eof(user);
+	else
+		tcp_close(c);
+}
+
+static void on_send_ready(void *ctx, struct tcp_conn *c, void *user)
+{
+	if (user != NULL)
+		session_send_ready(user);
+}
+
+static void on_closed(void *ctx, struct tcp_conn *c, void *user, enum tcp_close_reason why)
+{
+	if (user != NULL)
+		session_gone(user);
+}
+
+void transport_tcp_ops(struct worker *w, struct tcp_ops *ops)
+{
+	*ops = (struct tcp_ops){.ctx = w,
+				.accepted = on_accepted,
+				.received = on_received,
+				.peer_closed = on_peer_closed,
+				.send_ready = on_send_ready,
+				.closed = on_closed};
+}
+
+static void kill_one(void *ctx, struct session *s)
+{
+	session_kill(s, *(bool *)ctx);
+}
+
+void transport_close_all(struct worker *w, bool at_once)
+{
+	uint32_t from = 0;
+	do {
+		from = host_visit(&w->host, from, 1024, kill_one, &at_once);
+	} while (from != 0);
+}

@@ -1,0 +1,92 @@
+/* What a worker has the control thread do: index tables, the slow log. */
+#include "worker/worker_priv.h"
+
+/* Runs on whatever thread holds the shard. */
+static void want_table(void *ctx, struct index *ix, uint32_t entries)
+{
+	struct worker_wants *q = &((struct worker *)ctx)->wants;
+	if (q->ntables < WORKER_WANTS) {
+		q->table[q->ntables].ix = ix;
+		q->table[q->ntables++].entries = entries;
+	}
+	/* A full list is no loss: the index grows in place when the table does not come. */
+}
+
+static void drop_table(void *ctx, struct index_table *t)
+{
+	struct worker_wants *q = &((struct worker *)ctx)->wants;
+	if (q->ndrops < WORKER_WANTS)
+		q->drop[q->ndrops++] = t;
+	else
+		index_table_destroy(t);
+}
+
+void wants_index_ops(struct worker *w, struct index_ops *ops)
+{
+	*ops = (struct index_ops){.ctx = w, .want_table = want_table, .drop_table = drop_table};
+}
+
+static struct msg *upcall(struct worker *w, msg_call_fn fn)
+{
+	struct msg *m = msg_get(w->bus, w->id);
+	if (m == NULL)
+		return NULL;
+	m->kind = MSG_CALL;
+	m->owner = (uint8_t)msg_bus_control(w->bus);
+	m->fn = fn;
+	m->arg[3] = NULL;
+	return m;
+}
+
+uint32_t wants_poll(struct worker *w)
+{
+	struct worker_wants *q = &w->wants;
+	uint32_t work = 0;
+	struct msg *m;
+	while (q->ntables > 0 && (m = upcall(w, w->up.build_table)) != NULL) {
+		q->ntables--;
+		m->arg[0] = q->table[q->ntables].ix;
+		m->arg[1] = (void *)(uintptr_t)q->table[q->ntables].entries;
+		m->arg[2] = w;
+		msg_send(w->bus, m);
+		work++;
+	}
+	while (q->ndrops > 0 && (m = upcall(w, w->up.drop_table)) != NULL) {
+		m->arg[0] = q->drop[--q->ndrops];
+		msg_send(w->bus, m);
+		work++;
+	}
+	return work;
+}
+
+void wants_slow(void *ctx, const struct cmd_ctx *c, uint64_t us)
+{
+	struct worker *w = ctx;
+	uint32_t argc = RP_MIN(c->argc, SLOW_ARGS);
+	size_t bytes = 0;
+	for (uint32_t i = 0; i < argc; i++)
+		bytes += RP_MIN(c->argv[i].len, SLOW_ARG_BYTES);
+	struct slow_note *n = heap_alloc(w->heap, sizeof *n + bytes);
+	struct msg *m = n != NULL ? upcall(w, w->up.slow) : NULL;
+	if (m == NULL) {
+		heap_free(w->heap, n);
+		return; /* the log is for people: nothing waits for it */
+	}
+	*n = (struct slow_note){.heap = w->heap,
+				.wall_us = w->now.wall_us,
+				.us = us,
+				.client_id = c->client_id,
+				.cmd_id = c->cmd->id,
+				.argc = argc,
+				.argc_total = c->argc};
+	char *p = n->text;
+	for (uint32_t i = 0; i < argc; i++) {
+		size_t len = RP_MIN(c->argv[i].len, SLOW_ARG_BYTES);
+		n->len[i] = (uint16_t)len;
+		n->cut[i] = (uint32_t)RP_MIN(c->argv[i].len - len, UINT32_MAX);
+		memcpy(p, c->argv[i].ptr, len);
+		p += len;
+	}
+	m->arg[0] = n;
+	msg_send(w->bus, m);
+}

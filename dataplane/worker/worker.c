@@ -1,0 +1,259 @@
+/* The worker's life: set-up, the poll loop, the way out. */
+#include "worker/worker_priv.h"
+
+#include <rte_cycles.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+
+#define BACKGROUND_US     100 /* at most this long between two background slices under load */
+#define BACKGROUND_BUDGET 64  /* steps of one slice */
+#define NET_TIMERS_US     1000
+#define DRAIN_US          2000000 /* on stop, clients get this long to take their last replies */
+
+/* ---- the steps of an iteration: each is bounded and returns how much it did ---- */
+
+/* Tells sleeping workers that we steered packets to them. */
+static void kick_steered(struct worker *w)
+{
+	for (uint32_t i = 0; i < w->nworkers; i++)
+		if (w->steer_out[i] != NULL && !rte_ring_empty(w->steer_out[i]))
+			msg_kick(w->bus, i);
+}
+
+static uint32_t worker_poll_rx(struct worker *w)
+{
+	struct rte_mbuf *seg[RP_MAX_BURST];
+	uint32_t n = net_poll_rx(w->net, seg, RP_MAX_BURST);
+	if (n > 0)
+		tcp_input_burst(w->tcp, seg, n);
+	if (w->adaptive && w->steer_out != NULL)
+		kick_steered(w);
+	return n;
+}
+
+static uint32_t worker_poll_sessions(struct worker *w)
+{
+	return host_poll(&w->host) + host_poll_messages(&w->host);
+}
+
+static uint32_t worker_poll_tx(struct worker *w)
+{
+	uint32_t n = tcp_poll_output(w->tcp);
+	n += net_poll_tx(w->net);
+	return n + msg_flush(w->bus, w->id);
+}
+
+static uint32_t worker_poll_timers(struct worker *w)
+{
+	uint32_t n = tcp_poll_timers(w->tcp);
+	if (w->now.mono_us - w->net_timers_us >= NET_TIMERS_US) {
+		w->net_timers_us = w->now.mono_us;
+		n += net_poll_timers(w->net);
+		n += host_poll_idle(&w->host);
+	}
+	return n;
+}
+
+static uint32_t worker_poll_background(struct worker *w, bool idle)
+{
+	if (!idle && w->now.mono_us - w->background_us < BACKGROUND_US)
+		return 0;
+	w->background_us = w->now.mono_us;
+	uint32_t n = heap_poll(w->heap, BACKGROUND_BUDGET);
+	if (w->host.own_leased)
+		return n;
+	n += store_poll(w->store, BACKGROUND_BUDGET);
+	return n + wants_poll(w);
+}
+
+static void worker_set_now(struct worker *w)
+{
+	clock_read(&w->clock, &w->now);
+	net_set_now(w->net, &w->now);
+	tcp_set_now(w->tcp, &w->now);
+	host_set_now(&w->host, &w->now);
+}
+
+static uint32_t worker_iterate(struct worker *w)
+{
+	worker_set_now(w);
+	uint32_t work = worker_poll_rx(w);
+	work += worker_poll_sessions(w);
+	work += worker_poll_tx(w);
+	work += worker_poll_timers(w);
+	work += worker_poll_background(w, work == 0);
+	return work;
+}
+
+/* ---- the way out ---- */
+
+/* true: the loop ends. */
+static bool worker_stopping(struct worker *w, uint32_t stop)
+{
+	if (stop > 1)
+		return true;
+	if (!w->draining) {
+		w->draining = true;
+		w->drain_until_us = w->now.mono_us + DRAIN_US;
+		if (w->listen_port != 0)
+			tcp_unlisten(w->tcp, w->listen_port);
+	}
+	transport_close_all(w, false);
+	return tcp_conn_count(w->tcp) == 0 || w->now.mono_us >= w->drain_until_us;
+}
+
+int worker_main(void *arg)
+{
+	struct worker *w = arg;
+	prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0);
+	worker_set_now(w);
+	if (w->id == 0)
+		net_announce(w->net);
+	uint64_t last = rte_rdtsc();
+	for (;;) {
+		uint32_t stop = __atomic_load_n(&w->stop, __ATOMIC_RELAXED);
+		if (rp_unlikely(stop != 0) && worker_stopping(w, stop))
+			break;
+		uint32_t work = worker_iterate(w);
+		uint64_t now = rte_rdtsc();
+		w->count.iterations++;
+		if (work > 0) {
+			w->count.busy_cycles += now - last;
+			w->idle_since_us = 0;
+			w->sleep_us = 50;
+		} else {
+			w->count.empty_cycles += now - last;
+			worker_idle(w);
+			now = rte_rdtsc();
+		}
+		last = now;
+	}
+	__atomic_store_n(&w->left, 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* ---- set-up ---- */
+
+static bool make_heaps(struct worker *w, const struct worker_params *p, struct err *e)
+{
+	struct heap_params shard = {"shard", p->shard_reserve, p->shard_huge};
+	struct heap_params own = {"worker", p->own_reserve, 0};
+	w->shard_heap = heap_create(&shard, e);
+	w->heap = w->shard_heap != NULL ? heap_create(&own, e) : NULL;
+	return w->heap != NULL;
+}
+
+static bool make_store(struct worker *w, const struct worker_params *p, struct err *e)
+{
+	struct store_params sp = {.shard = p->id,
+				  .databases = p->databases,
+				  .hash_seed = p->hash_seed,
+				  .index_initial = p->index_initial,
+				  .heap = w->shard_heap,
+				  .journal = &w->journal};
+	wants_index_ops(w, &sp.index_ops);
+	w->store = p->stores[p->id] = store_create(&sp, e);
+	return w->store != NULL;
+}
+
+static bool make_net(struct worker *w, const struct worker_params *p, struct err *e)
+{
+	struct net_params np = p->net;
+	np.port = p->port;
+	np.worker = p->id;
+	np.nworkers = p->nworkers;
+	np.pool = port_pool(p->port, p->id);
+	np.log = &w->log;
+	w->steer_in = np.steer_in;
+	w->steer_out = np.steer_out;
+	w->net = net_create(&np, e);
+	if (w->net == NULL)
+		return false;
+	struct tcp_params tp = p->tcp;
+	transport_tcp_ops(w, &tp.ops);
+	tcp_lower_net(&tp.lower, w->net);
+	tp.lower.multi_seg = port_info(p->port)->tx_multi_seg;
+	tp.lower.tx_async = port_info(p->port)->tx_async;
+	tp.pool = np.pool;
+	tp.worker = p->id;
+	tp.log = &w->log;
+	w->tcp = tcp_create(&tp, e);
+	if (w->tcp == NULL)
+		return false;
+	struct net_addr any = {.family = 0};
+	if (p->listen_port != 0 && tcp_listen(w->tcp, &any, p->listen_port) != 0) {
+		err_set(e, "port %u is in use on our own stack; choose another port", p->listen_port);
+		return false;
+	}
+	return true;
+}
+
+static bool make_host(struct worker *w, const struct worker_params *p, struct err *e)
+{
+	struct session_host_params hp = {.self = p->id,
+					 .own = (int32_t)p->id,
+					 .nstores = p->nworkers,
+					 .stores = p->stores,
+					 .slot_map = p->slot_map,
+					 .bus = p->bus,
+					 .leases = p->leases,
+					 .mbufs = port_pool(p->port, p->id),
+					 .heap = w->heap,
+					 .conf = p->conf,
+					 .max_sessions = p->max_sessions,
+					 .first_client_id = p->id + 1,
+					 .client_id_step = p->nworkers + 1,
+					 .seed = p->seed,
+					 .tsc_hz = p->tsc_hz,
+					 .ops = {.ctx = w, .slow = wants_slow},
+					 .owner = w};
+	return host_init(&w->host, &hp, e) == 0;
+}
+
+struct worker *worker_create(const struct worker_params *p, struct err *e)
+{
+	struct worker *w = aligned_alloc(RP_CACHE_LINE, RTE_ALIGN_CEIL(sizeof *w, RP_CACHE_LINE));
+	if (w == NULL) {
+		err_set(e, "out of memory for worker %u; use fewer workers or free memory", p->id);
+		return NULL;
+	}
+	memset(w, 0, sizeof *w);
+	w->id = p->id;
+	w->nworkers = p->nworkers;
+	w->port = p->port;
+	w->bus = p->bus;
+	w->leases = p->leases;
+	w->up = p->up;
+	w->adaptive = p->adaptive;
+	w->spin_us = p->spin_us;
+	w->sleep_us = 50;
+	w->listen_port = p->listen_port;
+	clock_init(&w->clock, p->tsc_hz);
+	clock_read(&w->clock, &w->now);
+	if (!make_heaps(w, p, e) || !make_store(w, p, e) || !make_net(w, p, e) || !make_host(w, p, e)) {
+		worker_destroy(w);
+		return NULL;
+	}
+	w->rx_fd = p->adaptive ? port_rx_intr_fd(p->port, p->id) : -1;
+	worker_set_now(w);
+	return w;
+}
+
+void worker_destroy(struct worker *w)
+{
+	if (w->host.sessions.mem != NULL) {
+		host_abandon(&w->host);
+		host_fini(&w->host);
+	}
+	if (w->tcp != NULL)
+		tcp_destroy(w->tcp);
+	if (w->net != NULL)
+		net_destroy(w->net);
+	if (w->store != NULL)
+		store_destroy(w->store);
+	if (w->heap != NULL)
+		heap_destroy(w->heap);
+	if (w->shard_heap != NULL)
+		heap_destroy(w->shard_heap);
+	free(w);
+}

@@ -1,0 +1,114 @@
+/* A worker: one poll-mode thread with a queue pair, a network and a TCP instance, its sessions and its shard.
+ *
+ * Created and destroyed by the control thread; worker_main() runs on the worker's lcore until it was told to stop and
+ * its clients are gone.
+ */
+#pragma once
+
+#include "msg/lease.h"
+#include "net/net.h"
+#include "session/session.h"
+#include "tcp/tcp.h"
+
+#define WORKER_WANTS 64 /* index tables asked for and not yet ordered from the control thread */
+
+/* Counters of the loop itself. The worker writes, anybody reads relaxed. */
+struct worker_counters {
+	uint64_t iterations;
+	uint64_t busy_cycles;  /* of iterations that found work */
+	uint64_t empty_cycles; /* of those that found none, sleeps not counted */
+	uint64_t sleeps;
+	uint64_t slept_us;
+};
+
+/* What the shard's holder wants from the control thread. Belongs to whoever holds the shard; its owner sends it off. */
+struct worker_wants {
+	struct {
+		struct index *ix;
+		uint32_t entries;
+	} table[WORKER_WANTS];
+	struct index_table *drop[WORKER_WANTS];
+	uint32_t ntables, ndrops;
+};
+
+/* How a worker asks the control thread for something: functions that run there as message calls. */
+struct worker_upcalls {
+	msg_call_fn build_table; /* arg: struct index *, entries, struct worker * */
+	msg_call_fn drop_table;  /* arg: struct index_table * */
+	msg_call_fn slow;        /* arg: struct slow_note *, which it frees with heap_free_remote() */
+};
+
+/* A slow command, as the slow log keeps it: at most SLOW_ARGS arguments, long ones cut. One block of `heap`. */
+#define SLOW_ARGS      32
+#define SLOW_ARG_BYTES 128
+struct slow_note {
+	struct heap *heap;
+	int64_t wall_us;
+	uint64_t us;
+	uint64_t client_id;
+	int16_t cmd_id;
+	uint32_t argc;       /* kept here */
+	uint32_t argc_total; /* of the command */
+	uint16_t len[SLOW_ARGS];
+	uint32_t cut[SLOW_ARGS]; /* bytes left out of each */
+	char text[];             /* the arguments one after another */
+};
+
+struct worker_params {
+	uint32_t id, nworkers;
+	struct port *port;
+	struct msg_bus *bus;
+	struct lease_table *leases;
+	struct store **stores; /* all shards; [id] is filled in by worker_create() */
+	const uint16_t *slot_map;
+	const struct dp_conf *conf;
+	struct net_params net; /* port, worker, pool and rings are filled in */
+	struct tcp_params tcp; /* ops, lower, pool, worker likewise */
+	uint16_t listen_port;  /* 0: none */
+	uint32_t max_sessions;
+	uint32_t databases;
+	uint32_t index_initial;
+	uint64_t hash_seed;               /* the same for all shards */
+	size_t shard_reserve, shard_huge; /* heap of the shard; see heap.h */
+	size_t own_reserve;               /* heap of the thread */
+	uint64_t seed;
+	uint64_t tsc_hz;
+	bool adaptive;
+	uint32_t spin_us;
+	struct worker_upcalls up;
+};
+
+struct worker {
+	uint32_t id;
+	uint32_t stop; /* control writes: 0 run, 1 finish and leave, 2 leave now */
+	uint32_t left; /* worker writes (release) when its loop has ended */
+	struct port *port;
+	struct net *net;
+	struct tcp *tcp;
+	struct store *store;
+	struct heap *shard_heap, *heap;
+	struct msg_bus *bus;
+	struct lease_table *leases;
+	struct clock clock;
+	struct clock_now now;
+	struct worker_upcalls up;
+	struct worker_wants wants;
+	struct journal journal;
+	struct log_ring log;
+	struct worker_counters count;
+	uint16_t listen_port;
+	bool adaptive, draining;
+	uint32_t spin_us, sleep_us;
+	uint32_t nworkers;
+	uint64_t idle_since_us, background_us, net_timers_us, drain_until_us;
+	struct rte_ring **steer_in, **steer_out; /* see struct net_params */
+	int rx_fd;
+	struct session_host host;
+};
+
+/* Control thread. NULL with *e. Listens at once; packets are answered when worker_main() runs. */
+struct worker *worker_create(const struct worker_params *p, struct err *e);
+/* After worker_main() has returned. */
+void worker_destroy(struct worker *w);
+/* The thread function (lcore_function_t). arg: struct worker *. */
+int worker_main(void *arg);

@@ -1,0 +1,19 @@
+/* Between the files of worker/. */
+#pragma once
+
+#include "worker/worker.h"
+
+/* ---- transport.c: TCP connections as transports of sessions ---- */
+void transport_tcp_ops(struct worker *w, struct tcp_ops *ops);
+/* Ends every session: after its replies, or at once. */
+void transport_close_all(struct worker *w, bool at_once);
+
+/* ---- wants.c: what goes to the control thread ---- */
+void wants_index_ops(struct worker *w, struct index_ops *ops);
+/* Sends what the shard's holders asked for. Only while we hold the shard ourselves. Returns how many. */
+uint32_t wants_poll(struct worker *w);
+void wants_slow(void *ctx, const struct cmd_ctx *c, uint64_t us);
+
+/* ---- idle.c ---- */
+/* Called after an iteration without work: with `idle adaptive` sleeps when it has been in vain for long enough. */
+void worker_idle(struct worker *w);

@@ -115,23 +115,29 @@ static int replace(struct rewrite *r, const char *path)
 	return -1;
 }
 
+static int rewrite(struct rewrite *r, const char *path, struct err *e)
+{
+	config_init(r->file);
+	if (config_load_file(r->file, path, e))
+		return -1;
+	if (replace(r, path))
+		return err_set(e, "Rewriting config file: %s", strerror(errno));
+	return 0;
+}
+
 int config_rewrite(const struct config *c, struct err *e)
 {
 	struct rewrite r = {.now = c};
-	int rc;
+	int rc = -1;
 
 	if (c->file[0] == '\0')
 		return err_set(e, "The server is running without a config file");
 	r.file = malloc(sizeof(*r.file));
 	r.written = calloc(config_count(), sizeof(*r.written));
-	if (!r.file || !r.written) {
-		rc = err_set(e, "out of memory");
-	} else {
-		config_init(r.file);
-		rc = config_load_file(r.file, c->file, e);
-	}
-	if (rc == 0 && replace(&r, c->file))
-		rc = err_set(e, "Rewriting config file: %s", strerror(errno));
+	if (r.file && r.written)
+		rc = rewrite(&r, c->file, e);
+	else
+		err_set(e, "out of memory");
 	free(r.file);
 	free(r.written);
 	return rc;

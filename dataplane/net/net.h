@@ -56,6 +56,7 @@ struct net_params {
 	uint32_t arp_entries; /* neighbour table size; default 1024 */
 	uint32_t arp_age_s;   /* default 60: then probed, kept while it answers */
 	bool tx_csum_ip, tx_csum_tcp;
+	bool accept_partial_csum;                       /* simulations: as port_info.rx_partial_csum */
 	void (*tx_hook)(void *ctx, struct rte_mbuf *m); /* simulations: takes a complete frame */
 	void *tx_hook_ctx;
 };

@@ -50,7 +50,8 @@ struct port_info {
 	bool steers;      /* nqueues == nworkers and the device keeps a flow on one queue: no software steering */
 	bool tx_csum_ip, tx_csum_tcp, rx_csum; /* offloads in use */
 	bool tx_multi_seg;
-	bool tx_async; /* the driver may hold an mbuf after tx_burst returns */
+	bool tx_async;        /* the driver may hold an mbuf after tx_burst returns */
+	bool rx_partial_csum; /* a sender on this host may leave the TCP checksum unfinished (see port.c): accepted */
 };
 
 struct port *port_open(const struct port_params *p, struct err *e);

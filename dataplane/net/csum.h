@@ -1,0 +1,34 @@
+/* The Internet checksum (RFC 1071) over buffers and mbuf chains. Pure functions. */
+#pragma once
+
+#include <rte_ip.h>
+#include <rte_mbuf.h>
+
+#include "base/defs.h"
+
+/* Adds the 16-bit words of data to sum; fold with csum_fold(). A byte left over counts as the high byte of a word. */
+uint64_t csum_add(uint64_t sum, const void *data, size_t len);
+
+/* Sum of the len bytes of m from off on, over all its segments. */
+uint64_t csum_add_mbuf(uint64_t sum, const struct rte_mbuf *m, uint32_t off, uint32_t len);
+
+static inline uint16_t csum_fold(uint64_t sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+/* The pseudo header (RFC 9293, 3.1). src and dst in network order, len in host order. */
+static inline uint64_t csum_pseudo_v4(uint32_t src, uint32_t dst, uint8_t proto, uint16_t len)
+{
+	return (uint64_t)src + dst + rte_cpu_to_be_16(proto) + rte_cpu_to_be_16(len);
+}
+
+/* Header of an IPv4 packet without trusting its length field beyond what the caller checked. */
+static inline uint16_t csum_ipv4_header(const struct rte_ipv4_hdr *ip, size_t len)
+{
+	return (uint16_t)~csum_fold(csum_add(0, ip, len));
+}

@@ -1,0 +1,281 @@
+/* Opening and closing of the one ethdev. Control thread.
+ *
+ * Unfinished checksums: a sender on this host whose interface offers TCP checksum offload (veth does) leaves the sum
+ * to it, and net_af_packet and net_af_xdp of DPDK 22.11 do not tell such frames apart. net/ recognises them by the
+ * exact pseudo-header sum and accepts them on these two devices (rx_partial_csum). The clean set-up is
+ * `ethtool -K PEER tx off` on the peer's end of a veth pair; it also turns its TSO off, whose frames do not fit our
+ * receive slots.
+ *
+ * Which worker a flow arrives at is not trusted on virtual devices: net_af_packet's fanout rolls over to another queue
+ * when one is full, and the TAP driver of the kernel forgets its flow table after a few idle seconds. They use
+ * software steering; a NIC with RSS steers. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <rte_bus_vdev.h>
+#include <rte_errno.h>
+
+#include "net/port_priv.h"
+
+#define DESC_DEFAULT     1024
+#define POOL_CACHE       256
+#define MBUFS_PER_WORKER 8192
+
+static int fail(struct port *p, struct err *e, const char *what)
+{
+	const char *why = diag_last_error();
+	return err_set(e, "device %s: %s%s%s", p->dev.text, what, why[0] ? ": " : "", why);
+}
+
+static int probe(struct port *p, uint16_t nqueues, struct err *e)
+{
+	char args[PORT_NAME_BYTES + 128];
+	const char *name = p->vdev_name;
+
+	port_device_vdev(&p->dev, nqueues, p->vdev_name, sizeof(p->vdev_name), args, sizeof(args));
+	if (p->dev.kind != PORT_PCI) {
+		int ret = rte_vdev_init(p->vdev_name, args);
+		if (ret < 0) {
+			if (!diag_last_error()[0])
+				err_set(e, "device %s: the driver of \"%s\" refuses \"%s\": %s", p->dev.text,
+					p->vdev_name, args, strerror(-ret));
+			else
+				fail(p, e, "cannot be opened");
+			p->vdev_name[0] = '\0';
+			return -1;
+		}
+	} else {
+		name = p->dev.arg; /* probed by rte_eal_init() */
+	}
+	if (rte_eth_dev_get_port_by_name(name, &p->port_id) != 0)
+		return fail(p, e, "the driver made no port");
+	return 0;
+}
+
+static int pool_create(struct port *p, const struct port_params *pp, struct err *e)
+{
+	uint32_t rxd = pp->rx_desc ? pp->rx_desc : DESC_DEFAULT, txd = pp->tx_desc ? pp->tx_desc : DESC_DEFAULT;
+	uint32_t n = pp->mbufs ? pp->mbufs : p->nworkers * MBUFS_PER_WORKER + p->info.nqueues * (rxd + txd);
+
+	p->pool = rte_pktmbuf_pool_create("packets", n, POOL_CACHE, BUF_PRIV_BYTES, BUF_DATA_BYTES, SOCKET_ID_ANY);
+	if (!p->pool)
+		return err_set(e,
+			       "no memory for %u packet buffers (%lu MiB): %s; give DPDK more memory or lower `mbufs`",
+			       n, ((uint64_t)n * (BUF_DATA_BYTES + 256)) >> 20, rte_strerror(rte_errno));
+	return 0;
+}
+
+static int rings_create(struct port *p, struct err *e)
+{
+	for (uint32_t w = p->info.nqueues; w < p->nworkers; w++) {
+		char name[32];
+		snprintf(name, sizeof(name), "port_tx_%u", w);
+		p->tx_ring[w] = rte_ring_create(name, PORT_TX_RING, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+		if (!p->tx_ring[w])
+			return err_set(e, "no memory for the transmit ring of worker %u", w);
+		struct port_queue *q = &p->q[w % p->info.nqueues];
+		q->ring[q->nrings++] = p->tx_ring[w];
+	}
+	return 0;
+}
+
+static void offloads_choose(struct port *p, const struct port_params *pp, const struct rte_eth_dev_info *di,
+			    struct rte_eth_conf *conf)
+{
+	const uint64_t tx = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM, txl4 = RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
+	const uint64_t rx = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
+	/* net_tap computes in software what it offers: ours costs less. */
+	bool csum = pp->csum_offload && p->dev.kind != PORT_TAP;
+
+	if (csum && (di->tx_offload_capa & tx))
+		conf->txmode.offloads |= tx;
+	if (csum && (di->tx_offload_capa & txl4))
+		conf->txmode.offloads |= txl4;
+	if (csum && (di->rx_offload_capa & rx) == rx)
+		conf->rxmode.offloads |= rx;
+	if (di->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
+		conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	p->info.tx_csum_ip = (conf->txmode.offloads & tx) != 0;
+	p->info.tx_csum_tcp = (conf->txmode.offloads & txl4) != 0;
+	p->info.rx_csum = (conf->rxmode.offloads & rx) != 0;
+	p->info.tx_multi_seg = (conf->txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) != 0;
+	uint64_t rss = (RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV6_TCP) & di->flow_type_rss_offloads;
+	if (p->dev.kind == PORT_PCI && p->info.nqueues > 1 && rss) {
+		conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf->rx_adv_conf.rss_conf.rss_hf = rss;
+	}
+	p->info.steers = p->info.nqueues == p->nworkers && (p->nworkers == 1 || conf->rxmode.mq_mode != 0);
+	/* Only net_tap of the virtual devices gives a descriptor to wait for. */
+	conf->intr_conf.rxq = p->dev.kind == PORT_TAP;
+}
+
+static int configure(struct port *p, const struct port_params *pp, struct rte_eth_dev_info *di, struct err *e)
+{
+	struct rte_eth_conf conf = {0};
+	int ret = rte_eth_dev_info_get(p->port_id, di);
+	if (ret != 0)
+		return fail(p, e, "tells nothing about itself");
+	uint16_t most = RP_MIN(di->max_rx_queues, di->max_tx_queues);
+	p->info.nqueues = RP_MAX(RP_MIN(p->info.nqueues, most), (uint16_t)1);
+	snprintf(p->info.driver, sizeof(p->info.driver), "%s", di->driver_name);
+	offloads_choose(p, pp, di, &conf);
+	ret = rte_eth_dev_configure(p->port_id, p->info.nqueues, p->info.nqueues, &conf);
+	if (ret < 0 && conf.intr_conf.rxq) {
+		conf.intr_conf.rxq = 0;
+		ret = rte_eth_dev_configure(p->port_id, p->info.nqueues, p->info.nqueues, &conf);
+	}
+	p->has_intr = ret == 0 && conf.intr_conf.rxq;
+	return ret < 0 ? fail(p, e, "refuses its configuration") : 0;
+}
+
+static int queues_setup(struct port *p, const struct port_params *pp, struct err *e)
+{
+	uint16_t rxd = (uint16_t)(pp->rx_desc ? pp->rx_desc : DESC_DEFAULT);
+	uint16_t txd = (uint16_t)(pp->tx_desc ? pp->tx_desc : DESC_DEFAULT);
+	int socket = rte_eth_dev_socket_id(p->port_id);
+
+	if (rte_eth_dev_adjust_nb_rx_tx_desc(p->port_id, &rxd, &txd) != 0)
+		return fail(p, e, "refuses its queue sizes");
+	for (uint16_t q = 0; q < p->info.nqueues; q++) {
+		if (rte_eth_rx_queue_setup(p->port_id, q, rxd, (unsigned)socket, NULL, p->pool) != 0)
+			return fail(p, e, "receive queue cannot be set up");
+		if (rte_eth_tx_queue_setup(p->port_id, q, txd, (unsigned)socket, NULL) != 0)
+			return fail(p, e, "transmit queue cannot be set up");
+	}
+	return 0;
+}
+
+static int mtu_setup(struct port *p, const struct port_params *pp, struct err *e)
+{
+	uint16_t mtu = RTE_ETHER_MTU;
+	bool is_iface = p->dev.kind == PORT_AF_PACKET || p->dev.kind == PORT_AF_XDP;
+
+	if (pp->mtu > PORT_MTU_MAX || (pp->mtu && pp->mtu < 576))
+		return err_set(e, "mtu %u is not between 576 and %d", pp->mtu, PORT_MTU_MAX);
+	if (is_iface)
+		mtu = port_iface_mtu(p->dev.arg);
+	else
+		rte_eth_dev_get_mtu(p->port_id, &mtu);
+	/* A kernel interface keeps its MTU: others use it too. A smaller one of ours is only not exceeded. */
+	if (pp->mtu && pp->mtu != mtu && !is_iface) {
+		int ret = rte_eth_dev_set_mtu(p->port_id, (uint16_t)pp->mtu);
+		if (ret != 0 && pp->mtu > mtu)
+			return err_set(e, "device %s: mtu %u is refused (%s), the device has %u", p->dev.text, pp->mtu,
+				       strerror(-ret), mtu);
+		mtu = (uint16_t)pp->mtu;
+	}
+	if (is_iface && pp->mtu > mtu)
+		return err_set(e, "device %s: mtu %u is more than the interface's %u; `ip link set %s mtu %u`",
+			       p->dev.text, pp->mtu, mtu, p->dev.arg, pp->mtu);
+	p->info.mtu = (uint16_t)RP_MIN(pp->mtu ? pp->mtu : mtu, (uint32_t)PORT_MTU_MAX);
+	return 0;
+}
+
+/* The MAC of a TAP device is that of the kernel's end of the cable. Ours differs in the last byte, so that it stays
+ * the same as long as the kernel's does. A vhost port has none to give. */
+static void mac_setup(struct port *p)
+{
+	rte_eth_macaddr_get(p->port_id, &p->info.mac);
+	if (p->dev.kind == PORT_TAP) {
+		p->info.mac.addr_bytes[0] = (p->info.mac.addr_bytes[0] & ~RTE_ETHER_GROUP_ADDR) |
+					    RTE_ETHER_LOCAL_ADMIN_ADDR;
+		p->info.mac.addr_bytes[5] ^= 1;
+	} else if (!rte_is_valid_assigned_ether_addr(&p->info.mac)) {
+		rng_system(&p->info.mac, sizeof(p->info.mac));
+		p->info.mac.addr_bytes[0] = 0x02;
+	}
+}
+
+static int start(struct port *p, struct err *e)
+{
+	if (rte_eth_dev_start(p->port_id) != 0)
+		return fail(p, e, "does not start");
+	p->started = true;
+	if (p->dev.kind == PORT_TAP) {
+		int ret = port_iface_up(p->dev.arg);
+		if (ret < 0)
+			return err_set(e, "device %s: the interface cannot be set up: %s", p->dev.text, strerror(-ret));
+	}
+	mac_setup(p);
+	return 0;
+}
+
+static int open_steps(struct port *p, const struct port_params *pp, struct err *e)
+{
+	struct rte_eth_dev_info di;
+
+	p->info.nqueues = port_device_queues(&p->dev, p->nworkers, e);
+	if (p->info.nqueues == 0)
+		return -1;
+	if (probe(p, p->info.nqueues, e) < 0 || configure(p, pp, &di, e) < 0 || pool_create(p, pp, e) < 0 ||
+	    queues_setup(p, pp, e) < 0 || mtu_setup(p, pp, e) < 0 || rings_create(p, e) < 0 || start(p, e) < 0)
+		return -1;
+	/* These copy a frame before tx_burst returns. */
+	p->info.tx_async = !(p->dev.kind == PORT_TAP || p->dev.kind == PORT_AF_PACKET || p->dev.kind == PORT_VHOST);
+	p->info.rx_partial_csum = p->dev.kind == PORT_AF_PACKET || p->dev.kind == PORT_AF_XDP;
+	p->copy_foreign = p->dev.kind == PORT_AF_XDP;
+	if (p->dev.kind == PORT_AF_XDP)
+		p->info.tx_multi_seg = false;
+	return 0;
+}
+
+struct port *port_open(const struct port_params *pp, struct err *e)
+{
+	struct port *p = aligned_alloc(RP_CACHE_LINE, RTE_ALIGN_CEIL(sizeof(*p), RP_CACHE_LINE));
+	if (!p) {
+		err_set(e, "out of memory");
+		return NULL;
+	}
+	memset(p, 0, sizeof(*p));
+	p->port_id = RTE_MAX_ETHPORTS;
+	p->nworkers = pp->nworkers;
+	if (pp->nworkers == 0 || pp->nworkers > RP_MAX_WORKERS) {
+		err_set(e, "%u workers asked for, 1 to %d are possible", pp->nworkers, RP_MAX_WORKERS);
+		free(p);
+		return NULL;
+	}
+	diag_clear();
+	diag_redirect(true);
+	int ret = port_device_parse(pp->device, &p->dev, e);
+	if (ret == 0)
+		ret = port_device_check(&p->dev, e);
+	if (ret == 0)
+		ret = open_steps(p, pp, e);
+	if (ret < 0) {
+		port_close(p);
+		p = NULL;
+	}
+	diag_redirect(false);
+	return p;
+}
+
+void port_close(struct port *p)
+{
+	if (!p)
+		return;
+	if (p->started)
+		rte_eth_dev_stop(p->port_id);
+	if (p->vdev_name[0])
+		rte_vdev_uninit(p->vdev_name);
+	else if (p->port_id < RTE_MAX_ETHPORTS)
+		rte_eth_dev_close(p->port_id);
+	for (uint32_t w = 0; w < p->nworkers; w++) {
+		struct rte_mbuf *m;
+		while (p->tx_ring[w] && rte_ring_sc_dequeue(p->tx_ring[w], (void **)&m) == 0)
+			rte_pktmbuf_free(m);
+		rte_ring_free(p->tx_ring[w]);
+	}
+	rte_mempool_free(p->pool);
+	free(p);
+}
+
+const struct port_info *port_info(const struct port *p)
+{
+	return &p->info;
+}
+
+struct rte_mempool *port_pool(const struct port *p, uint32_t worker)
+{
+	return p->pool;
+}

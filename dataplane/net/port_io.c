@@ -1,0 +1,107 @@
+/* The two calls of the data path. Queue i belongs to worker i. A worker beyond the last queue sends through a ring of
+ * its own, which the owner of queue (worker % nqueues) empties whenever it receives or sends. */
+#include <rte_mbuf.h>
+
+#include "net/port_priv.h"
+
+static struct rte_mbuf *copy_linear(struct port *p, struct rte_mbuf *m)
+{
+	struct rte_mbuf *c = rte_pktmbuf_alloc(p->pool);
+	char *to = c ? rte_pktmbuf_append(c, (uint16_t)m->pkt_len) : NULL;
+	if (to) {
+		for (struct rte_mbuf *s = m; s; s = s->next) {
+			memcpy(to, rte_pktmbuf_mtod(s, const char *), s->data_len);
+			to += s->data_len;
+		}
+		c->ol_flags = m->ol_flags & RTE_MBUF_F_TX_OFFLOAD_MASK;
+		c->tx_offload = m->tx_offload;
+	} else {
+		rte_pktmbuf_free(c);
+		c = NULL;
+	}
+	rte_pktmbuf_free(m);
+	return c;
+}
+
+static bool sendable(const struct port *p, const struct rte_mbuf *m)
+{
+	if (m->nb_segs > 1 && !p->info.tx_multi_seg)
+		return false;
+	return !p->copy_foreign || (RTE_MBUF_DIRECT(m) && m->pool == p->pool);
+}
+
+/* Makes every frame one that the driver can send; returns how many are left. */
+static uint16_t make_sendable(struct port *p, struct rte_mbuf **m, uint16_t n)
+{
+	uint16_t k = 0;
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_mbuf *x = m[i];
+		if (rp_unlikely(!sendable(p, x)))
+			x = copy_linear(p, x);
+		if (rp_likely(x != NULL))
+			m[k++] = x;
+	}
+	return k;
+}
+
+static uint16_t send_now(struct port *p, uint16_t queue, struct rte_mbuf **m, uint16_t n)
+{
+	n = make_sendable(p, m, n);
+	if (p->info.tx_csum_tcp || p->info.tx_csum_ip)
+		rte_eth_tx_prepare(p->port_id, queue, m, n);
+	uint16_t done = 0;
+	for (int i = 0; i < PORT_TX_RETRIES && done < n; i++)
+		done += rte_eth_tx_burst(p->port_id, queue, m + done, n - done);
+	rte_pktmbuf_free_bulk(m + done, n - done);
+	return done;
+}
+
+static void send_for_others(struct port *p, uint16_t queue)
+{
+	struct port_queue *q = &p->q[queue];
+	for (uint32_t i = 0; i < q->nrings; i++) {
+		struct rte_mbuf *m[RP_MAX_BURST];
+		unsigned k = rte_ring_sc_dequeue_burst(q->ring[i], (void **)m, RP_MAX_BURST, NULL);
+		if (k)
+			send_now(p, queue, m, (uint16_t)k);
+	}
+}
+
+uint16_t port_rx_burst(struct port *p, uint32_t worker, struct rte_mbuf **m, uint16_t n)
+{
+	if (rp_unlikely(worker >= p->info.nqueues))
+		return 0;
+	if (p->q[worker].nrings)
+		send_for_others(p, (uint16_t)worker);
+	return rte_eth_rx_burst(p->port_id, (uint16_t)worker, m, n);
+}
+
+uint16_t port_tx_burst(struct port *p, uint32_t worker, struct rte_mbuf **m, uint16_t n)
+{
+	if (rp_likely(worker < p->info.nqueues)) {
+		if (p->q[worker].nrings)
+			send_for_others(p, (uint16_t)worker);
+		return n ? send_now(p, (uint16_t)worker, m, n) : 0;
+	}
+	unsigned k = n ? rte_ring_sp_enqueue_burst(p->tx_ring[worker], (void **)m, n, NULL) : 0;
+	if (k < n)
+		rte_pktmbuf_free_bulk(m + k, n - k);
+	return (uint16_t)k;
+}
+
+int port_rx_intr_fd(struct port *p, uint32_t worker)
+{
+	if (!p->has_intr || worker >= p->info.nqueues)
+		return -1;
+	return rte_eth_dev_rx_intr_ctl_q_get_fd(p->port_id, (uint16_t)worker);
+}
+
+int port_rx_intr_arm(struct port *p, uint32_t worker, bool on)
+{
+	if (!p->has_intr || worker >= p->info.nqueues)
+		return -1;
+	int ret = on ? rte_eth_dev_rx_intr_enable(p->port_id, (uint16_t)worker)
+		     : rte_eth_dev_rx_intr_disable(p->port_id, (uint16_t)worker);
+	/* Drivers whose descriptor is always armed have nothing to switch. */
+	return ret == -ENOTSUP ? 0 : ret;
+}

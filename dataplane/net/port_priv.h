@@ -1,0 +1,77 @@
+/* Inside of the port. */
+#pragma once
+
+#include <rte_ethdev.h>
+#include <rte_ring.h>
+
+#include "base/rng.h"
+#include "mem/buf.h"
+#include "net/port.h"
+
+#define PORT_MAX_QUEUES 16   /* of a vdev; also net_tap's limit */
+#define PORT_MTU_MAX    1936 /* a frame must fit one buffer, and with af_packet one 2 KiB ring slot */
+#define PORT_TX_RETRIES 4
+#define PORT_TX_RING    1024 /* frames of a worker without a queue */
+#define PORT_NAME_BYTES 256
+
+enum port_kind {
+	PORT_TAP,
+	PORT_AF_PACKET,
+	PORT_AF_XDP,
+	PORT_MEMIF,
+	PORT_VHOST,
+	PORT_VIRTIO_USER,
+	PORT_PCI,
+	PORT_VDEV,
+};
+
+/* The `device` directive taken apart. */
+struct port_device {
+	enum port_kind kind;
+	char text[PORT_NAME_BYTES]; /* as written, for messages */
+	char arg[PORT_NAME_BYTES];  /* interface, socket, address or vdev string */
+	bool client;                /* memif: the connecting end */
+};
+
+/* One queue pair, used by one worker: own cache lines. */
+struct port_queue {
+	uint32_t nrings; /* workers without a queue that send through this one */
+	struct rte_ring *ring[RP_MAX_WORKERS];
+} RP_CACHE_ALIGNED;
+
+struct port {
+	struct port_info info;
+	struct port_device dev;
+	char vdev_name[64]; /* empty: pci */
+	uint16_t port_id;
+	bool started;
+	uint32_t nworkers;
+	bool copy_foreign; /* the driver only sends direct buffers of its own pool */
+	bool has_intr;
+	struct rte_mempool *pool;
+	struct rte_ring *tx_ring[RP_MAX_WORKERS]; /* of workers without a queue */
+	struct port_queue q[RP_MAX_WORKERS];
+};
+
+int port_device_parse(const char *text, struct port_device *d, struct err *e);
+/* Everything that can be known to fail before the driver is asked. */
+int port_device_check(const struct port_device *d, struct err *e);
+/* Queue pairs to ask for. 0 with *e. */
+uint16_t port_device_queues(const struct port_device *d, uint32_t nworkers, struct err *e);
+/* Name and arguments of the vdev. */
+void port_device_vdev(const struct port_device *d, uint16_t nqueues, char *name, size_t name_cap, char *args,
+		      size_t args_cap);
+/* MTU of a kernel interface, 0 if unknown. */
+uint16_t port_iface_mtu(const char *ifname);
+/* Sets it up; -errno. */
+int port_iface_up(const char *ifname);
+
+/* Messages of EAL and drivers go to a buffer instead of the terminal; see eal_diag.c. */
+int diag_open(bool verbose);
+void diag_close(void);
+/* What libraries print to the terminal meanwhile is captured too. */
+void diag_redirect(bool on);
+void diag_clear(void);
+/* The line of the captured text that tells most, or "". */
+const char *diag_last_error(void);
+bool diag_contains(const char *needle);

@@ -150,7 +150,6 @@ struct cmd_ctx {
 	uint32_t dirty;   /* changes made; 0: nothing to journal */
 	bool effect_done; /* the handler emitted its effect itself */
 	uint64_t hold_us; /* DEBUG SLEEP: keep the lease this long after the handler */
-	uint64_t cycles;  /* what the handler took */
 };
 
 /* ---- table ---- */

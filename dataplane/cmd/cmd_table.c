@@ -59,9 +59,9 @@ const char *cmd_own_name(const struct cmd *cmd)
 
 const struct cmd *cmd_sub_next(const struct cmd *parent, const struct cmd *after)
 {
-	for (uint32_t i = (after ? after : parent)->id + 1; i < cmd_count && table[i].parent == parent->id; i++)
-		return &table[i];
-	return NULL;
+	uint32_t next = (uint32_t)(after ? after : parent)->id + 1;
+
+	return next < cmd_count && table[next].parent == parent->id ? &table[next] : NULL;
 }
 
 /* The legacy range that COMMAND INFO prints and most routing needs: specs that follow each other make one range. */

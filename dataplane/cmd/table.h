@@ -8,6 +8,7 @@ struct cmd_doc {
 	const char *since, *group, *summary, *complexity;
 	cmd_getkeys_fn getkeys;
 	const char *specs;
+	const char *variable;
 	const char *args;
 	const char *history;
 	const char *tips;

@@ -1,0 +1,221 @@
+/* COMMAND: what the table says, to clients. */
+#include "base/glob.h"
+#include "cmd/command_reply.h"
+#include "cmd/handlers.h"
+
+#define GETKEYS_INLINE 256
+
+static bool is_top(const struct cmd *cmd)
+{
+	return cmd->parent < 0;
+}
+
+static uint32_t count_top(void)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < cmd_count; i++)
+		n += is_top(cmd_at(i));
+	return n;
+}
+
+/* The row of a name as COMMAND takes it; hidden rows are not there. */
+static const struct cmd *visible(struct slice name)
+{
+	const struct cmd *cmd = cmd_find(name);
+
+	return cmd != NULL && !(cmd->flags & CMD_F_HIDDEN) ? cmd : NULL;
+}
+
+static void info_all(struct cmd_ctx *c)
+{
+	reply_array(c->out, count_top());
+	for (uint32_t i = 0; i < cmd_count; i++)
+		if (is_top(cmd_at(i)))
+			command_reply_info(c->out, cmd_at(i));
+}
+
+void cmd_command(struct cmd_ctx *c)
+{
+	info_all(c);
+}
+
+void cmd_command_info(struct cmd_ctx *c)
+{
+	if (c->argc == 2) {
+		info_all(c);
+		return;
+	}
+	reply_array(c->out, c->argc - 2);
+	for (uint32_t i = 2; i < c->argc; i++) {
+		const struct cmd *cmd = visible(c->argv[i]);
+		if (cmd != NULL)
+			command_reply_info(c->out, cmd);
+		else
+			reply_null_array(c->out);
+	}
+}
+
+void cmd_command_count(struct cmd_ctx *c)
+{
+	reply_int(c->out, count_top());
+}
+
+void cmd_command_docs(struct cmd_ctx *c)
+{
+	struct reply sub;
+	uint64_t n = 0;
+
+	reply_sub_begin(c->out, &sub);
+	for (uint32_t i = 0; c->argc == 2 && i < cmd_count; i++) {
+		if (!is_top(cmd_at(i)))
+			continue;
+		command_reply_docs(&sub, cmd_at(i));
+		n++;
+	}
+	for (uint32_t i = 2; i < c->argc; i++) {
+		const struct cmd *cmd = visible(c->argv[i]);
+		if (cmd == NULL)
+			continue;
+		command_reply_docs(&sub, cmd);
+		n++;
+	}
+	reply_sub_end(c->out, &sub, REPLY_MAP, n);
+}
+
+enum list_filter {
+	LIST_ALL,
+	LIST_ACLCAT,
+	LIST_PATTERN,
+	LIST_MODULE,
+};
+
+static bool list_shows(const struct cmd *cmd, enum list_filter by, struct slice what, uint32_t cat)
+{
+	switch (by) {
+	case LIST_ACLCAT:
+		return cmd_categories(cmd) & cat;
+	case LIST_PATTERN:
+		return glob_match(what, cmd_text(cmd->name), true);
+	case LIST_MODULE:
+		return false;
+	default:
+		return true;
+	}
+}
+
+void cmd_command_list(struct cmd_ctx *c)
+{
+	enum list_filter by = LIST_ALL;
+	struct slice what = {NULL, 0};
+	struct reply sub;
+	uint64_t n = 0;
+
+	if (c->argc > 2) {
+		if (c->argc == 5 && cmd_arg_is(c, 2, "filterby"))
+			by = cmd_arg_is(c, 3, "aclcat")    ? LIST_ACLCAT
+			     : cmd_arg_is(c, 3, "pattern") ? LIST_PATTERN
+			     : cmd_arg_is(c, 3, "module")  ? LIST_MODULE
+							   : LIST_ALL;
+		if (by == LIST_ALL) {
+			cmd_err_syntax(c);
+			return;
+		}
+		what = c->argv[4];
+	}
+	uint32_t cat = by == LIST_ACLCAT ? command_category(what) : 0;
+	reply_sub_begin(c->out, &sub);
+	for (uint32_t i = 0; i < cmd_count; i++) {
+		const struct cmd *cmd = cmd_at(i);
+		if (cmd->flags & CMD_F_HIDDEN || !list_shows(cmd, by, what, cat))
+			continue;
+		reply_bulk_str(&sub, cmd->name);
+		n++;
+	}
+	reply_sub_end(c->out, &sub, REPLY_ARRAY, n);
+}
+
+/* The flags of the keys of one spec in this request: `variable_flags` depend on its words. */
+static struct slice spec_flags(const struct cmd *cmd, const struct cmd_keyspec *ks, uint32_t argc,
+			       const struct slice *argv)
+{
+	struct slice flags = cmd_text(cmd->doc->variable), words, word;
+
+	if (!flags.len)
+		return ks->flags;
+	cmd_word_next(&flags, ":", &words);
+	while (cmd_word_next(&words, " ", &word))
+		for (uint32_t i = 2; i < argc; i++) {
+			char text[16] = {0};
+			memcpy(text, word.ptr, RP_MIN(word.len, sizeof text - 1));
+			if (slice_is(argv[i], text))
+				return ks->flags;
+		}
+	flags.ptr++;
+	flags.len--;
+	return flags;
+}
+
+static bool spec_has(const struct cmd_keyspec *ks, uint32_t argc, uint32_t idx)
+{
+	int64_t last = ks->last < 0 ? (int64_t)argc + ks->last : (int64_t)ks->first + ks->last;
+
+	return idx >= (uint32_t)ks->first && idx <= last && (idx - (uint32_t)ks->first) % (uint32_t)ks->step == 0;
+}
+
+static void reply_key_flags(struct reply *r, const struct cmd *cmd, uint32_t argc, const struct slice *argv,
+			    uint32_t idx)
+{
+	struct slice rest = cmd_text(cmd->doc->specs);
+	struct cmd_keyspec ks;
+
+	while (cmd_keyspec_next(&rest, &ks))
+		if (spec_has(&ks, argc, idx)) {
+			command_reply_keyflags(r, spec_flags(cmd, &ks, argc, argv));
+			return;
+		}
+	reply_set(r, 0);
+}
+
+static void getkeys(struct cmd_ctx *c, bool with_flags)
+{
+	uint32_t argc = c->argc - 2, idx[GETKEYS_INLINE];
+	const struct slice *argv = c->argv + 2;
+	const struct cmd *cmd = cmd_lookup(argc, argv);
+
+	if (cmd == NULL) {
+		reply_error(c->out, "ERR Invalid command specified");
+		return;
+	}
+	if (cmd->route != CMD_KEYS) {
+		reply_error(c->out, "ERR The command has no key arguments");
+		return;
+	}
+	if (!cmd_arity_ok(cmd, argc)) {
+		reply_error(c->out, "ERR Invalid number of arguments specified for command");
+		return;
+	}
+	int n = cmd_getkeys(cmd, argc, argv, idx, GETKEYS_INLINE);
+	if (n < 0 || n > GETKEYS_INLINE) {
+		reply_error(c->out, "ERR Invalid arguments specified for command");
+		return;
+	}
+	reply_array(c->out, (uint64_t)n);
+	for (int i = 0; i < n; i++) {
+		if (with_flags)
+			reply_array(c->out, 2);
+		reply_bulk_slice(c->out, argv[idx[i]]);
+		if (with_flags)
+			reply_key_flags(c->out, cmd, argc, argv, idx[i]);
+	}
+}
+
+void cmd_command_getkeys(struct cmd_ctx *c)
+{
+	getkeys(c, false);
+}
+
+void cmd_command_getkeysandflags(struct cmd_ctx *c)
+{
+	getkeys(c, true);
+}

@@ -1,0 +1,136 @@
+/* Name -> row. A name of up to 24 bytes is three folded words and a length, so a look-up is a multiplication, a probe
+ * of a 2 KiB table and four comparisons. A subcommand's key is its own word and its container's id.
+ */
+#include "cmd/table.h"
+
+#define LOOKUP_SLOTS 1024 /* a power of two, several times the number of rows */
+#define LOOKUP_NAME  24
+
+struct name_key {
+	uint64_t word[3];
+	uint32_t len;
+	int32_t parent;
+};
+
+/* Built once at boot by cmd_lookup_init(), constant afterwards. */
+static struct {
+	uint16_t slot[LOOKUP_SLOTS]; /* id + 1; 0: free */
+	struct name_key key[LOOKUP_SLOTS / 2];
+} lookup;
+
+/* ASCII upper case to lower case in all eight bytes at once. */
+static inline uint64_t fold_word(uint64_t x)
+{
+	const uint64_t ones = 0x0101010101010101ull, tops = ones << 7;
+	uint64_t low7 = x & ~tops;
+	uint64_t from_a = low7 + ones * (0x80 - 'A');
+	uint64_t past_z = low7 + ones * (0x7f - 'Z');
+
+	return x | ((from_a & ~past_z & ~x & tops) >> 2);
+}
+
+static inline uint64_t load_u64(const char *p)
+{
+	uint64_t x;
+	memcpy(&x, p, sizeof x);
+	return x;
+}
+
+static inline uint32_t load_u32(const char *p)
+{
+	uint32_t x;
+	memcpy(&x, p, sizeof x);
+	return x;
+}
+
+/* Reads no byte beyond s: a slice may end where its memory ends. The words overlap where the length is no multiple of
+ * their size; with the length they still tell every name apart. */
+static inline bool key_make(struct slice s, int32_t parent, struct name_key *k)
+{
+	if (s.len == 0 || s.len > LOOKUP_NAME)
+		return false;
+	uint64_t a, b = 0, c = 0;
+	if (s.len >= 8) {
+		a = load_u64(s.ptr);
+		b = load_u64(s.ptr + (s.len > 16 ? 8 : 0));
+		c = load_u64(s.ptr + s.len - 8);
+	} else if (s.len >= 4) {
+		a = load_u32(s.ptr) | (uint64_t)load_u32(s.ptr + s.len - 4) << 32;
+	} else {
+		a = (uint8_t)s.ptr[0] | (uint64_t)(uint8_t)s.ptr[s.len / 2] << 8 |
+		    (uint64_t)(uint8_t)s.ptr[s.len - 1] << 16;
+	}
+	k->word[0] = fold_word(a);
+	k->word[1] = fold_word(b);
+	k->word[2] = fold_word(c);
+	k->len = (uint32_t)s.len;
+	k->parent = parent;
+	return true;
+}
+
+static inline uint32_t key_slot(const struct name_key *k)
+{
+	uint64_t h = k->word[0] ^ (k->word[2] << 23 | k->word[2] >> 41) ^ k->word[1] * 31;
+
+	h ^= (uint64_t)k->len << 57 ^ (uint64_t)(uint32_t)(k->parent + 1) << 43;
+	h *= 0x9e3779b97f4a7c15ull;
+	return (uint32_t)(h >> 54) & (LOOKUP_SLOTS - 1);
+}
+
+static inline bool key_eq(const struct name_key *a, const struct name_key *b)
+{
+	return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] && a->len == b->len &&
+	       a->parent == b->parent;
+}
+
+static inline const struct cmd *find(struct slice name, int32_t parent)
+{
+	struct name_key k;
+
+	if (rp_unlikely(!key_make(name, parent, &k)))
+		return NULL;
+	for (uint32_t i = key_slot(&k); lookup.slot[i]; i = (i + 1) & (LOOKUP_SLOTS - 1)) {
+		uint32_t id = lookup.slot[i] - 1u;
+		if (rp_likely(key_eq(&lookup.key[id], &k)))
+			return cmd_at(id);
+	}
+	return NULL;
+}
+
+void cmd_lookup_init(void)
+{
+	rp_assert(cmd_count < LOOKUP_SLOTS / 2);
+	memset(&lookup, 0, sizeof lookup);
+	for (uint32_t id = 0; id < cmd_count; id++) {
+		const struct cmd *cmd = cmd_at(id);
+		struct name_key *k = &lookup.key[id];
+
+		rp_assert(key_make(cmd_text(cmd_own_name(cmd)), cmd->parent, k));
+		uint32_t i = key_slot(k);
+		while (lookup.slot[i]) {
+			rp_assert(!key_eq(&lookup.key[lookup.slot[i] - 1], k));
+			i = (i + 1) & (LOOKUP_SLOTS - 1);
+		}
+		lookup.slot[i] = (uint16_t)(id + 1);
+	}
+}
+
+const struct cmd *cmd_lookup(uint32_t argc, const struct slice *argv)
+{
+	const struct cmd *cmd = find(argv[0], -1);
+
+	if (rp_unlikely(cmd != NULL && (cmd->flags & CMD_F_CONTAINER) && argc > 1))
+		return find(argv[1], cmd->id);
+	return cmd;
+}
+
+const struct cmd *cmd_find(struct slice full_name)
+{
+	const char *bar = full_name.len ? memchr(full_name.ptr, '|', full_name.len) : NULL;
+	size_t head = bar ? (size_t)(bar - full_name.ptr) : full_name.len;
+	const struct cmd *cmd = find((struct slice){full_name.ptr, head}, -1);
+
+	if (!bar || !cmd)
+		return cmd;
+	return find((struct slice){bar + 1, full_name.len - head - 1}, cmd->id);
+}

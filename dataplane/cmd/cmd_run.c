@@ -1,0 +1,126 @@
+/* Admission before routing, and execution with its statistics and journal. */
+#include <rte_cycles.h>
+
+#include "cmd/table.h"
+
+#define UNKNOWN_ARGS_MAX 128 /* bytes of arguments that an error repeats */
+
+static void refuse_unknown(uint32_t argc, const struct slice *argv, struct reply *out)
+{
+	char args[UNKNOWN_ARGS_MAX * 2 + 8];
+	size_t n = 0;
+
+	for (uint32_t i = 1; i < argc && n < UNKNOWN_ARGS_MAX; i++) {
+		size_t len = RP_MIN(argv[i].len, UNKNOWN_ARGS_MAX - n);
+		args[n++] = '\'';
+		memcpy(args + n, argv[i].ptr, len);
+		n += len;
+		args[n++] = '\'';
+		args[n++] = ' ';
+	}
+	reply_errorf(out, "ERR unknown command '%.*s', with args beginning with: %.*s",
+		     (int)RP_MIN(argv[0].len, UNKNOWN_ARGS_MAX), argv[0].ptr, (int)n, args);
+}
+
+/* The container's name as HELP is asked for it. */
+static void upper_name(const struct cmd *cmd, char *buf, size_t cap)
+{
+	size_t i = 0;
+
+	for (; cmd->name[i] && i + 1 < cap; i++)
+		buf[i] = cmd->name[i] >= 'a' && cmd->name[i] <= 'z' ? (char)(cmd->name[i] - 0x20) : cmd->name[i];
+	buf[i] = '\0';
+}
+
+/* A container of hidden rows is an ordinary command to Redis, which says so. */
+static void refuse_sub(const struct cmd *parent, bool hidden, struct slice word, struct reply *out)
+{
+	char name[32];
+
+	upper_name(parent, name, sizeof name);
+	reply_errorf(out, "ERR unknown subcommand%s '%.*s'. Try %s HELP.",
+		     hidden ? " or wrong number of arguments for" : "", (int)RP_MIN(word.len, 128u), word.ptr, name);
+}
+
+static void refuse_arity(const struct cmd *cmd, uint32_t argc, const struct slice *argv, struct reply *out)
+{
+	if (cmd->flags & CMD_F_HIDDEN && argc > 1)
+		refuse_sub(cmd_at((uint32_t)cmd->parent), true, argv[1], out);
+	else
+		reply_errorf(out, "ERR wrong number of arguments for '%s' command", cmd->name);
+}
+
+const struct cmd *cmd_admit(const struct client *cl, uint32_t argc, const struct slice *argv, struct reply *out)
+{
+	const struct cmd *cmd = cmd_lookup(argc, argv);
+
+	if (rp_unlikely(cmd == NULL)) {
+		const struct cmd *parent = cmd_find(argv[0]);
+		if (parent == NULL)
+			refuse_unknown(argc, argv, out);
+		else
+			refuse_sub(parent, cmd_sub_next(parent, NULL)->flags & CMD_F_HIDDEN, argv[1], out);
+		return NULL;
+	}
+	if (rp_unlikely(!cmd_arity_ok(cmd, argc))) {
+		refuse_arity(cmd, argc, argv, out);
+		return NULL;
+	}
+	if (rp_unlikely(!(cl->flags & CLIENT_F_AUTH) && !(cmd->flags & CMD_F_NO_AUTH))) {
+		reply_error(out, "NOAUTH Authentication required.");
+		return NULL;
+	}
+	return cmd;
+}
+
+/* The journal of the first key's shard gets the command's own words. */
+static void journal_words(struct cmd_ctx *c)
+{
+	uint32_t first;
+	struct store *s = c->env->stores[0];
+
+	if (c->cmd->key_first > 0)
+		s = cmd_store(c, c->argv[c->cmd->key_first]);
+	else if (cmd_getkeys(c->cmd, c->argc, c->argv, &first, 1) > 0)
+		s = cmd_store(c, c->argv[first]);
+	journal_emit(store_journal(s), c->db, c->argc, c->argv);
+}
+
+static inline uint32_t hist_bucket(uint64_t cycles)
+{
+	uint64_t hz = rte_get_tsc_hz();
+	uint64_t ns = hz ? (uint64_t)((double)cycles * (1e9 / (double)hz)) : cycles;
+	uint32_t bit = ns ? 63u - (uint32_t)__builtin_clzll(ns) : 0;
+
+	return RP_MIN(bit, (uint32_t)RP_ARRAY_LEN(((struct cmd_stat *)0)->hist) - 1);
+}
+
+uint64_t cmd_run(struct cmd_ctx *c)
+{
+	struct cmd_stat *st = &c->env->stats[c->cmd->id];
+
+	if (rp_unlikely(c->cmd->fn == NULL)) {
+		st->rejected++;
+		reply_errorf(c->out, "ERR '%s' is not available here", c->cmd->name);
+		return 0;
+	}
+	c->out->error = false;
+	uint64_t begin = rte_rdtsc();
+	c->cmd->fn(c);
+	if (c->dirty && !c->effect_done && c->env->nstores)
+		journal_words(c);
+	uint64_t cycles = rte_rdtsc() - begin;
+
+	st->calls++;
+	st->cycles += cycles;
+	st->hist[hist_bucket(cycles)]++;
+	if (rp_unlikely(c->out->error))
+		st->failed++;
+	return cycles;
+}
+
+void cmd_effect(struct cmd_ctx *c, struct store *s, uint32_t argc, const struct slice *argv)
+{
+	journal_emit(store_journal(s), c->db, argc, argv);
+	c->effect_done = true;
+}

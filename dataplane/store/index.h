@@ -65,6 +65,27 @@ uint32_t index_walk(struct index *ix, uint64_t *cursor, uint32_t budget, index_v
  */
 struct object *index_random(const struct index *ix, uint64_t rnd);
 
-/* Moves entries while growing. Returns how many. */
+/* Empties the index at once: its tables, their objects still in them, are put in front of *chain (linked by
+ * index_table_next()), to be drained and dropped one by one, and a small table takes their place: a spare that was
+ * asked for (want_table) when the index became large, else one built on the spot. False: out of EAL memory, nothing
+ * changed.
+ */
+bool index_detach(struct index *ix, struct index_table **chain);
+struct index_table *index_table_next(const struct index_table *t);
+/* Takes objects out of a detached table: visits at most *budget positions (decremented). True when it is empty. */
+bool index_table_drain(struct index_table *t, uint32_t *budget, index_visit_fn fn, void *ctx);
+/* Gives a drained table to index_ops.drop_table. */
+void index_drop(struct index *ix, struct index_table *t);
+/* Key positions that a complete walk visits now. */
+uint64_t index_positions(const struct index *ix);
+
+/* An index with no more positions than this is quickly emptied entry by entry; a larger one keeps a spare table for
+ * index_detach(). */
+#define INDEX_SMALL 4096
+
+/* What one position of a table costs: slot, buckets, free lists. */
+#define INDEX_POSITION_BYTES 37
+
+/* Moves entries while growing, from at most `budget` positions. Returns how many positions it looked at. */
 uint32_t index_poll(struct index *ix, uint32_t budget);
 void index_stats_get(const struct index *ix, struct index_stats *out);

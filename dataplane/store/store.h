@@ -21,7 +21,7 @@ struct store;
 struct store_hooks {
 	void *ctx;
 	/* Before the value, TTL or existence of `key` changes; o is the state before, NULL if the key is being created.
-	 */
+	 * Once with key.ptr NULL before a whole database is emptied or swapped (store_flush, store_swap). */
 	void (*before_write)(void *ctx, struct store *s, uint32_t db, struct slice key, struct object *o);
 	/* Keyspace event: cls one of EVENT_*, name "set", "expired", ... */
 	void (*event)(void *ctx, struct store *s, uint32_t cls, const char *name, uint32_t db, struct slice key);
@@ -70,11 +70,14 @@ uint32_t store_databases(const struct store *s);
 const struct store_stats *store_stats_get(const struct store *s);
 
 /* ---- batch hints --------------------------------------------------------------------------------------------- */
-/* Looks n keys up at once and prefetches their objects. The results are hints for the following batch: */
+/* Looks n keys up at once and prefetches their objects. The results are hints for the following batch, opaque (what is
+ * in hint[i] is not an object's address): */
 void store_prefetch(struct store *s, uint32_t n, const uint32_t *db, const struct slice *key, uint64_t *hash,
 		    struct object **hint);
 /* ... passed back before each command; used by the next find of that very slice (same ptr) if nothing was inserted,
- * removed or moved since. Never changes a result, only its cost. */
+ * removed or moved since. Never changes a result, only its cost, as long as
+ * the bytes of `key` stay as they are until the next store_hint() or store_set_now(). An empty slice withdraws the
+ * hint: before a command that has none. */
 void store_hint(struct store *s, struct slice key, uint64_t hash, struct object *hint, uint64_t epoch);
 uint64_t store_epoch(const struct store *s);
 

@@ -8,6 +8,8 @@ struct wheel;
 
 struct wheel *wheel_create(struct heap *h, int64_t now_ms); /* NULL: out of memory */
 void wheel_destroy(struct wheel *w, struct heap *h);        /* objects are left alone */
+/* Forgets all entries without touching them. */
+void wheel_reset(struct wheel *w);
 /* o has OBJ_F_EXPIRE with at_ms set. */
 void wheel_insert(struct wheel *w, struct object *o);
 void wheel_remove(struct wheel *w, struct object *o);

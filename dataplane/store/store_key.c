@@ -1,0 +1,230 @@
+#include "store/store_priv.h"
+
+bool store_delete(struct store *s, uint32_t db, struct slice key)
+{
+	uint64_t hash;
+	struct object *o = space_find_live(s, db, key, &hash);
+
+	if (o == NULL)
+		return false;
+	store_touch_for_write(s, db, key, o);
+	space_remove(s, db, o, hash);
+	obj_destroy(s, o);
+	return true;
+}
+
+/* ---- TTL ------------------------------------------------------------------------------------------------------- */
+
+bool store_set_expire(struct store *s, uint32_t db, struct object **o, int64_t at_ms)
+{
+	struct object *old = *o, *n = old;
+	uint64_t hash;
+
+	at_ms = RP_MAX(at_ms, 0);
+	store_touch_for_write(s, db, obj_key(old), old);
+	if (old->flags & OBJ_F_EXPIRE) {
+		space_unlink_expiry(s, db, old);
+	} else {
+		space_find(s, db, obj_key(old), &hash);
+		n = obj_relayout(s, old, true);
+		if (n == NULL)
+			return false;
+		if (n != old) {
+			space_replace(s, db, old, n, hash);
+			heap_free(s->heap, old);
+		}
+	}
+	space_link_expiry(s, db, n, at_ms);
+	*o = n;
+	return true;
+}
+
+bool store_persist(struct store *s, uint32_t db, struct object **o)
+{
+	if (!((*o)->flags & OBJ_F_EXPIRE))
+		return false;
+	store_touch_for_write(s, db, obj_key(*o), *o);
+	space_unlink_expiry(s, db, *o);
+	/* Smaller than before, so it stays in its block. */
+	rp_assert(obj_relayout(s, *o, false) == *o);
+	return true;
+}
+
+int64_t store_avg_ttl_ms(const struct store *s, uint32_t db)
+{
+	const struct store_db *d = &s->db[db];
+
+	if (d->expires == 0)
+		return 0;
+	int64_t left = (int64_t)(d->expire_sum_ms / d->expires) - s->now_ms;
+	return RP_MAX(left, 0);
+}
+
+/* ---- copies ---------------------------------------------------------------------------------------------------- */
+
+/* A copy of src's value in a new object of `to`, in no index yet. */
+static struct object *copy_object(struct store *from, const struct object *src, struct store *to, struct slice key)
+{
+	size_t area = obj_value_bytes(src);
+	struct object *n = obj_create(to, key, src->flags & OBJ_F_EXPIRE, area);
+
+	if (n == NULL)
+		return NULL;
+	n->type = src->type;
+	n->enc = src->enc;
+	n->flags |= src->flags & OBJ_F_BLOB;
+	n->clock = src->clock;
+	n->vlen = src->vlen;
+	memcpy(obj_value(n), obj_value(src), area);
+	void *payload = obj_pointee(src);
+	if (payload != NULL) {
+		payload = obj_type_ops(src->type)->clone(to->heap, from->heap, payload);
+		if (payload == NULL) {
+			heap_free(to->heap, n);
+			return NULL;
+		}
+		memcpy(obj_value(n), &payload, sizeof payload);
+	}
+	return n;
+}
+
+struct object *store_clone(struct store *from, const struct object *src, struct store *to, uint32_t db,
+			   struct slice key)
+{
+	uint64_t hash;
+
+	rp_assert(space_find_live(to, db, key, &hash) == NULL);
+	struct object *n = copy_object(from, src, to, key);
+	if (n == NULL)
+		return NULL;
+	if (!space_insert(to, db, n, hash)) {
+		obj_destroy(to, n);
+		return NULL;
+	}
+	if (src->flags & OBJ_F_EXPIRE)
+		space_link_expiry(to, db, n, obj_expire_at(src));
+	return n;
+}
+
+/* ---- whole databases --------------------------------------------------------------------------------------------- */
+
+struct flush_walk {
+	struct store *s;
+	struct index *ix;
+};
+
+static void flush_one(void *ctx, struct object *o)
+{
+	struct flush_walk *w = ctx;
+
+	index_remove(w->ix, o, index_hash(w->ix, obj_key(o)));
+	obj_destroy(w->s, o);
+}
+
+static void flush_in_place(struct store *s, struct index *ix)
+{
+	struct flush_walk w = {s, ix};
+	uint64_t cursor = 0;
+
+	do
+		index_walk(ix, &cursor, UINT32_MAX, flush_one, &w);
+	while (cursor != 0);
+}
+
+static uint64_t flush_db(struct store *s, uint32_t db)
+{
+	struct store_db *d = &s->db[db];
+	uint64_t n = index_count(d->ix);
+
+	if (n == 0)
+		return 0;
+	space_touch_all(s, db);
+	space_moved(s);
+	wheel_reset(d->wheel);
+	s->stats.keys -= n;
+	s->stats.expires -= d->expires;
+	d->expires = 0;
+	d->expire_sum_ms = 0;
+	if (index_positions(d->ix) <= INDEX_SMALL || !index_detach(d->ix, &s->drain))
+		flush_in_place(s, d->ix);
+	return n;
+}
+
+uint64_t store_flush(struct store *s, uint32_t db)
+{
+	uint64_t n = 0;
+
+	if (db != UINT32_MAX)
+		return flush_db(s, db);
+	for (uint32_t i = 0; i < s->params.databases; i++)
+		n += flush_db(s, i);
+	return n;
+}
+
+void store_swap(struct store *s, uint32_t db_a, uint32_t db_b)
+{
+	struct store_db keep = s->db[db_a];
+
+	if (db_a == db_b)
+		return;
+	space_touch_all(s, db_a);
+	space_touch_all(s, db_b);
+	space_moved(s);
+	s->db[db_a] = s->db[db_b];
+	s->db[db_b] = keep;
+}
+
+uint64_t store_count(const struct store *s, uint32_t db)
+{
+	return index_count(s->db[db].ix);
+}
+
+uint64_t store_expires(const struct store *s, uint32_t db)
+{
+	return s->db[db].expires;
+}
+
+/* ---- looking around ------------------------------------------------------------------------------------------------
+ */
+
+struct live_walk {
+	const struct store *s;
+	index_visit_fn fn;
+	void *ctx;
+};
+
+static void visit_live(void *ctx, struct object *o)
+{
+	const struct live_walk *w = ctx;
+
+	if (!obj_expired(w->s, o))
+		w->fn(w->ctx, o);
+}
+
+uint32_t store_walk(struct store *s, uint32_t db, uint64_t *cursor, uint32_t budget, index_visit_fn fn, void *ctx)
+{
+	struct live_walk w = {s, fn, ctx};
+
+	return index_walk(s->db[db].ix, cursor, budget, visit_live, &w);
+}
+
+/* Expired keys are removed within milliseconds: this many in a row are not met unless there is nothing else. */
+#define RANDOM_TRIES 100
+
+struct object *store_random(struct store *s, uint32_t db, struct rng *rng)
+{
+	for (int i = 0; i < RANDOM_TRIES; i++) {
+		struct object *o = index_random(s->db[db].ix, rng_next(rng));
+		if (o == NULL || !obj_expired(s, o))
+			return o;
+	}
+	return NULL;
+}
+
+size_t store_object_bytes(const struct store *s, const struct object *o, uint32_t samples)
+{
+	void *payload = obj_pointee(o);
+	size_t n = heap_usable(s->heap, o) + INDEX_POSITION_BYTES;
+
+	return payload == NULL ? n : n + obj_type_ops(o->type)->bytes(payload, samples);
+}

@@ -1,0 +1,51 @@
+#include "store/store_priv.h"
+
+static uint32_t poll_expiry(struct store *s, uint32_t db, uint32_t *budget)
+{
+	struct store_db *d = &s->db[db];
+	struct object *o;
+	uint32_t n = 0;
+
+	for (; (o = wheel_pop_due(d->wheel, s->now_ms, budget)) != NULL; n++) {
+		space_expiry_gone(s, db, o);
+		space_expire(s, db, o, index_hash(d->ix, obj_key(o)));
+	}
+	return n;
+}
+
+static void drain_one(void *ctx, struct object *o)
+{
+	obj_destroy(ctx, o);
+}
+
+/* Frees what flushed databases held. */
+static uint32_t poll_drain(struct store *s, uint32_t budget)
+{
+	uint32_t left = budget;
+
+	while (s->drain != NULL && left > 0) {
+		struct index_table *t = s->drain;
+		if (!index_table_drain(t, &left, drain_one, s))
+			break;
+		s->drain = index_table_next(t);
+		index_drop(s->db[0].ix, t);
+	}
+	return budget - left;
+}
+
+uint32_t store_poll(struct store *s, uint32_t budget)
+{
+	uint32_t done = heap_poll(s->heap, budget), expiry = budget;
+
+	/* Each kind of work gets the budget, so that none waits for another; databases take turns at being first. */
+	for (uint32_t i = 0; i < s->params.databases; i++) {
+		uint32_t db = s->poll_db + i;
+		if (db >= s->params.databases)
+			db -= s->params.databases;
+		done += poll_expiry(s, db, &expiry);
+		done += index_poll(s->db[db].ix, budget);
+	}
+	if (++s->poll_db >= s->params.databases)
+		s->poll_db = 0;
+	return done + poll_drain(s, budget);
+}

@@ -1,0 +1,98 @@
+/* What the files of the store share. */
+#pragma once
+
+#include "store/store.h"
+#include "store/wheel.h"
+
+/* One per object type. A payload is what the object points at: a string's blob, any other type's structure. */
+struct obj_type_ops {
+	void (*free)(struct heap *h, void *payload);
+	/* NULL: out of memory. `to` may be `from`. */
+	void *(*clone)(struct heap *to, struct heap *from, void *payload);
+	size_t (*bytes)(const void *payload, uint32_t samples);
+};
+const struct obj_type_ops *obj_type_ops(enum obj_type t);
+
+struct store_db {
+	struct index *ix;
+	struct wheel *wheel;
+	uint64_t expires;
+	__int128 expire_sum_ms; /* of all keys with a TTL: their average is exact */
+};
+
+/* What the session said about the key of the next command. */
+struct store_key_hint {
+	struct slice key;
+	uint64_t hash;
+	uint64_t epoch;
+	uint32_t absent_db; /* STORE_NO_DB unless the key was known not to be there */
+};
+
+#define STORE_NO_DB UINT32_MAX
+
+struct store {
+	struct store_params params;
+	struct heap *heap;
+	int64_t now_ms;
+	uint32_t version; /* of the latest touch */
+	uint32_t inserts, moves;
+	struct store_key_hint hint;
+	/* The object found last. Good until an object is removed or moved. */
+	struct object *last;
+	uint64_t last_hash;
+	uint32_t last_db;
+
+	bool lfu;
+	uint32_t lfu_log_factor, lfu_decay_min;
+	struct rng rng;
+
+	struct index_table *drain; /* of flushed databases; their objects are freed in slices */
+	uint32_t poll_db;          /* where store_poll() starts, for fairness */
+	struct store_stats stats;
+	struct store_db db[];
+};
+
+static inline bool obj_expired(const struct store *s, const struct object *o)
+{
+	return (o->flags & OBJ_F_EXPIRE) && obj_expiry(o)->at_ms <= s->now_ms;
+}
+
+/* ---- layout (obj_layout.c) ----------------------------------------------------------------------------------- */
+/* Bytes in front of the value area. */
+size_t obj_head_bytes(size_t klen, bool expire);
+/* Bytes of the value area in use. */
+size_t obj_value_bytes(const struct object *o);
+/* A string object without value yet, with room for value_bytes; expiry unlinked. NULL: out of memory. */
+struct object *obj_create(struct store *s, struct slice key, bool expire, size_t value_bytes);
+/* What an object points at, NULL if nothing. */
+void *obj_pointee(const struct object *o);
+void obj_destroy(struct store *s, struct object *o);
+/* The same object, value pointer included, with or without room for an expiry: in its own block if it fits, else in a
+ * new one. NULL: out of memory. */
+struct object *obj_relayout(struct store *s, struct object *o, bool expire);
+
+/* ---- keyspace (store_space.c): index, wheel and counts change together ----------------------------------------- */
+/* Whatever is there, expired or not; hash of the key in *hash. */
+struct object *space_find(struct store *s, uint32_t db, struct slice key, uint64_t *hash);
+/* As above; an expired key is removed first. */
+struct object *space_find_live(struct store *s, uint32_t db, struct slice key, uint64_t *hash);
+bool space_insert(struct store *s, uint32_t db, struct object *o, uint64_t hash);
+/* Takes o out; the caller destroys it. */
+void space_remove(struct store *s, uint32_t db, struct object *o, uint64_t hash);
+/* n, with its expiry set or moved over, takes the place of o, which stays the caller's. */
+void space_replace(struct store *s, uint32_t db, struct object *o, struct object *n, uint64_t hash);
+/* o has room for an expiry and is in no wheel. */
+void space_link_expiry(struct store *s, uint32_t db, struct object *o, int64_t at_ms);
+void space_unlink_expiry(struct store *s, uint32_t db, struct object *o);
+/* The counts after o left the wheel by itself. */
+void space_expiry_gone(struct store *s, uint32_t db, struct object *o);
+/* An expired key goes, with its effect and event. */
+void space_expire(struct store *s, uint32_t db, struct object *o, uint64_t hash);
+/* Tells the hook that a whole database changes. */
+void space_touch_all(struct store *s, uint32_t db);
+/* Objects of db may be gone. */
+void space_moved(struct store *s);
+
+/* ---- access clock (store_clock.c) ---------------------------------------------------------------------------- */
+void store_clock_access(struct store *s, struct object *o);
+uint32_t store_clock_initial(const struct store *s);

@@ -1,0 +1,122 @@
+#include "store/store_priv.h"
+
+static void remember(struct store *s, uint32_t db, struct object *o, uint64_t hash)
+{
+	s->last = o;
+	s->last_hash = hash;
+	s->last_db = db;
+}
+
+void space_moved(struct store *s)
+{
+	s->moves++;
+	s->last = NULL;
+}
+
+struct object *space_find(struct store *s, uint32_t db, struct slice key, uint64_t *hash)
+{
+	struct index *ix = s->db[db].ix;
+
+	if (s->last != NULL && s->last_db == db && slice_eq(obj_key(s->last), key)) {
+		*hash = s->last_hash;
+		return s->last;
+	}
+	if (key.ptr != NULL && key.ptr == s->hint.key.ptr && key.len == s->hint.key.len) {
+		*hash = s->hint.hash;
+		if (s->hint.absent_db == db && s->hint.epoch == store_epoch(s))
+			return NULL;
+	} else {
+		*hash = index_hash(ix, key);
+	}
+	struct object *o = index_find(ix, key, *hash);
+	if (o != NULL)
+		remember(s, db, o, *hash);
+	return o;
+}
+
+struct object *space_find_live(struct store *s, uint32_t db, struct slice key, uint64_t *hash)
+{
+	struct object *o = space_find(s, db, key, hash);
+
+	if (o != NULL && rp_unlikely(obj_expired(s, o))) {
+		space_expire(s, db, o, *hash);
+		return NULL;
+	}
+	return o;
+}
+
+void space_link_expiry(struct store *s, uint32_t db, struct object *o, int64_t at_ms)
+{
+	struct store_db *d = &s->db[db];
+
+	obj_expiry(o)->at_ms = at_ms;
+	wheel_insert(d->wheel, o);
+	d->expires++;
+	d->expire_sum_ms += at_ms;
+	s->stats.expires++;
+}
+
+void space_expiry_gone(struct store *s, uint32_t db, struct object *o)
+{
+	struct store_db *d = &s->db[db];
+
+	d->expires--;
+	d->expire_sum_ms -= obj_expiry(o)->at_ms;
+	s->stats.expires--;
+}
+
+void space_unlink_expiry(struct store *s, uint32_t db, struct object *o)
+{
+	if ((o->flags & OBJ_F_EXPIRE) && obj_expiry(o)->pprev != NULL) {
+		wheel_remove(s->db[db].wheel, o);
+		space_expiry_gone(s, db, o);
+	}
+}
+
+bool space_insert(struct store *s, uint32_t db, struct object *o, uint64_t hash)
+{
+	struct slice key = obj_key(o);
+
+	store_touch_for_write(s, db, key, NULL);
+	if (!index_insert(s->db[db].ix, o, hash))
+		return false;
+	o->version = s->version;
+	s->inserts++;
+	s->stats.keys++;
+	remember(s, db, o, hash);
+	store_event(s, EVENT_NEW, "new", db, key);
+	return true;
+}
+
+void space_remove(struct store *s, uint32_t db, struct object *o, uint64_t hash)
+{
+	space_unlink_expiry(s, db, o);
+	index_remove(s->db[db].ix, o, hash);
+	s->stats.keys--;
+	space_moved(s);
+}
+
+void space_replace(struct store *s, uint32_t db, struct object *o, struct object *n, uint64_t hash)
+{
+	index_replace(s->db[db].ix, o, n, hash);
+	space_moved(s);
+	remember(s, db, n, hash);
+}
+
+void space_expire(struct store *s, uint32_t db, struct object *o, uint64_t hash)
+{
+	struct slice key = obj_key(o);
+
+	store_touch_for_write(s, db, key, o);
+	space_remove(s, db, o, hash);
+	s->stats.expired++;
+	journal_emit(s->params.journal, db, 2, (struct slice[]){SLICE("DEL"), key});
+	store_event(s, EVENT_EXPIRED, "expired", db, key);
+	obj_destroy(s, o);
+}
+
+void space_touch_all(struct store *s, uint32_t db)
+{
+	if (s->params.hooks.before_write != NULL)
+		s->params.hooks.before_write(s->params.hooks.ctx, s, db, (struct slice){NULL, 0}, NULL);
+}

@@ -52,6 +52,7 @@ struct ctrl {
 		uint64_t *errors;
 	} base;
 	uint64_t peak_bytes;
+	uint32_t clients_total; /* atomic: see struct session_host_params */
 };
 
 /* NULL with one sentence in *e. Everything made so far is taken down again. */

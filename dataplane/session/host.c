@@ -17,6 +17,7 @@ int host_init(struct session_host *h, const struct session_host_params *p, struc
 	h->tsc_hz = p->tsc_hz;
 	h->next_client_id = p->first_client_id;
 	h->client_id_step = p->client_id_step;
+	h->clients_total = p->clients_total;
 	h->all_shards = p->nstores == 64 ? ~0ull : (1ull << p->nstores) - 1;
 	h->env = (struct cmd_env){.stores = p->stores,
 				  .nstores = p->nstores,
@@ -207,7 +208,7 @@ static void flight_advance(struct session_host *h, struct session *s)
 		session_doom(s);
 }
 
-static uint32_t poll_done(struct session_host *h)
+uint32_t host_poll_done(struct session_host *h)
 {
 	struct msg *m[RP_MAX_BURST];
 	uint32_t n = msg_take_done(h->bus, h->self, m, RP_MAX_BURST);
@@ -227,7 +228,7 @@ static uint32_t poll_done(struct session_host *h)
 
 uint32_t host_poll_messages(struct session_host *h)
 {
-	return poll_done(h) + poll_requests(h);
+	return host_poll_done(h) + poll_requests(h);
 }
 
 /* ---- background ---- */
@@ -260,6 +261,12 @@ uint32_t host_poll_idle(struct session_host *h)
 
 bool host_quiet(const struct session_host *h)
 {
-	return h->ready_head == NULL && h->doomed == NULL && h->waiting[WAIT_MSG] == NULL &&
-	       h->waiting[WAIT_LEASE] == NULL && h->waiting[WAIT_SHARD] == NULL;
+	if (h->ready_head != NULL || h->doomed != NULL)
+		return false;
+	/* A lease that is submitted, like a message in flight or a shard leased away, ends with a kick from the other
+	 * side. */
+	for (const struct session *s = h->waiting[WAIT_LEASE]; s != NULL; s = s->wait_next)
+		if (!s->lease.submitted || lease_granted(&s->lease))
+			return false;
+	return true;
 }

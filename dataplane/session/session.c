@@ -54,8 +54,10 @@ void session_doom(struct session *s)
 
 struct session *session_open(struct session_host *h, const struct session_transport *tr, void *transport, uint16_t fill)
 {
-	struct session *s = h->count.clients < h->conf.maxclients ? pool_get(&h->sessions) : NULL;
+	uint32_t before = __atomic_fetch_add(h->clients_total, 1, __ATOMIC_RELAXED);
+	struct session *s = before < h->conf.maxclients ? pool_get(&h->sessions) : NULL;
 	if (s == NULL) {
+		__atomic_fetch_sub(h->clients_total, 1, __ATOMIC_RELAXED);
 		h->count.sessions_rejected++;
 		return NULL;
 	}
@@ -246,6 +248,7 @@ static void session_destroy(struct session *s)
 	buf_chain_free(s->held_head, h->heap);
 	s->live = false;
 	h->count.clients--;
+	__atomic_fetch_sub(h->clients_total, 1, __ATOMIC_RELAXED);
 	pool_put(&h->sessions, s);
 }
 

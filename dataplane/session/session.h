@@ -128,6 +128,7 @@ struct session_host {
 	struct heap *heap;
 	struct session_host_ops ops;
 	struct pool sessions;
+	uint32_t *clients_total;
 	uint64_t next_client_id, client_id_step;
 	struct session *ready_head, *ready_tail;
 	struct session *waiting[WAIT_WAYS];
@@ -153,6 +154,8 @@ struct session_host_params {
 	struct heap *heap; /* the thread's own */
 	const struct dp_conf *conf;
 	uint32_t max_sessions;
+	uint32_t *clients_total; /* atomic; clients of all hosts: every home adds and takes away, maxclients is checked
+				    against it */
 	uint64_t first_client_id, client_id_step;
 	uint64_t seed, tsc_hz;
 	struct session_host_ops ops;
@@ -172,6 +175,8 @@ void host_set_conf(struct session_host *h, const struct dp_conf *conf);
 uint32_t host_poll(struct session_host *h);
 /* Messages: requests for our shard and calls, and answers to ours. Returns how many. */
 uint32_t host_poll_messages(struct session_host *h);
+/* The second half of it alone: for a thread that waits for the end of a call of its own. */
+uint32_t host_poll_done(struct session_host *h);
 /* Closes a few idle clients when `timeout` is set. Returns how many. */
 uint32_t host_poll_idle(struct session_host *h);
 /* Nothing waits here that time or another iteration alone would resolve: the thread may sleep. */

@@ -59,21 +59,17 @@ uint32_t wants_poll(struct worker *w)
 	return work;
 }
 
-void wants_slow(void *ctx, const struct cmd_ctx *c, uint64_t us)
+struct slow_note *slow_note_create(struct heap *h, const struct cmd_ctx *c, int64_t wall_us, uint64_t us)
 {
-	struct worker *w = ctx;
 	uint32_t argc = RP_MIN(c->argc, SLOW_ARGS);
 	size_t bytes = 0;
 	for (uint32_t i = 0; i < argc; i++)
 		bytes += RP_MIN(c->argv[i].len, SLOW_ARG_BYTES);
-	struct slow_note *n = heap_alloc(w->heap, sizeof *n + bytes);
-	struct msg *m = n != NULL ? upcall(w, w->up.slow) : NULL;
-	if (m == NULL) {
-		heap_free(w->heap, n);
-		return; /* the log is for people: nothing waits for it */
-	}
-	*n = (struct slow_note){.heap = w->heap,
-				.wall_us = w->now.wall_us,
+	struct slow_note *n = heap_alloc(h, sizeof *n + bytes);
+	if (n == NULL)
+		return NULL;
+	*n = (struct slow_note){.heap = h,
+				.wall_us = wall_us,
 				.us = us,
 				.client_id = c->client_id,
 				.cmd_id = c->cmd->id,
@@ -86,6 +82,18 @@ void wants_slow(void *ctx, const struct cmd_ctx *c, uint64_t us)
 		n->cut[i] = (uint32_t)RP_MIN(c->argv[i].len - len, UINT32_MAX);
 		memcpy(p, c->argv[i].ptr, len);
 		p += len;
+	}
+	return n;
+}
+
+void wants_slow(void *ctx, const struct cmd_ctx *c, uint64_t us)
+{
+	struct worker *w = ctx;
+	struct slow_note *n = slow_note_create(w->heap, c, w->now.wall_us, us);
+	struct msg *m = n != NULL ? upcall(w, w->up.slow) : NULL;
+	if (m == NULL) {
+		heap_free(w->heap, n);
+		return; /* the log is for people: nothing waits for it */
 	}
 	m->arg[0] = n;
 	msg_send(w->bus, m);

@@ -201,6 +201,7 @@ static bool make_host(struct worker *w, const struct worker_params *p, struct er
 					 .heap = w->heap,
 					 .conf = p->conf,
 					 .max_sessions = p->max_sessions,
+					 .clients_total = p->clients_total,
 					 .first_client_id = p->id + 1,
 					 .client_id_step = p->nworkers + 1,
 					 .seed = p->seed,

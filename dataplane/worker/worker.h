@@ -54,6 +54,9 @@ struct slow_note {
 	char text[];             /* the arguments one after another */
 };
 
+/* NULL: out of memory. The owner of h. */
+struct slow_note *slow_note_create(struct heap *h, const struct cmd_ctx *c, int64_t wall_us, uint64_t us);
+
 struct worker_params {
 	uint32_t id, nworkers;
 	struct port *port;
@@ -66,6 +69,7 @@ struct worker_params {
 	struct tcp_params tcp; /* ops, lower, pool, worker likewise */
 	uint16_t listen_port;  /* 0: none */
 	uint32_t max_sessions;
+	uint32_t *clients_total; /* see struct session_host_params */
 	uint32_t databases;
 	uint32_t index_initial;
 	uint64_t hash_seed;               /* the same for all shards */

@@ -1,0 +1,428 @@
+/* Boot: memory, EAL, port, rings, shards, workers - in this order, and down again in the reverse one. */
+#include <errno.h>
+#include <fcntl.h>
+#include <rte_cycles.h>
+#include <rte_ring.h>
+#include <stdlib.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "ctrlplane/ctrl_priv.h"
+
+#define HUGE_2M          (2ull << 20)
+#define OWN_HEAP_RESERVE (8ull << 30) /* address space of a thread's own heap: requests being received */
+#define STEER_RING       1024
+#define INDEX_INITIAL    16384
+#define ADMIN_SESSIONS   1024
+
+/* ---- memory ---- */
+
+struct memory_plan {
+	bool huge;
+	size_t eal, shard_reserve, shard_huge;
+	uint32_t mbufs;
+};
+
+static uint64_t huge_free_bytes(void)
+{
+	unsigned long long pages = 0;
+	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "r");
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%llu", &pages) != 1)
+		pages = 0;
+	fclose(f);
+	return pages * HUGE_2M;
+}
+
+static uint64_t ram_bytes(void)
+{
+	struct sysinfo si;
+	return sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit : 1ull << 30;
+}
+
+static int plan_memory(const struct ctrl *c, struct memory_plan *m, struct err *e)
+{
+	const struct config *cf = &c->config;
+	uint64_t ram = ram_bytes(), free_huge = huge_free_bytes();
+	uint64_t limit = cf->maxmemory != 0 ? cf->maxmemory + cf->maxmemory / 2 + (1ull << 30) : ram;
+	m->mbufs = cf->mbufs != 0 ? (uint32_t)cf->mbufs : 16384 + 16384 * c->nworkers;
+	uint64_t packets = (uint64_t)m->mbufs * 2560 + (64ull << 20);
+	m->eal = cf->eal_memory != 0 ? cf->eal_memory : packets + (128ull << 20);
+	m->shard_reserve = limit;
+	m->shard_huge = 0;
+	m->huge = cf->hugepages != CONFIG_HUGEPAGES_NO && free_huge >= m->eal + c->nworkers * HUGE_2M;
+	if (cf->hugepages == CONFIG_HUGEPAGES_YES && !m->huge)
+		return err_set(
+			e,
+			"hugepages yes, but only %llu MiB of 2 MiB hugepages are free and %llu MiB are needed: echo "
+			"%llu > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages, or use hugepages no",
+			(unsigned long long)(free_huge >> 20), (unsigned long long)(m->eal >> 20),
+			(unsigned long long)((m->eal + c->nworkers * 4 * HUGE_2M) / HUGE_2M));
+	if (m->huge) {
+		/* A part stays free for the tables of a growing index, which EAL takes on demand. */
+		uint64_t shard = (free_huge - m->eal) / 4 * 3 / c->nworkers / HUGE_2M * HUGE_2M;
+		m->shard_huge = RP_MIN(shard, limit);
+	} else if (cf->eal_memory == 0) {
+		/* Plain memory is reserved once and used as needed: leave room for a large index. */
+		m->eal += ram / 4;
+	}
+	return 0;
+}
+
+/* ---- settings of the data path ---- */
+
+void boot_dp_conf(struct ctrl *c)
+{
+	const struct config *cf = &c->config;
+	struct dp_conf *d = &c->dp;
+	d->databases = (uint32_t)cf->databases;
+	d->maxmemory = cf->maxmemory;
+	d->max_bulk = cf->proto_max_bulk_len;
+	d->output_hard_bytes = cf->output_limit.cls[CONFIG_CLIENT_NORMAL].hard_bytes;
+	d->maxclients = (uint32_t)cf->maxclients;
+	d->slowlog_us = cf->slowlog_log_slower_than;
+	d->latency_ms = (uint64_t)cf->latency_monitor_threshold;
+	d->timeout_s = (uint32_t)cf->timeout;
+	d->tcp_keepalive_s = (uint32_t)cf->tcp_keepalive;
+	d->events = cf->notify_keyspace_events;
+	d->lfu = cf->maxmemory_policy == CONFIG_ALLKEYS_LFU || cf->maxmemory_policy == CONFIG_VOLATILE_LFU;
+	d->lfu_log_factor = (uint32_t)cf->lfu_log_factor;
+	d->lfu_decay_min = (uint32_t)cf->lfu_decay_time;
+	d->noeviction = cf->maxmemory_policy == CONFIG_NOEVICTION;
+	d->lazy_user_flush = cf->lazyfree_lazy_user_flush;
+	d->requirepass_len = (uint32_t)strlen(cf->requirepass);
+	memcpy(d->requirepass, cf->requirepass, d->requirepass_len + 1);
+}
+
+/* ---- the parts ---- */
+
+static int boot_eal(struct ctrl *c, const struct memory_plan *m, struct err *e)
+{
+	const struct config *cf = &c->config;
+	if (cf->cores.n != 0 && cf->cores.n < c->nworkers)
+		return err_set(e, "cores names %u CPUs for %u workers; name one for each", cf->cores.n, c->nworkers);
+	struct port_eal_params p = {.prefix = cf->file_prefix,
+				    .nworkers = c->nworkers,
+				    .worker_cpu = cf->cores.n != 0 ? cf->cores.cpu : NULL,
+				    .control_cpu = (int)cf->control_core,
+				    .huge = m->huge,
+				    .mem_bytes = m->eal,
+				    .device = cf->device,
+				    .verbose = cf->loglevel == LOG_DEBUG};
+	if (port_eal_init(&p, e) != 0)
+		return -1;
+	c->hugepages = m->huge;
+	if (!m->huge)
+		log_write(LOG_WARNING,
+			  "running on plain memory: more TLB misses, expect 5-20%% less throughput with many "
+			  "keys; reserve 2 MiB hugepages to avoid it");
+	return 0;
+}
+
+static int boot_port(struct ctrl *c, const struct memory_plan *m, struct err *e)
+{
+	const struct config *cf = &c->config;
+	struct port_params p = {.device = cf->device,
+				.nworkers = c->nworkers,
+				.mtu = (uint32_t)cf->mtu,
+				.mbufs = m->mbufs,
+				.rx_desc = (uint32_t)cf->rx_descriptors,
+				.tx_desc = (uint32_t)cf->tx_descriptors,
+				.csum_offload = cf->checksum_offload};
+	c->port = port_open(&p, e);
+	return c->port != NULL ? 0 : -1;
+}
+
+/* Packets between workers, unless the device keeps each flow on one queue. */
+static int boot_steering(struct ctrl *c, struct err *e)
+{
+	if (c->nworkers == 1 || port_info(c->port)->steers)
+		return 0;
+	c->steer = calloc(c->nworkers, sizeof *c->steer);
+	for (uint32_t to = 0; c->steer != NULL && to < c->nworkers; to++) {
+		c->steer[to] = calloc(c->nworkers, sizeof **c->steer);
+		for (uint32_t from = 0; c->steer[to] != NULL && from < c->nworkers; from++) {
+			char name[RTE_RING_NAMESIZE];
+			if (from == to)
+				continue;
+			snprintf(name, sizeof name, "steer_%u_%u", from, to);
+			c->steer[to][from] = rte_ring_create(name, STEER_RING, SOCKET_ID_ANY,
+							     RING_F_SP_ENQ | RING_F_SC_DEQ);
+			if (c->steer[to][from] == NULL)
+				return err_set(
+					e, "out of memory for steering rings; raise eal-memory or use fewer workers");
+		}
+		if (c->steer[to] == NULL)
+			return err_set(e, "out of memory for steering rings");
+	}
+	return c->steer != NULL ? 0 : err_set(e, "out of memory for steering rings");
+}
+
+static int boot_shared(struct ctrl *c, struct err *e)
+{
+	c->workers = calloc(c->nworkers, sizeof *c->workers);
+	c->stores = calloc(c->nworkers, sizeof *c->stores);
+	c->slot_map = calloc(RP_SLOTS, sizeof *c->slot_map);
+	if (c->workers == NULL || c->stores == NULL || c->slot_map == NULL)
+		return err_set(e, "out of memory at boot");
+	for (uint32_t s = 0; s < RP_SLOTS; s++)
+		c->slot_map[s] = (uint16_t)((uint64_t)s * c->nworkers / RP_SLOTS);
+	c->bus = msg_bus_create(c->nworkers, e);
+	if (c->bus == NULL)
+		return -1;
+	c->leases = lease_table_create(c->bus, c->nworkers);
+	if (c->leases == NULL)
+		return err_set(e, "out of memory for the lease table");
+	return 0;
+}
+
+static void fill_net(const struct ctrl *c, uint32_t id, struct rte_ring **out, struct net_params *n)
+{
+	const struct config *cf = &c->config;
+	const struct port_info *pi = port_info(c->port);
+	*n = (struct net_params){.worker = id,
+				 .nworkers = c->nworkers,
+				 .mac = pi->mac,
+				 .mtu = pi->mtu,
+				 .arp_entries = (uint32_t)cf->arp_entries,
+				 .arp_age_s = (uint32_t)(cf->arp_age_us / 1000000),
+				 .tx_csum_ip = pi->tx_csum_ip,
+				 .tx_csum_tcp = pi->tx_csum_tcp};
+	for (uint32_t i = 0; i < cf->address.n && i < NET_MAX_ADDRS; i++) {
+		n->addrs[i].addr = (struct net_addr){.family = 4, .v4 = cf->address.addr[i].v4};
+		n->addrs[i].prefix_len = cf->address.addr[i].prefix_len;
+		n->naddrs++;
+	}
+	if (cf->gateway.v4 != 0)
+		n->gateway = (struct net_addr){.family = 4, .v4 = cf->gateway.v4};
+	if (c->steer != NULL) {
+		n->steer_in = c->steer[id];
+		n->steer_out = out;
+	}
+}
+
+static void fill_tcp(const struct ctrl *c, uint32_t id, struct tcp_params *t)
+{
+	const struct config *cf = &c->config;
+	*t = (struct tcp_params){.max_conns = (uint32_t)cf->maxclients + 64,
+				 .max_syn = (uint32_t)cf->tcp_backlog,
+				 .max_time_wait = (uint32_t)cf->tcp_max_time_wait,
+				 .rcv_buf = (uint32_t)cf->tcp_receive_buffer,
+				 .snd_buf = (uint32_t)cf->tcp_send_buffer,
+				 .rto_min_us = (uint32_t)cf->tcp_rto_min_us,
+				 .rto_max_us = (uint32_t)cf->tcp_rto_max_us,
+				 .delack_us = (uint32_t)cf->tcp_delayed_ack_us,
+				 .keepalive_idle_s = (uint32_t)cf->tcp_keepalive,
+				 .keepalive_intvl_s = (uint32_t)(cf->tcp_keepalive_interval_us / 1000000),
+				 .keepalive_probes = (uint32_t)cf->tcp_keepalive_probes,
+				 .time_wait_ms = (uint32_t)(cf->tcp_time_wait_us / 1000),
+				 .user_timeout_ms = (uint32_t)(cf->tcp_user_timeout_us / 1000),
+				 .init_cwnd = (uint32_t)cf->tcp_initial_window,
+				 .timestamps = cf->tcp_timestamps,
+				 .window_scale = cf->tcp_window_scaling,
+				 .name_tag = id};
+	rng_system(&t->seed, sizeof t->seed);
+}
+
+/* ---- what workers ask of us; runs on the control thread ---- */
+
+static void give_table(void *owner, struct msg *m)
+{
+	index_give_table(m->arg[0], m->arg[1]);
+}
+
+static void up_build_table(void *owner, struct msg *m)
+{
+	struct ctrl *c = owner;
+	struct worker *w = m->arg[2];
+	struct index *ix = m->arg[0];
+	struct msg *back = msg_get(c->bus, msg_bus_control(c->bus));
+	struct index_table *t = index_table_create(index_name(ix), index_seed(ix), (uint32_t)(uintptr_t)m->arg[1]);
+	if (t == NULL)
+		log_write(LOG_WARNING, "no memory for a larger index table; raise eal-memory");
+	if (back == NULL) {
+		index_table_destroy(t); /* the index then grows in place */
+		return;
+	}
+	back->kind = MSG_CALL_SHARD;
+	back->owner = (uint8_t)w->id;
+	back->fn = give_table;
+	back->arg[0] = ix;
+	back->arg[1] = t;
+	back->arg[3] = NULL;
+	msg_send(c->bus, back);
+}
+
+static void up_drop_table(void *owner, struct msg *m)
+{
+	index_table_destroy(m->arg[0]);
+}
+
+static void up_slow(void *owner, struct msg *m)
+{
+	struct ctrl *c = owner;
+	struct slow_note *n = m->arg[0];
+	const struct cmd *cmd = cmd_at((uint32_t)n->cmd_id);
+	if (c->dp.slowlog_us >= 0 && n->us >= (uint64_t)c->dp.slowlog_us)
+		slowlog_add(c->slowlog, n, (uint32_t)c->config.slowlog_max_len);
+	if (c->dp.latency_ms != 0 && n->us >= c->dp.latency_ms * 1000)
+		latency_add(c->latency, cmd->flags & CMD_F_FAST ? "fast-command" : "command", n->wall_us / 1000000,
+			    (uint32_t)(n->us / 1000));
+	heap_free_remote(n->heap, n);
+}
+
+/* ---- workers ---- */
+
+static int boot_worker(struct ctrl *c, const struct memory_plan *m, uint32_t id, uint64_t hash_seed, struct err *e)
+{
+	const struct config *cf = &c->config;
+	struct rte_ring *out[RP_MAX_WORKERS] = {NULL};
+	for (uint32_t to = 0; c->steer != NULL && to < c->nworkers; to++)
+		out[to] = c->steer[to][id];
+	struct worker_params p = {.id = id,
+				  .nworkers = c->nworkers,
+				  .port = c->port,
+				  .bus = c->bus,
+				  .leases = c->leases,
+				  .stores = c->stores,
+				  .slot_map = c->slot_map,
+				  .conf = &c->dp,
+				  .listen_port = (uint16_t)cf->port,
+				  .max_sessions = (uint32_t)cf->maxclients,
+				  .clients_total = &c->clients_total,
+				  .databases = (uint32_t)cf->databases,
+				  .index_initial = INDEX_INITIAL,
+				  .hash_seed = hash_seed,
+				  .shard_reserve = m->shard_reserve,
+				  .shard_huge = m->shard_huge,
+				  .own_reserve = OWN_HEAP_RESERVE,
+				  .tsc_hz = c->clock.tsc_hz,
+				  .adaptive = cf->idle == CONFIG_IDLE_ADAPTIVE,
+				  .spin_us = (uint32_t)cf->idle_spin_us,
+				  .up = {up_build_table, up_drop_table, up_slow}};
+	rng_system(&p.seed, sizeof p.seed);
+	fill_net(c, id, out, &p.net);
+	fill_tcp(c, id, &p.tcp);
+	c->workers[id] = worker_create(&p, e);
+	return c->workers[id] != NULL ? 0 : -1;
+}
+
+static int boot_workers(struct ctrl *c, const struct memory_plan *m, struct err *e)
+{
+	uint64_t hash_seed;
+	rng_system(&hash_seed, sizeof hash_seed);
+	for (uint32_t i = 0; i < c->nworkers; i++)
+		if (boot_worker(c, m, i, hash_seed, e) != 0)
+			return -1;
+	for (uint32_t i = 0; i < c->nworkers; i++)
+		heap_prefault(c->workers[i]->shard_heap, 16 << 20);
+	return 0;
+}
+
+static void own_slow(void *ctx, const struct cmd_ctx *cc, uint64_t us)
+{
+	struct ctrl *c = ctx;
+	struct slow_note *n = slow_note_create(c->heap, cc, c->now.wall_us, us);
+	struct msg m = {.arg = {n}};
+	if (n != NULL)
+		up_slow(c, &m);
+}
+
+static int boot_host(struct ctrl *c, struct err *e)
+{
+	struct heap_params hp = {"control", OWN_HEAP_RESERVE, 0};
+	c->heap = heap_create(&hp, e);
+	if (c->heap == NULL)
+		return -1;
+	struct session_host_params p = {.self = msg_bus_control(c->bus),
+					.own = -1,
+					.nstores = c->nworkers,
+					.stores = c->stores,
+					.slot_map = c->slot_map,
+					.bus = c->bus,
+					.leases = c->leases,
+					.mbufs = port_pool(c->port, UINT32_MAX),
+					.heap = c->heap,
+					.conf = &c->dp,
+					.max_sessions = ADMIN_SESSIONS,
+					.clients_total = &c->clients_total,
+					.first_client_id = c->nworkers + 1,
+					.client_id_step = c->nworkers + 1,
+					.tsc_hz = c->clock.tsc_hz,
+					.ops = {.ctx = c, .slow = own_slow},
+					.owner = c};
+	rng_system(&p.seed, sizeof p.seed);
+	return host_init(&c->host, &p, e);
+}
+
+static void boot_commands(void)
+{
+	cmd_table_init();
+	ctrl_bind_config();
+	ctrl_bind_info();
+	ctrl_bind_client();
+	ctrl_bind_slowlog();
+	ctrl_bind_latency();
+	ctrl_bind_memory();
+	ctrl_bind_server();
+	rp_assert(cmd_table_check() == NULL);
+}
+
+int boot(struct ctrl *c, struct err *e)
+{
+	struct memory_plan m;
+	c->nworkers = (uint32_t)c->config.workers;
+	boot_commands();
+	boot_dp_conf(c);
+	if (plan_memory(c, &m, e) != 0 || boot_eal(c, &m, e) != 0)
+		return -1;
+	clock_init(&c->clock, rte_get_tsc_hz());
+	clock_read(&c->clock, &c->now);
+	c->started_wall_us = c->now.wall_us;
+	c->started_mono_us = c->now.mono_us;
+	c->slowlog = slowlog_create();
+	c->latency = latency_create();
+	c->base.cmd = calloc(cmd_count, sizeof *c->base.cmd);
+	if (c->slowlog == NULL || c->latency == NULL || c->base.cmd == NULL)
+		return err_set(e, "out of memory at boot");
+	if (boot_port(c, &m, e) != 0 || boot_steering(c, e) != 0 || boot_shared(c, e) != 0 ||
+	    boot_workers(c, &m, e) != 0 || boot_host(c, e) != 0)
+		return -1;
+	c->admin = admin_create(c, e);
+	return c->admin == NULL && e->text[0] != '\0' ? -1 : 0;
+}
+
+void boot_undo(struct ctrl *c)
+{
+	if (c->admin != NULL)
+		admin_destroy(c->admin);
+	if (c->host.sessions.mem != NULL) {
+		host_abandon(&c->host);
+		host_fini(&c->host);
+	}
+	for (uint32_t i = 0; c->workers != NULL && i < c->nworkers; i++)
+		if (c->workers[i] != NULL)
+			worker_destroy(c->workers[i]);
+	if (c->heap != NULL)
+		heap_destroy(c->heap);
+	for (uint32_t i = 0; c->steer != NULL && i < c->nworkers; i++) {
+		for (uint32_t k = 0; c->steer[i] != NULL && k < c->nworkers; k++)
+			rte_ring_free(c->steer[i][k]);
+		free(c->steer[i]);
+	}
+	free(c->steer);
+	lease_table_destroy(c->leases);
+	msg_bus_destroy(c->bus);
+	if (c->port != NULL)
+		port_close(c->port);
+	port_eal_fini();
+	if (c->slowlog != NULL)
+		slowlog_destroy(c->slowlog);
+	if (c->latency != NULL)
+		latency_destroy(c->latency);
+	free(c->base.cmd);
+	free(c->slot_map);
+	free(c->workers);
+	free(c->stores);
+}

@@ -48,12 +48,16 @@ uint64_t hash64(const void *data, size_t len, uint64_t seed)
 		}
 	} else {
 		size_t left = len;
-		uint64_t lane = seed;
-		for (; left > 32; left -= 32, p += 32) {
-			seed = fold(load64(p) ^ K1, load64(p + 8) ^ seed);
-			lane = fold(load64(p + 16) ^ K2, load64(p + 24) ^ lane);
+		if (left > 32) {
+			uint64_t lane = seed; /* independent of the other, so that two multiplies are under way */
+			do {
+				seed = fold(load64(p) ^ K1, load64(p + 8) ^ seed);
+				lane = fold(load64(p + 16) ^ K2, load64(p + 24) ^ lane);
+				p += 32;
+				left -= 32;
+			} while (left > 32);
+			seed ^= lane;
 		}
-		seed ^= lane;
 		if (left > 16) {
 			seed = fold(load64(p) ^ K3, load64(p + 8) ^ seed);
 			p += 16;

@@ -1,6 +1,7 @@
 /* Numbers to text. */
 #include "base/num.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,7 +94,8 @@ static bool shortest_fixed(double v, struct decimal *d)
 static void shortest_search(double v, struct decimal *d)
 {
 	char text[32];
-	for (int prec = 14; prec <= 16; prec++) {
+	/* Of normal numbers 15 digits always survive; below them precision fades. */
+	for (int prec = v < DBL_MIN ? 0 : 14; prec <= 16; prec++) {
 		snprintf(text, sizeof(text), "%.*e", prec, v);
 		if (strtod(text, NULL) == v)
 			break;

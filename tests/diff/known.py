@@ -1,0 +1,22 @@
+"""Where Redpoll rightly differs from redis-server 7.0: it answers as Redis 7.2 does, or for a reason of its own.
+
+Each row: a pattern of the command's words (lower case, joined with spaces), a pattern of our reply, the reason.
+"""
+import re
+
+DIFFERENCES = [
+    (r"command( count)?$", r"[*:]", "each server has its own set of commands"),
+    (r"client setinfo", r".*", "CLIENT SETINFO is new in 7.2"),
+    (r"client no-touch", r".*", "CLIENT NO-TOUCH is new in 7.2"),
+]
+COMPILED = [(re.compile(c, re.S), re.compile(r, re.S), why) for c, r, why in DIFFERENCES]
+
+
+def reason(command, ours):
+    """Why the difference is known, or None."""
+    words = b" ".join(command.args).decode("latin1").lower()
+    reply = f"{ours[0]}{ours[1].decode('latin1') if isinstance(ours[1], bytes) else ours[1]}"
+    for command_pattern, reply_pattern, why in COMPILED:
+        if command_pattern.match(words) and reply_pattern.match(reply):
+            return why
+    return None

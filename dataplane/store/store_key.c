@@ -97,12 +97,10 @@ struct object *store_clone(struct store *from, const struct object *src, struct 
 	struct object *n = copy_object(from, src, to, key);
 	if (n == NULL)
 		return NULL;
-	if (!space_insert(to, db, n, hash)) {
+	if (!space_insert(to, db, n, hash, obj_expire_at(src))) {
 		obj_destroy(to, n);
 		return NULL;
 	}
-	if (src->flags & OBJ_F_EXPIRE)
-		space_link_expiry(to, db, n, obj_expire_at(src));
 	return n;
 }
 

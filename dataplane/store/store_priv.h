@@ -76,7 +76,8 @@ struct object *obj_relayout(struct store *s, struct object *o, bool expire);
 struct object *space_find(struct store *s, uint32_t db, struct slice key, uint64_t *hash);
 /* As above; an expired key is removed first. */
 struct object *space_find_live(struct store *s, uint32_t db, struct slice key, uint64_t *hash);
-bool space_insert(struct store *s, uint32_t db, struct object *o, uint64_t hash);
+/* at_ms: its TTL or STORE_NO_EXPIRE. False: out of memory; o stays the caller's. */
+bool space_insert(struct store *s, uint32_t db, struct object *o, uint64_t hash, int64_t at_ms);
 /* Takes o out; the caller destroys it. */
 void space_remove(struct store *s, uint32_t db, struct object *o, uint64_t hash);
 /* n, with its expiry set or moved over, takes the place of o, which stays the caller's. */

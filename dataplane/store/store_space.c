@@ -73,7 +73,7 @@ void space_unlink_expiry(struct store *s, uint32_t db, struct object *o)
 	}
 }
 
-bool space_insert(struct store *s, uint32_t db, struct object *o, uint64_t hash)
+bool space_insert(struct store *s, uint32_t db, struct object *o, uint64_t hash, int64_t at_ms)
 {
 	struct slice key = obj_key(o);
 
@@ -84,6 +84,8 @@ bool space_insert(struct store *s, uint32_t db, struct object *o, uint64_t hash)
 	s->inserts++;
 	s->stats.keys++;
 	remember(s, db, o, hash);
+	if (at_ms != STORE_NO_EXPIRE)
+		space_link_expiry(s, db, o, at_ms);
 	store_event(s, EVENT_NEW, "new", db, key);
 	return true;
 }

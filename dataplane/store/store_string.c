@@ -89,18 +89,17 @@ static bool install(struct store *s, uint32_t db, struct slice key, uint64_t has
 		    int64_t at_ms)
 {
 	if (o == NULL) {
-		if (!space_insert(s, db, n, hash)) {
-			heap_free(s->heap, n);
-			return false;
-		}
-	} else {
-		store_touch_for_write(s, db, key, o);
-		n->version = o->version;
-		n->clock = o->clock;
-		space_unlink_expiry(s, db, o);
-		space_replace(s, db, o, n, hash);
-		obj_destroy(s, o);
+		if (space_insert(s, db, n, hash, at_ms))
+			return true;
+		heap_free(s->heap, n);
+		return false;
 	}
+	store_touch_for_write(s, db, key, o);
+	n->version = o->version;
+	n->clock = o->clock;
+	space_unlink_expiry(s, db, o);
+	space_replace(s, db, o, n, hash);
+	obj_destroy(s, o);
 	if (at_ms != STORE_NO_EXPIRE)
 		space_link_expiry(s, db, n, at_ms);
 	return true;

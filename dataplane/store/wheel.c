@@ -210,7 +210,7 @@ static bool advance(struct wheel *w, int64_t now_ms)
 	struct wheel_level *l = lowest_used(w->level);
 	int64_t start = l == NULL ? INT64_MAX : slot_start(w, l);
 
-	if (start > now_ms) {
+	if (l == NULL || start > now_ms) {
 		w->at_ms = now_ms;
 		return false;
 	}

@@ -150,13 +150,16 @@ bool cmd_docarg_next(struct slice *rest, struct cmd_docarg *a)
 		skip(rest, 1);
 	if (!rest->len)
 		return false;
+	const struct slice whole = *rest;
 	while (n < rest->len && !ends_word(rest->ptr[n], ARG_ENDS))
 		n++;
 	a->name = (struct slice){rest->ptr, n};
 	skip(rest, n);
 	while (rest->len && !ends_word(*rest->ptr, " |"))
-		if (!take_suffix(rest, a))
+		if (!take_suffix(rest, a)) {
+			*rest = whole;
 			return false;
+		}
 	if (a->name.len == 0) {
 		a->type = ARG_PURE_TOKEN;
 		a->name = a->token;

@@ -69,6 +69,11 @@ static void load_fails(const char *text, const char *why)
 	assert_string_equal(err.text, why);
 }
 
+static int load_args(int argc, const char **argv)
+{
+	return config_load_args(&conf, argc, (char **)argv, &err);
+}
+
 static void test_config_file__directives_and_comments(void **state)
 {
 	load("# a comment\n\n   \t\r\n  port 7000\r\nMAXCLIENTS 5\n   # port 1\ndir '/a b'");
@@ -106,8 +111,8 @@ static void test_config_file__addresses_collect(void **state)
 {
 	load("address 10.0.0.1/24\naddress 10.0.1.1/24 10.0.2.1/24\n");
 	assert_int_equal(conf.address.n, 3);
-	char *argv[] = {"redpoll", "t.conf", "--address", "10.9.0.1/8", "--port", "1", NULL};
-	assert_int_equal(config_load_args(&conf, 6, argv, &err), 0);
+	const char *argv[] = {"redpoll", "t.conf", "--address", "10.9.0.1/8", "--port", "1", NULL};
+	assert_int_equal(load_args(6, argv), 0);
 	assert_int_equal(conf.address.n, 1);
 	assert_int_equal(conf.port, 1);
 }
@@ -124,17 +129,17 @@ static void test_config_file__includes(void **state)
 	assert_int_equal(config_load_file(&conf, "t.conf", &err), -1);
 }
 
-static void args_fail(const char *why, int argc, char **argv)
+static void args_fail(const char *why, int argc, const char **argv)
 {
-	assert_int_equal(config_load_args(&conf, argc, argv, &err), -1);
+	assert_int_equal(load_args(argc, argv), -1);
 	assert_string_equal(err.text, why);
 }
 
 static void test_config_args__values_up_to_the_next_directive(void **state)
 {
-	char *argv[] = {"redpoll", "--slowlog-log-slower-than", "-1", "--address", "10.0.0.1/8", "10.0.0.2/8", "--save",
-			""};
-	assert_int_equal(config_load_args(&conf, 8, argv, &err), 0);
+	const char *argv[] = {
+		"redpoll", "--slowlog-log-slower-than", "-1", "--address", "10.0.0.1/8", "10.0.0.2/8", "--save", ""};
+	assert_int_equal(load_args(8, argv), 0);
 	assert_int_equal(conf.slowlog_log_slower_than, -1);
 	assert_int_equal(conf.address.n, 2);
 	assert_string_equal(conf.file, "");
@@ -143,12 +148,13 @@ static void test_config_args__values_up_to_the_next_directive(void **state)
 static void test_config_args__errors(void **state)
 {
 	args_fail("command line: unknown directive 'prot'; did you mean 'port'?", 3,
-		  (char *[]){"redpoll", "--prot", "1"});
-	args_fail("command line: 'port' needs a value; the default is '6379'", 2, (char *[]){"redpoll", "--port"});
+		  (const char *[]){"redpoll", "--prot", "1"});
+	args_fail("command line: 'port' needs a value; the default is '6379'", 2,
+		  (const char *[]){"redpoll", "--port"});
 	args_fail("cannot read the configuration file 'x': No such file or directory; give the path of a readable file",
-		  2, (char *[]){"redpoll", "x"});
+		  2, (const char *[]){"redpoll", "x"});
 	args_fail("command line: port '99999': argument must be between 0 and 65535 inclusive", 3,
-		  (char *[]){"redpoll", "--port", "99999"});
+		  (const char *[]){"redpoll", "--port", "99999"});
 }
 
 static void rewrite(const char *before, const char *name, const char *value, const char *after)

@@ -1,0 +1,164 @@
+/* What an acknowledgement means: RFC 9293 section 3.10.7.4 step 5, RFC 5681 and 6582 (loss recovery without SACK),
+ * RFC 6298 (round trip time). */
+#include "tcp/tcp_priv.h"
+
+/* Karn's rule: a segment sent twice gives no sample, unless the timestamp tells which one was answered. */
+static void sample_rtt(struct tcp_conn *c, const struct tcp_seg *s, uint64_t xmit_us, bool resent)
+{
+	if (!resent && xmit_us != 0) {
+		tcp_rto_sample(c, (uint32_t)RP_MIN(tcp_now_us(c->t) - xmit_us, (uint64_t)UINT32_MAX));
+	} else if (resent && (c->flags & TCP_F_TS) && (s->opts.has & TCP_OPT_HAS_TS)) {
+		uint32_t ticks = tcp_ts_now(c->t, c->ts_off) - s->opts.tsecr;
+		if (ticks < c->t->p.rto_max_us / TCP_CLOCK_US)
+			tcp_rto_sample(c, RP_MAX(ticks, 1u) * TCP_CLOCK_US);
+	}
+}
+
+static void retransmit_head(struct tcp_conn *c)
+{
+	if (c->snd_head != NULL && c->snd_head != c->snd_new)
+		tcp_sendq_mark_lost(c, c->snd_head);
+	c->flags |= TCP_F_RTX_NOW;
+	tcp_conn_want_output(c);
+}
+
+/* RFC 6582 section 3.2 step 3 */
+static void recovery_ack(struct tcp_conn *c, uint32_t bytes)
+{
+	uint32_t mss = tcp_conn_mss(c);
+
+	if (tcp_seq_geq(c->snd_una, c->recover)) {
+		c->flags &= ~TCP_F_RECOVERY;
+		c->recover = c->snd_una - 1; /* nothing of this recovery is under way any more */
+		c->dup_bytes = 0;
+		c->dupacks = 0;
+		c->t->cc->exit_recovery(c);
+		return;
+	}
+	/* All but the mended hole had left the network before, as duplicate ACKs told. */
+	c->dup_bytes -= RP_MIN(c->dup_bytes, bytes > mss ? bytes - mss : 0);
+	retransmit_head(c);
+}
+
+static void congestion_ack(struct tcp_conn *c, uint32_t bytes)
+{
+	if (c->flags & TCP_F_RECOVERY) {
+		recovery_ack(c, bytes);
+		return;
+	}
+	c->dupacks = 0;
+	c->dup_bytes = 0;
+	if (c->flags & (TCP_F_CWND_LIMITED | TCP_F_LOSS))
+		c->t->cc->acked(c, bytes);
+	if ((c->flags & TCP_F_LOSS) && tcp_seq_geq(c->snd_una, c->recover))
+		c->flags &= ~TCP_F_LOSS;
+}
+
+static void new_ack(struct tcp_conn *c, const struct tcp_seg *s)
+{
+	struct tcp *t = c->t;
+	uint64_t xmit_us;
+	bool resent;
+	uint32_t bytes = tcp_sendq_ack(c, s->ack, &xmit_us, &resent);
+
+	c->snd_una = s->ack;
+	c->progress_us = tcp_now_us(t);
+	c->backoff = 0;
+	c->flags &= ~TCP_F_RTX_NOW;
+	if (bytes > 0) {
+		sample_rtt(c, s, xmit_us, resent);
+		congestion_ack(c, bytes);
+	}
+	if (c->snd_una == c->snd_nxt)
+		tcp_timer_clear(c, TCP_T_RTX);
+	else
+		tcp_timer_rtx_restart(c); /* RFC 6298 (5.3) */
+	if (c->snd_new != NULL || c->lost_segs > 0)
+		tcp_conn_want_output(c);
+	t->p.lower.confirm(t->p.lower.ctx, &c->path);
+}
+
+/* RFC 5681 section 3.2; the first two let one new segment go each (RFC 3042), by dup_bytes. */
+static void dup_ack(struct tcp_conn *c)
+{
+	c->t->count.dup_acks_in++;
+	if (c->flags & TCP_F_LOSS)
+		return;
+	if (c->dupacks < UINT8_MAX)
+		c->dupacks++;
+	c->dup_bytes = RP_MIN(c->dup_bytes + tcp_conn_mss(c), c->in_flight);
+	tcp_conn_want_output(c);
+	if ((c->flags & TCP_F_RECOVERY) || c->dupacks != TCP_DUPACK_THRESHOLD || !tcp_seq_gt(c->snd_una, c->recover))
+		return;
+	c->t->count.fast_retransmits++;
+	c->t->cc->enter_recovery(c);
+	c->flags |= TCP_F_RECOVERY;
+	c->recover = c->snd_nxt;
+	retransmit_head(c);
+}
+
+static bool is_dup_ack(const struct tcp_conn *c, const struct tcp_seg *s)
+{
+	return s->len == 0 && !(s->flags & RTE_TCP_FIN_FLAG) && c->snd_una != c->snd_nxt &&
+	       c->snd_wnd == (uint32_t)s->wnd << c->snd_ws;
+}
+
+static void update_window(struct tcp_conn *c, const struct tcp_seg *s)
+{
+	uint32_t wnd = (uint32_t)s->wnd << c->snd_ws;
+
+	if (!tcp_seq_lt(c->snd_wl1, s->seq) && !(c->snd_wl1 == s->seq && tcp_seq_leq(c->snd_wl2, s->ack)))
+		return;
+	c->snd_wl1 = s->seq;
+	c->snd_wl2 = s->ack;
+	if (wnd == c->snd_wnd && s->ack == c->snd_una)
+		return;
+	c->snd_wnd = wnd;
+	c->max_snd_wnd = RP_MAX(c->max_snd_wnd, wnd);
+	if (c->snd_new == NULL)
+		return;
+	if ((c->flags & TCP_F_PERSIST) && wnd > 0) {
+		c->flags &= ~TCP_F_PERSIST;
+		c->backoff = 0;
+		tcp_timer_clear(c, TCP_T_RTX);
+	}
+	tcp_conn_want_output(c);
+}
+
+static void tell_room(struct tcp_conn *c)
+{
+	const struct tcp_ops *ops = &c->t->p.ops;
+
+	if (tcp_send_room(c) == 0)
+		return;
+	c->flags &= ~TCP_F_WANT_ROOM;
+	if (!(c->flags & TCP_F_FIN_QUEUED))
+		ops->send_ready(ops->ctx, c, c->user);
+}
+
+bool tcp_ack_process(struct tcp_conn *c, const struct tcp_seg *s)
+{
+	if (rp_unlikely(tcp_seq_gt(s->ack, c->snd_nxt))) { /* acknowledges what was never sent */
+		c->t->count.drop_ack++;
+		tcp_conn_ack_now(c);
+		return false;
+	}
+	if (rp_unlikely(tcp_seq_lt(s->ack, c->snd_una))) {
+		if (tcp_seq_geq(s->ack, c->snd_una - c->max_snd_wnd))
+			return true;    /* late, but its text is welcome */
+		c->t->count.drop_ack++; /* RFC 5961 section 5.2 */
+		if (tcp_rate_ok(c->t, &c->t->challenge_rate, TCP_CHALLENGE_PER_S)) {
+			c->t->count.challenge_acks++;
+			tcp_conn_ack_now(c);
+		}
+		return false;
+	}
+	if (s->ack == c->snd_una && is_dup_ack(c, s))
+		dup_ack(c);
+	update_window(c, s);
+	if (s->ack != c->snd_una)
+		new_ack(c, s);
+	if (rp_unlikely(c->flags & TCP_F_WANT_ROOM))
+		tell_room(c);
+	return !(c->flags & TCP_F_DEAD);
+}

@@ -1,0 +1,66 @@
+/* NewReno: RFC 5681, RFC 6582; bytes are counted as in RFC 3465 with L = 2. */
+#include "tcp/tcp_priv.h"
+
+static uint32_t flight_size(const struct tcp_conn *c)
+{
+	return c->snd_nxt - c->snd_una;
+}
+
+static uint32_t half_flight(const struct tcp_conn *c)
+{
+	return RP_MAX(flight_size(c) / 2, 2u * tcp_conn_mss(c)); /* RFC 5681 (4) */
+}
+
+static void newreno_init(struct tcp_conn *c)
+{
+	c->cwnd = c->t->p.init_cwnd * tcp_conn_mss(c);
+	c->ssthresh = TCP_CWND_MAX;
+}
+
+static void newreno_acked(struct tcp_conn *c, uint32_t bytes)
+{
+	uint32_t mss = tcp_conn_mss(c);
+
+	if (c->cwnd < c->ssthresh) {
+		/* After a timeout one ACK may cover much that had arrived before: it says nothing of the path. */
+		c->cwnd += RP_MIN(bytes, (c->flags & TCP_F_LOSS) ? mss : 2 * mss);
+	} else {
+		uint64_t grow = (uint64_t)mss * RP_MIN(bytes, 2 * mss) / c->cwnd;
+		c->cwnd += RP_MAX(grow, 1u);
+	}
+	c->cwnd = RP_MIN(c->cwnd, (uint32_t)TCP_CWND_MAX);
+}
+
+static void newreno_enter_recovery(struct tcp_conn *c)
+{
+	c->ssthresh = half_flight(c);
+	c->cwnd = c->ssthresh; /* the inflation by duplicate ACKs is in dup_bytes */
+}
+
+static void newreno_exit_recovery(struct tcp_conn *c)
+{
+	uint32_t mss = tcp_conn_mss(c);
+	c->cwnd = RP_MIN(c->ssthresh, RP_MAX(flight_size(c), mss) + mss); /* RFC 6582 3.2 (3), no burst */
+}
+
+static void newreno_timeout(struct tcp_conn *c, bool first)
+{
+	if (first)
+		c->ssthresh = half_flight(c);
+	c->cwnd = tcp_conn_mss(c);
+}
+
+static void newreno_restart(struct tcp_conn *c)
+{
+	c->cwnd = RP_MIN(c->cwnd, c->t->p.init_cwnd * tcp_conn_mss(c)); /* RFC 5681 section 4.1 */
+}
+
+const struct tcp_cc tcp_cc_newreno = {
+	.name = "newreno",
+	.init = newreno_init,
+	.acked = newreno_acked,
+	.enter_recovery = newreno_enter_recovery,
+	.exit_recovery = newreno_exit_recovery,
+	.timeout = newreno_timeout,
+	.restart = newreno_restart,
+};

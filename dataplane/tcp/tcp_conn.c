@@ -1,0 +1,253 @@
+/* Connections: flow table, birth, agreement on options, death. */
+#include "tcp/tcp_priv.h"
+
+#include <errno.h>
+
+static inline uint64_t fold(uint64_t a, uint64_t b)
+{
+	__uint128_t x = (__uint128_t)a * b;
+	return (uint64_t)x ^ (uint64_t)(x >> 64);
+}
+
+uint32_t tcp_key_hash(const struct tcp *t, const struct tcp_key *k)
+{
+	uint64_t w[5];
+
+	memcpy(w, k, sizeof(w)); /* all but the last padding */
+	uint64_t h = fold(w[0] ^ t->hash_seed, w[2] ^ 0x9e3779b97f4a7c15ULL);
+	h = fold(h ^ w[1], w[3] ^ 0xd6e8feb86659fd93ULL);
+	h = fold(h ^ w[4], t->hash_seed ^ 0xa0761d6478bd642fULL);
+	return (uint32_t)(h ^ h >> 32);
+}
+
+static void key_put_addr(uint8_t out[16], const struct net_addr *a)
+{
+	memset(out, 0, 16);
+	if (a->family == 4)
+		memcpy(out, &a->v4, 4);
+	else
+		memcpy(out, a->v6, 16);
+}
+
+static void key_get_addr(struct net_addr *a, uint8_t family, const uint8_t in[16])
+{
+	memset(a, 0, sizeof(*a));
+	a->family = family;
+	if (family == 4)
+		memcpy(&a->v4, in, 4);
+	else
+		memcpy(a->v6, in, 16);
+}
+
+/* Ports in host order. */
+void tcp_key_set(struct tcp_key *k, const struct net_addr *l, uint16_t lport, const struct net_addr *r, uint16_t rport)
+{
+	key_put_addr(k->laddr, l);
+	key_put_addr(k->raddr, r);
+	k->lport = rte_cpu_to_be_16(lport);
+	k->rport = rte_cpu_to_be_16(rport);
+	k->family = l->family;
+	memset(k->pad, 0, sizeof(k->pad));
+}
+
+void tcp_key_addrs(const struct tcp_key *k, struct net_addr *local, struct net_addr *remote)
+{
+	key_get_addr(local, k->family, k->laddr);
+	key_get_addr(remote, k->family, k->raddr);
+}
+
+void *tcp_table_find(const struct tcp *t, const struct tcp_key *k, uint32_t hash)
+{
+	void *e = NULL;
+	return rte_hash_lookup_with_hash_data(t->table, k, hash, &e) >= 0 ? e : NULL;
+}
+
+int tcp_table_set(struct tcp *t, const struct tcp_key *k, uint32_t hash, void *entry)
+{
+	t->table_gen++;
+	return rte_hash_add_key_with_hash_data(t->table, k, hash, entry);
+}
+
+void tcp_table_remove(struct tcp *t, const struct tcp_key *k, uint32_t hash)
+{
+	t->table_gen++;
+	rte_hash_del_key_with_hash(t->table, k, hash);
+}
+
+struct tcp_conn *tcp_conn_new(struct tcp *t, const struct tcp_key *k, uint32_t hash, int *err)
+{
+	struct net_addr local, remote;
+	struct tcp_conn *c = pool_get(&t->conns);
+
+	*err = -ENOBUFS;
+	if (c == NULL)
+		return NULL;
+	memset(c, 0, sizeof(*c));
+	tcp_key_addrs(k, &local, &remote);
+	*err = t->p.lower.path_init(t->p.lower.ctx, &c->path, &local, &remote);
+	if (*err == 0)
+		*err = tcp_table_set(t, k, hash, c);
+	if (*err != 0) {
+		pool_put(&t->conns, c);
+		return NULL;
+	}
+	c->t = t;
+	c->key = *k;
+	c->hash = hash;
+	c->peer_mss = TCP_DEFAULT_MSS;
+	c->rcv_mss = TCP_DEFAULT_MSS;
+	c->quick_acks = TCP_QUICK_ACKS;
+	c->ts_off = tcp_ts_offset(t, k);
+	c->last_rx_us = c->progress_us = tcp_now_us(t);
+	tcp_list_init(&c->wheel_link);
+	tcp_list_init(&c->out_link);
+	tcp_rto_init(c);
+	return c;
+}
+
+static uint16_t path_mss(const struct tcp_conn *c)
+{
+	uint16_t headers = (uint16_t)((c->key.family == 4 ? 20 : 40) + sizeof(struct rte_tcp_hdr));
+	return c->path.mtu > headers + TCP_MIN_MSS ? c->path.mtu - headers : TCP_MIN_MSS;
+}
+
+uint16_t tcp_conn_mss(const struct tcp_conn *c)
+{
+	/* RFC 6691: the MSS option counts no options, each segment pays for its own. */
+	uint16_t mss = RP_MIN(c->peer_mss, path_mss(c));
+	if (c->flags & TCP_F_TS)
+		mss -= TCP_OPT_TS_BYTES;
+	return RP_MIN(mss, c->t->mss_cap);
+}
+
+void tcp_conn_negotiate(struct tcp_conn *c, const struct tcp_opts *o)
+{
+	struct tcp *t = c->t;
+
+	if (o->has & TCP_OPT_HAS_MSS)
+		c->peer_mss = RP_MAX(o->mss, TCP_MIN_MSS);
+	if (t->p.window_scale && (o->has & TCP_OPT_HAS_WSCALE)) {
+		c->flags |= TCP_F_WS;
+		c->snd_ws = o->wscale;
+		c->rcv_ws = t->rcv_ws;
+	}
+	if (t->p.timestamps && (o->has & TCP_OPT_HAS_TS)) {
+		c->flags |= TCP_F_TS;
+		c->ts_recent = o->tsval;
+		c->ts_recent_us = tcp_now_us(t);
+		c->ts_recent_valid = 1;
+	}
+	t->cc->init(c);
+}
+
+static void count_established(struct tcp_conn *c)
+{
+	struct tcp_counters *n = &c->t->count;
+
+	if (c->flags & TCP_F_SYN_COUNTED) {
+		c->flags &= ~TCP_F_SYN_COUNTED;
+		n->syn_received--;
+		n->conns++;
+	}
+	if (c->flags & TCP_F_ACTIVE)
+		n->established_active++;
+	else
+		n->established_passive++;
+}
+
+void tcp_conn_establish(struct tcp_conn *c)
+{
+	const struct tcp_ops *ops = &c->t->p.ops;
+
+	c->state = (c->flags & TCP_F_FIN_QUEUED) ? TCP_FIN_WAIT_1 : TCP_ESTABLISHED;
+	c->backoff = 0;
+	c->probes = 0;
+	if (c->snd_una == c->snd_nxt)
+		tcp_timer_clear(c, TCP_T_RTX);
+	tcp_timer_keep_restart(c);
+	count_established(c);
+	if (c->snd_head != NULL || (c->flags & TCP_F_FIN_QUEUED))
+		tcp_conn_want_output(c);
+	if (c->flags & TCP_F_ACTIVE) {
+		ops->connected(ops->ctx, c);
+		return;
+	}
+	c->flags |= TCP_F_OWED; /* the user may abort inside accepted() */
+	if (!ops->accepted(ops->ctx, c) && !(c->flags & TCP_F_DEAD)) {
+		c->flags &= ~TCP_F_OWED;
+		c->t->count.refused_by_user++;
+		tcp_conn_reset(c, TCP_CLOSED_ABORTED);
+	}
+}
+
+static void count_closed(struct tcp_conn *c, enum tcp_close_reason why)
+{
+	struct tcp_counters *n = &c->t->count;
+	uint64_t *by_reason[] = {
+		[TCP_CLOSED_NORMAL] = &n->closed_normal,   [TCP_CLOSED_RESET] = &n->closed_reset,
+		[TCP_CLOSED_TIMEOUT] = &n->closed_timeout, [TCP_CLOSED_REFUSED] = &n->closed_refused,
+		[TCP_CLOSED_ABORTED] = &n->closed_aborted, [TCP_CLOSED_NOMEM] = &n->closed_nomem,
+	};
+
+	if (c->flags & TCP_F_SYN_COUNTED)
+		n->syn_received--;
+	else
+		n->conns--;
+	if (c->flags & TCP_F_OWED)
+		(*by_reason[why])++;
+}
+
+void tcp_conn_kill(struct tcp_conn *c, enum tcp_close_reason why)
+{
+	struct tcp *t = c->t;
+
+	if (c->flags & TCP_F_DEAD)
+		return;
+	count_closed(c, why);
+	if (tcp_table_find(t, &c->key, c->hash) == c) /* TIME_WAIT may have taken our place */
+		tcp_table_remove(t, &c->key, c->hash);
+	tcp_wheel_remove(t, c);
+	tcp_list_remove(&c->out_link);
+	tcp_sendq_free(c);
+	tcp_reass_free(c);
+	c->flags |= TCP_F_DEAD;
+	c->state = TCP_CLOSED;
+	tcp_list_push(&t->dead, &c->out_link);
+	if (c->flags & TCP_F_OWED)
+		t->p.ops.closed(t->p.ops.ctx, c, c->user, why);
+}
+
+void tcp_conn_reset(struct tcp_conn *c, enum tcp_close_reason why)
+{
+	if (c->flags & TCP_F_DEAD)
+		return;
+	if (c->state >= TCP_SYN_RECEIVED) {
+		c->t->count.rst_out++;
+		tcp_output_ctl(c, c->snd_nxt, RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG);
+	}
+	tcp_conn_kill(c, why);
+}
+
+void tcp_reap(struct tcp *t)
+{
+	while (!tcp_list_empty(&t->dead)) {
+		struct tcp_link *l = tcp_list_pop(&t->dead);
+		pool_put(&t->conns, rp_container_of(l, struct tcp_conn, out_link));
+	}
+}
+
+bool tcp_rate_ok(struct tcp *t, struct tcp_rate *r, uint32_t per_s)
+{
+	uint64_t second = tcp_now_us(t) / 1000000;
+
+	if (second != r->second) {
+		r->second = second;
+		r->used = 0;
+	}
+	if (r->used >= per_s) {
+		t->count.rate_limited++;
+		return false;
+	}
+	r->used++;
+	return true;
+}

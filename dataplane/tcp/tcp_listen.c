@@ -1,0 +1,158 @@
+/* Listeners, and the arrival of a segment in LISTEN (RFC 9293 section 3.10.7.2) and SYN_SENT (3.10.7.3). */
+#include "tcp/tcp_priv.h"
+
+#include <errno.h>
+
+int tcp_listen(struct tcp *t, const struct net_addr *addr, uint16_t port)
+{
+	struct tcp_listener *slot = NULL;
+	uint16_t be = rte_cpu_to_be_16(port);
+
+	for (uint32_t i = 0; i < TCP_LISTENERS; i++) {
+		struct tcp_listener *l = &t->listener[i];
+		if (l->port == 0)
+			slot = slot != NULL ? slot : l;
+		else if (l->port == be && (l->addr.family == 0 || addr->family == 0 || net_addr_eq(&l->addr, addr)))
+			return -EADDRINUSE;
+	}
+	if (slot == NULL)
+		return -EADDRINUSE;
+	slot->addr = *addr;
+	slot->port = be;
+	return 0;
+}
+
+void tcp_unlisten(struct tcp *t, uint16_t port)
+{
+	for (uint32_t i = 0; i < TCP_LISTENERS; i++) {
+		if (t->listener[i].port == rte_cpu_to_be_16(port))
+			t->listener[i].port = 0;
+	}
+}
+
+bool tcp_listener_match(const struct tcp *t, const struct tcp_key *k)
+{
+	struct net_addr local, remote;
+
+	tcp_key_addrs(k, &local, &remote);
+	for (uint32_t i = 0; i < TCP_LISTENERS; i++) {
+		const struct tcp_listener *l = &t->listener[i];
+		if (l->port == k->lport && k->lport != 0 && (l->addr.family == 0 || net_addr_eq(&l->addr, &local)))
+			return true;
+	}
+	return false;
+}
+
+/* New work is shed first: no SYN is taken at the limits, nor while buffers are short. */
+static bool may_accept(struct tcp *t)
+{
+	if (t->count.syn_received >= t->p.max_syn) {
+		t->count.drop_syn_limit++;
+		return false;
+	}
+	if (t->count.conns >= t->p.max_conns) {
+		t->count.drop_conn_limit++;
+		return false;
+	}
+	if (t->starved_us != 0 && tcp_now_us(t) - t->starved_us < TCP_STARVED_US) {
+		t->count.drop_syn_nomem++;
+		return false;
+	}
+	return true;
+}
+
+static void accept_syn(struct tcp *t, struct tcp_seg *s, bool have_floor, uint32_t snd_floor)
+{
+	struct tcp_conn *c;
+	int err;
+
+	if (!may_accept(t))
+		return;
+	c = tcp_conn_new(t, s->key, s->hash, &err);
+	if (c == NULL) {
+		t->count.drop_path++;
+		return;
+	}
+	c->state = TCP_SYN_RECEIVED;
+	c->flags |= TCP_F_SYN_COUNTED;
+	t->count.syn_received++;
+	t->count.passive_opens++;
+	c->irs = s->seq;
+	c->rcv_nxt = c->rcv_adv = c->rcv_acked = s->seq + 1;
+	c->iss = tcp_isn(t, s->key);
+	if (have_floor && tcp_seq_leq(c->iss, snd_floor))
+		c->iss = snd_floor + 65536; /* behind all that the predecessor sent */
+	c->snd_una = c->recover = c->iss;
+	c->snd_nxt = c->snd_end = c->iss + 1;
+	tcp_conn_negotiate(c, &s->opts);
+	if (!tcp_output_syn(c)) {
+		t->count.drop_syn_nomem++;
+		tcp_conn_kill(c, TCP_CLOSED_NOMEM);
+		return;
+	}
+	tcp_timer_rtx_restart(c);
+}
+
+void tcp_input_listen(struct tcp *t, struct tcp_seg *s, bool have_floor, uint32_t snd_floor)
+{
+	if (s->flags & RTE_TCP_RST_FLAG) {
+		t->count.drop_no_conn++;
+		return;
+	}
+	if ((s->flags & RTE_TCP_ACK_FLAG) || !(s->flags & RTE_TCP_SYN_FLAG) || !tcp_listener_match(t, s->key)) {
+		t->count.drop_no_conn++;
+		tcp_reply_rst(t, s);
+		return;
+	}
+	accept_syn(t, s, have_floor, snd_floor);
+}
+
+static void take_peer_syn(struct tcp_conn *c, const struct tcp_seg *s)
+{
+	c->irs = s->seq;
+	c->rcv_nxt = c->rcv_acked = s->seq + 1;
+	c->rcv_adv = c->rcv_nxt + RP_MIN(c->t->p.rcv_buf, 65535u); /* what our SYN offered */
+	c->snd_wnd = c->max_snd_wnd = s->wnd;                      /* a SYN's window is not scaled */
+	c->snd_wl1 = s->seq;
+	c->snd_wl2 = s->ack;
+	c->last_rx_us = tcp_now_us(c->t);
+	tcp_conn_negotiate(c, &s->opts);
+}
+
+void tcp_input_syn_sent(struct tcp_conn *c, struct tcp_seg *s)
+{
+	struct tcp *t = c->t;
+	bool ack = s->flags & RTE_TCP_ACK_FLAG;
+
+	if (ack && s->ack != c->snd_nxt) { /* first, the ACK bit; our SYN carries no data */
+		t->count.drop_ack++;
+		tcp_reply_rst(t, s);
+		return;
+	}
+	if (s->flags & RTE_TCP_RST_FLAG) { /* second, the RST bit */
+		if (ack) {
+			t->count.rst_in++;
+			tcp_conn_kill(c, TCP_CLOSED_REFUSED);
+		} else {
+			t->count.drop_rst++;
+		}
+		return;
+	}
+	if (!(s->flags & RTE_TCP_SYN_FLAG)) { /* fourth, the SYN bit */
+		t->count.drop_no_ack++;
+		return;
+	}
+	take_peer_syn(c, s);
+	if (!ack) { /* simultaneous open */
+		c->state = TCP_SYN_RECEIVED;
+		c->probes = 0;
+		tcp_output_syn(c);
+		tcp_timer_rtx_restart(c);
+		return;
+	}
+	if (c->probes == 0)
+		tcp_rto_sample(c, (uint32_t)(tcp_now_us(t) - c->last_tx_us));
+	c->snd_una = s->ack;
+	tcp_conn_ack_now(c);
+	tcp_conn_establish(c);
+}

@@ -1,0 +1,93 @@
+#include "tcp/tcp_opts.h"
+
+#include <rte_byteorder.h>
+
+enum {
+	KIND_END = 0,
+	KIND_NOP = 1,
+	KIND_MSS = 2,
+	KIND_WSCALE = 3,
+	KIND_TS = 8,
+};
+
+static inline uint32_t load_be32(const uint8_t *p)
+{
+	uint32_t v;
+	memcpy(&v, p, sizeof(v));
+	return rte_be_to_cpu_32(v);
+}
+
+static inline void store_be32(uint8_t *p, uint32_t v)
+{
+	v = rte_cpu_to_be_32(v);
+	memcpy(p, &v, sizeof(v));
+}
+
+static void parse_one(const uint8_t *p, uint32_t len, struct tcp_opts *o)
+{
+	if (p[0] == KIND_MSS && len == 4) {
+		o->mss = (uint16_t)(p[2] << 8 | p[3]);
+		o->has |= TCP_OPT_HAS_MSS;
+	} else if (p[0] == KIND_WSCALE && len == 3) {
+		o->wscale = RP_MIN(p[2], TCP_WSCALE_MAX);
+		o->has |= TCP_OPT_HAS_WSCALE;
+	} else if (p[0] == KIND_TS && len == 10) {
+		o->tsval = load_be32(p + 2);
+		o->tsecr = load_be32(p + 6);
+		o->has |= TCP_OPT_HAS_TS;
+	}
+}
+
+bool tcp_opts_parse(const uint8_t *p, uint32_t len, struct tcp_opts *o)
+{
+	const uint8_t *end = p + len;
+
+	o->has = 0;
+	while (p < end && *p != KIND_END) {
+		if (*p == KIND_NOP) {
+			p++;
+			continue;
+		}
+		if (end - p < 2 || p[1] < 2 || p[1] > end - p)
+			return false;
+		parse_one(p, p[1], o);
+		p += p[1];
+	}
+	return true;
+}
+
+bool tcp_opts_parse_ts_only(const uint8_t *p, uint32_t len, struct tcp_opts *o)
+{
+	if (len != TCP_OPT_TS_BYTES || load_be32(p) != (KIND_NOP << 24 | KIND_NOP << 16 | KIND_TS << 8 | 10))
+		return false;
+	o->has = TCP_OPT_HAS_TS;
+	o->tsval = load_be32(p + 4);
+	o->tsecr = load_be32(p + 8);
+	return true;
+}
+
+void tcp_opts_emit_ts(uint8_t *p, uint32_t tsval, uint32_t tsecr)
+{
+	store_be32(p, KIND_NOP << 24 | KIND_NOP << 16 | KIND_TS << 8 | 10);
+	store_be32(p + 4, tsval);
+	store_be32(p + 8, tsecr);
+}
+
+uint32_t tcp_opts_emit_syn(uint8_t *p, const struct tcp_opts *o)
+{
+	uint8_t *start = p;
+
+	if (o->has & TCP_OPT_HAS_MSS) {
+		store_be32(p, KIND_MSS << 24 | 4 << 16 | o->mss);
+		p += 4;
+	}
+	if (o->has & TCP_OPT_HAS_WSCALE) {
+		store_be32(p, KIND_NOP << 24 | KIND_WSCALE << 16 | 3 << 8 | o->wscale);
+		p += 4;
+	}
+	if (o->has & TCP_OPT_HAS_TS) {
+		tcp_opts_emit_ts(p, o->tsval, o->tsecr);
+		p += TCP_OPT_TS_BYTES;
+	}
+	return (uint32_t)(p - start);
+}

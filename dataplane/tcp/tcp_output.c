@@ -1,0 +1,371 @@
+/* Output: what may leave now leaves now, one train per connection and iteration. No Nagle: batching happens by the
+ * iteration alone. Order: lost segments, new data, FIN, then a bare ACK if nothing carried it. */
+#include "tcp/tcp_priv.h"
+
+#define MAX_UNSCALED_WND 65535u
+
+static inline struct buf_seg *rec(struct rte_mbuf *m)
+{
+	return &buf_priv(m)->seg;
+}
+
+struct rte_mbuf *tcp_mbuf(struct tcp *t)
+{
+	struct rte_mbuf *m = buf_alloc(t->p.pool);
+	if (rp_unlikely(m == NULL)) {
+		t->count.no_mbuf++;
+		t->starved_us = tcp_now_us(t);
+	}
+	return m;
+}
+
+/* Bytes that the window could offer now: what the user and reassembly hold is not free. */
+static uint32_t window_free(const struct tcp_conn *c)
+{
+	uint32_t used = c->rcv_held + c->ooo_bytes;
+	uint32_t most = RP_MIN(c->t->p.rcv_buf, MAX_UNSCALED_WND << c->rcv_ws);
+	return used < most ? most - used : 0;
+}
+
+static uint32_t window_step(const struct tcp_conn *c, uint32_t segs)
+{
+	return RP_MIN(segs * c->rcv_mss, c->t->p.rcv_buf / 2);
+}
+
+/* How far a fresh offer would move the right edge that the peer knows. */
+static int32_t window_gain(const struct tcp_conn *c)
+{
+	return (int32_t)(c->rcv_nxt + window_free(c) - c->rcv_adv);
+}
+
+bool tcp_window_update_due(const struct tcp_conn *c)
+{
+	return window_gain(c) >= (int32_t)window_step(c, 2);
+}
+
+/* The field of the next header. The right edge moves by a worthwhile step or not at all (RFC 9293 section 3.8.6.2.2),
+ * and never back but for the rounding of the scale (RFC 7323 section 2.4); input accepts up to rcv_adv. */
+static uint16_t window_field(struct tcp_conn *c, uint8_t ws)
+{
+	uint32_t edge = c->rcv_adv;
+
+	if (window_gain(c) >= (int32_t)window_step(c, 1))
+		edge = c->rcv_nxt + window_free(c);
+	uint32_t wnd = tcp_seq_gt(edge, c->rcv_nxt) ? edge - c->rcv_nxt : 0;
+	wnd = RP_MIN(wnd >> ws, MAX_UNSCALED_WND);
+	c->rcv_adv = tcp_seq_max(c->rcv_adv, c->rcv_nxt + (wnd << ws));
+	return (uint16_t)wnd;
+}
+
+/* Writes the header in front of the payload of m. Everything the header acknowledges counts as acknowledged. */
+static uint8_t put_header(struct tcp_conn *c, struct rte_mbuf *m, uint32_t seq, uint8_t flags)
+{
+	uint8_t hlen = (uint8_t)(sizeof(struct rte_tcp_hdr) + ((c->flags & TCP_F_TS) ? TCP_OPT_TS_BYTES : 0));
+	struct rte_tcp_hdr *h = (struct rte_tcp_hdr *)rte_pktmbuf_prepend(m, hlen);
+
+	h->src_port = c->key.lport;
+	h->dst_port = c->key.rport;
+	h->sent_seq = rte_cpu_to_be_32(seq);
+	h->recv_ack = rte_cpu_to_be_32((flags & RTE_TCP_ACK_FLAG) ? c->rcv_nxt : 0);
+	h->data_off = (uint8_t)(hlen / 4 << 4);
+	h->tcp_flags = flags;
+	h->rx_win = rte_cpu_to_be_16(window_field(c, c->rcv_ws));
+	h->cksum = 0;
+	h->tcp_urp = 0;
+	if (c->flags & TCP_F_TS)
+		tcp_opts_emit_ts((uint8_t *)(h + 1), tcp_ts_now(c->t, c->ts_off), c->ts_recent);
+	c->rcv_acked = c->rcv_nxt;
+	c->flags &= ~TCP_F_ACK_NOW;
+	tcp_timer_clear(c, TCP_T_DELACK);
+	return hlen;
+}
+
+static void send(struct tcp_conn *c, struct rte_mbuf *m, uint8_t hlen)
+{
+	c->t->count.segs_out++;
+	c->t->p.lower.output(c->t->p.lower.ctx, &c->path, m, hlen);
+}
+
+bool tcp_output_ctl(struct tcp_conn *c, uint32_t seq, uint8_t flags)
+{
+	struct rte_mbuf *m = tcp_mbuf(c->t);
+	if (m == NULL)
+		return false;
+	send(c, m, put_header(c, m, seq, flags));
+	return true;
+}
+
+bool tcp_output_ack(struct tcp_conn *c)
+{
+	if (!tcp_output_ctl(c, c->snd_nxt, RTE_TCP_ACK_FLAG)) {
+		tcp_conn_ack_now(c);
+		return false;
+	}
+	c->t->count.acks_out++;
+	if (c->quick_acks > 0)
+		c->quick_acks--;
+	return true;
+}
+
+/* SYN or, in SYN_RECEIVED, SYN-ACK. The window of a SYN is never scaled (RFC 7323 section 2.2). */
+bool tcp_output_syn(struct tcp_conn *c)
+{
+	struct tcp *t = c->t;
+	bool reply = c->state == TCP_SYN_RECEIVED;
+	struct tcp_opts o = {.has = TCP_OPT_HAS_MSS, .wscale = t->rcv_ws};
+	uint8_t opts[TCP_OPT_MAX];
+	struct rte_mbuf *m = tcp_mbuf(t);
+
+	if (m == NULL)
+		return false;
+	o.mss = (uint16_t)RP_MIN(c->path.mtu - (c->key.family == 4 ? 20 : 40) - sizeof(struct rte_tcp_hdr), 65535u);
+	/* An active SYN offers what we are configured for; the answer only what the peer offered too. */
+	if (t->p.window_scale && (c->state == TCP_SYN_SENT || (c->flags & TCP_F_WS)))
+		o.has |= TCP_OPT_HAS_WSCALE;
+	if (t->p.timestamps && (c->state == TCP_SYN_SENT || (c->flags & TCP_F_TS)))
+		o.has |= TCP_OPT_HAS_TS;
+	o.tsval = tcp_ts_now(t, c->ts_off);
+	o.tsecr = reply ? c->ts_recent : 0;
+	uint32_t olen = tcp_opts_emit_syn(opts, &o);
+	uint8_t hlen = (uint8_t)(sizeof(struct rte_tcp_hdr) + olen);
+	struct rte_tcp_hdr *h = (struct rte_tcp_hdr *)rte_pktmbuf_prepend(m, hlen);
+	h->src_port = c->key.lport;
+	h->dst_port = c->key.rport;
+	h->sent_seq = rte_cpu_to_be_32(c->iss);
+	h->recv_ack = rte_cpu_to_be_32(reply ? c->rcv_nxt : 0);
+	h->data_off = (uint8_t)(hlen / 4 << 4);
+	h->tcp_flags = RTE_TCP_SYN_FLAG | (reply ? RTE_TCP_ACK_FLAG : 0);
+	h->rx_win = rte_cpu_to_be_16((uint16_t)RP_MIN(t->p.rcv_buf, MAX_UNSCALED_WND));
+	h->cksum = 0;
+	h->tcp_urp = 0;
+	memcpy(h + 1, opts, olen);
+	if (reply) {
+		c->rcv_adv = tcp_seq_max(c->rcv_adv, c->rcv_nxt + RP_MIN(t->p.rcv_buf, MAX_UNSCALED_WND));
+		c->rcv_acked = c->rcv_nxt;
+	}
+	c->last_tx_us = tcp_now_us(t);
+	send(c, m, hlen);
+	return true;
+}
+
+/* The buffer to hand down for a queued segment: itself when nobody holds it, else a copy. NULL: no buffer. */
+static struct rte_mbuf *tx_buffer(struct tcp_conn *c, struct rte_mbuf *m)
+{
+	struct buf_seg *s = rec(m);
+
+	if (rte_mbuf_refcnt_read(m) == 1 && s->off >= TCP_TX_HEADROOM && RTE_MBUF_DIRECT(m)) {
+		m->data_off = s->off; /* the headers of an earlier transmission moved it */
+		m->data_len = s->len;
+		m->pkt_len = s->len;
+		m->ol_flags = 0;
+		m->next = NULL;
+		m->nb_segs = 1;
+		rte_mbuf_refcnt_update(m, 1);
+		return m;
+	}
+	struct rte_mbuf *copy = tcp_mbuf(c->t);
+	if (copy == NULL)
+		return NULL;
+	memcpy(rte_pktmbuf_append(copy, s->len), (char *)m->buf_addr + s->off, s->len);
+	c->t->count.tx_copies++;
+	return copy;
+}
+
+static bool is_last(const struct tcp_conn *c, const struct buf_seg *s)
+{
+	return s->seq + s->len == c->snd_end;
+}
+
+static bool transmit(struct tcp_conn *c, struct rte_mbuf *m)
+{
+	struct buf_seg *s = rec(m);
+	struct rte_mbuf *tx = tx_buffer(c, m);
+	uint8_t flags = RTE_TCP_ACK_FLAG;
+
+	if (tx == NULL)
+		return false;
+	if (is_last(c, s))
+		flags |= RTE_TCP_PSH_FLAG | ((c->flags & TCP_F_FIN_QUEUED) ? RTE_TCP_FIN_FLAG : 0);
+	uint32_t end = s->seq + s->len + !!(flags & RTE_TCP_FIN_FLAG);
+	if (s->flags & TCP_SEG_LOST)
+		c->lost_segs--;
+	if (s->flags & TCP_SEG_SENT)
+		c->t->count.retransmits++;
+	else
+		c->t->count.bytes_out += s->len;
+	if (!(s->flags & TCP_SEG_INFLIGHT))
+		c->in_flight += s->len;
+	s->flags = TCP_SEG_SENT | TCP_SEG_INFLIGHT;
+	s->xmits += s->xmits < UINT8_MAX;
+	s->xmit_us = c->last_tx_us = tcp_now_us(c->t);
+	c->snd_nxt = tcp_seq_max(c->snd_nxt, end);
+	send(c, tx, put_header(c, tx, s->seq, flags));
+	return true;
+}
+
+static bool cwnd_allows(struct tcp_conn *c, uint32_t len)
+{
+	uint32_t pipe = c->in_flight - RP_MIN(c->in_flight, c->dup_bytes);
+
+	if (pipe == 0 || pipe + len <= c->cwnd)
+		return true;
+	c->flags |= TCP_F_CWND_LIMITED;
+	return false;
+}
+
+/* The path's MTU may have shrunk since m was queued. */
+static bool fit_mss(struct tcp_conn *c, struct rte_mbuf *m)
+{
+	uint32_t mss = tcp_conn_mss(c);
+	return rec(m)->len <= mss || tcp_sendq_split(c, m, mss);
+}
+
+/* Lost segments, oldest first. False: out of buffers. */
+static bool output_lost(struct tcp_conn *c, uint32_t *sent)
+{
+	struct rte_mbuf *m = c->rtx_hint;
+
+	for (; c->lost_segs > 0 && m != NULL && m != c->snd_new; m = rec(m)->next) {
+		if (!(rec(m)->flags & TCP_SEG_LOST))
+			continue;
+		c->rtx_hint = m;
+		if (!(c->flags & TCP_F_RTX_NOW) && !cwnd_allows(c, rec(m)->len))
+			return true;
+		if (!fit_mss(c, m) || !transmit(c, m))
+			return false;
+		c->flags &= ~TCP_F_RTX_NOW;
+		(*sent)++;
+	}
+	if (c->lost_segs == 0)
+		c->rtx_hint = NULL;
+	return true;
+}
+
+/* How much of a new segment the peer's window lets go: all, a part worth sending, or nothing (RFC 9293
+ * section 3.8.6.2.1). */
+static uint32_t window_allows(const struct tcp_conn *c, uint32_t len)
+{
+	int32_t room = (int32_t)(c->snd_una + c->snd_wnd - c->snd_nxt);
+
+	if (room <= 0)
+		return 0;
+	if (len <= (uint32_t)room)
+		return len;
+	if ((uint32_t)room >= c->max_snd_wnd / 2 || (c->flags & TCP_F_OVERRIDE))
+		return (uint32_t)room;
+	return 0;
+}
+
+static bool output_new(struct tcp_conn *c, uint32_t *sent)
+{
+	while (c->snd_new != NULL) {
+		struct rte_mbuf *m = c->snd_new;
+		uint32_t want = RP_MIN(rec(m)->len, tcp_conn_mss(c));
+		uint32_t len = window_allows(c, want);
+		if (len == 0 || !cwnd_allows(c, len))
+			break;
+		if (len < rec(m)->len && !tcp_sendq_split(c, m, len))
+			return false;
+		if (!transmit(c, m))
+			return false;
+		c->flags &= ~TCP_F_OVERRIDE;
+		c->snd_new = rec(m)->next;
+		(*sent)++;
+	}
+	return true;
+}
+
+/* A FIN that no data segment can carry: the first, or again when only it is unacknowledged. */
+static bool output_fin(struct tcp_conn *c, uint32_t *sent)
+{
+	bool first = c->snd_nxt == c->snd_end;
+	bool again = (c->flags & TCP_F_RTX_NOW) && c->snd_una == c->snd_end;
+
+	if (!(c->flags & TCP_F_FIN_QUEUED) || c->snd_new != NULL || (!first && !again))
+		return true;
+	if (!tcp_output_ctl(c, c->snd_end, RTE_TCP_FIN_FLAG | RTE_TCP_ACK_FLAG))
+		return false;
+	if (!first)
+		c->t->count.retransmits++;
+	c->flags &= ~TCP_F_RTX_NOW;
+	c->snd_nxt = c->snd_end + 1;
+	(*sent)++;
+	return true;
+}
+
+/* Something unacknowledged keeps the retransmission timer; data that the window holds back keeps the persist timer. */
+static void output_timers(struct tcp_conn *c)
+{
+	bool outstanding = c->snd_una != c->snd_nxt;
+
+	if (outstanding && (c->deadline[TCP_T_RTX] == 0 || (c->flags & TCP_F_PERSIST))) {
+		tcp_timer_rtx_restart(c);
+	} else if (!outstanding && c->snd_new != NULL && !(c->flags & TCP_F_PERSIST)) {
+		c->flags |= TCP_F_PERSIST;
+		c->backoff = 0;
+		c->probes = 0;
+		c->progress_us = tcp_now_us(c->t);
+		tcp_timer_set(c, TCP_T_RTX, tcp_now_us(c->t) + tcp_rto_now(c));
+	}
+}
+
+static bool output_data(struct tcp_conn *c, uint32_t *sent)
+{
+	uint64_t now = tcp_now_us(c->t);
+
+	if (c->snd_una == c->snd_nxt) { /* idle until now */
+		c->progress_us = (c->flags & TCP_F_PERSIST) ? c->progress_us : now;
+		if (c->snd_new != NULL && now - c->last_tx_us > c->rto_us)
+			c->t->cc->restart(c);
+	}
+	c->flags &= ~TCP_F_CWND_LIMITED;
+	bool ok = output_lost(c, sent) && output_new(c, sent) && output_fin(c, sent);
+	output_timers(c);
+	return ok;
+}
+
+uint32_t tcp_output_conn(struct tcp_conn *c, bool *done)
+{
+	uint32_t sent = 0;
+
+	*done = true;
+	if (c->flags & TCP_F_NOMEM) {
+		tcp_conn_reset(c, TCP_CLOSED_NOMEM);
+		return 0;
+	}
+	if (c->state >= TCP_ESTABLISHED && (c->snd_new != NULL || c->lost_segs > 0 || (c->flags & TCP_F_FIN_QUEUED)))
+		*done = output_data(c, &sent);
+	if (c->flags & TCP_F_ACK_NOW) {
+		if (!tcp_output_ack(c)) {
+			*done = false;
+			return sent;
+		}
+		sent++;
+	}
+	return sent;
+}
+
+uint32_t tcp_poll_output(struct tcp *t)
+{
+	struct tcp_link todo;
+	uint32_t sent = 0;
+
+	if (tcp_list_empty(&t->out) && tcp_list_empty(&t->dead))
+		return 0;
+	t->depth++;
+	tcp_list_init(&todo);
+	if (!tcp_list_empty(&t->out)) { /* what is queued again waits for the next call */
+		tcp_list_push(&t->out, &todo);
+		tcp_list_remove(&t->out);
+	}
+	while (!tcp_list_empty(&todo)) {
+		struct tcp_conn *c = rp_container_of(tcp_list_pop(&todo), struct tcp_conn, out_link);
+		bool done;
+		sent += tcp_output_conn(c, &done);
+		if (!done && !(c->flags & TCP_F_DEAD))
+			tcp_conn_want_output(c);
+	}
+	if (--t->depth == 0)
+		tcp_reap(t);
+	return sent;
+}

@@ -1,0 +1,393 @@
+/* What the files of tcp/ share: the instance, the connection, a parsed segment, and who implements what.
+ *
+ * A connection lives in one fixed pool. It is found through the flow table (rte_hash on struct tcp_key), it is on the
+ * output list when it has something to send or acknowledge (at most once), and it has at most one node in the timer
+ * wheel. A connection that ends leaves table, list and wheel at once, but its memory is only reused when the outermost
+ * call into tcp/ returns: whoever still holds the pointer of a burst's lookup sees TCP_F_DEAD.
+ *
+ * The send queue is a list of mbufs linked through buf_seg.next: [snd_head .. snd_new) is sent and unacknowledged,
+ * [snd_new .. end] was never sent. A sent mbuf stays queued until it is acknowledged.
+ */
+#pragma once
+
+#include <rte_hash.h>
+#include <rte_tcp.h>
+
+#include "base/hash.h"
+#include "mem/pool.h"
+#include "tcp/tcp.h"
+#include "tcp/tcp_list.h"
+#include "tcp/tcp_opts.h"
+#include "tcp/tcp_seq.h"
+
+#define TCP_LISTENERS        64
+#define TCP_DEFAULT_MSS      536 /* RFC 9293 section 3.7.1 */
+#define TCP_MIN_MSS          64  /* a smaller offer only serves to make us waste packets */
+#define TCP_DUPACK_THRESHOLD 3
+#define TCP_QUICK_ACKS       16 /* segments acknowledged at once after the handshake, while the peer slow-starts */
+#define TCP_SYN_RETRIES      5
+#define TCP_SYNACK_RETRIES   4
+#define TCP_BACKOFF_MAX      16
+#define TCP_MERGE_BYTES      512 /* payloads up to this size are copied together rather than pin a buffer each */
+#define TCP_BYTES_PER_BUF    256 /* snd_buf / this: buffers one send queue may hold */
+#define TCP_CWND_MAX         (1 << 26)
+#define TCP_CHALLENGE_PER_S  1000 /* RFC 5961 section 7 */
+#define TCP_RST_PER_S        1000
+#define TCP_STARVED_US       10000 /* SYNs are refused this long after an allocation failed */
+#define TCP_TIMERS_PER_POLL  256
+#define TCP_CLOCK_US         1000 /* granularity of our timers: G of RFC 6298, and the unit of our timestamps */
+#define TCP_PAWS_IDLE_US     (24ULL * 86400 * 1000000) /* RFC 7323 section 5.5 */
+/* A peer may hold back the ACK of a flight shorter than two segments: up to 40 ms on common kernels. The
+ * retransmission timer of such a flight never runs shorter than this, or every pause of a client would cost a
+ * retransmission and the congestion window. */
+#define TCP_PEER_DELACK_US 45000
+/* Room for Ethernet, VLAN, IPv6 and a TCP header with the timestamp option. */
+#define TCP_TX_HEADROOM (18 + 40 + 20 + TCP_OPT_TS_BYTES)
+
+_Static_assert(TCP_TX_HEADROOM <= BUF_TX_HEADROOM, "headers are written in front of the payload");
+
+enum tcp_state {
+	TCP_CLOSED,
+	TCP_SYN_SENT,
+	TCP_SYN_RECEIVED,
+	TCP_ESTABLISHED,
+	TCP_FIN_WAIT_1,
+	TCP_FIN_WAIT_2,
+	TCP_CLOSE_WAIT,
+	TCP_CLOSING,
+	TCP_LAST_ACK,
+};
+
+enum {
+	TCP_F_DEAD = 1 << 0,          /* left the table; memory is reused when the outermost call returns */
+	TCP_F_ACTIVE = 1 << 1,        /* opened by tcp_connect() */
+	TCP_F_OWED = 1 << 2,          /* the user is owed closed() */
+	TCP_F_TS = 1 << 3,            /* both sides sent the timestamp option */
+	TCP_F_ACK_NOW = 1 << 4,       /* an ACK leaves at the end of this iteration */
+	TCP_F_FIN_QUEUED = 1 << 5,    /* our FIN follows snd_end */
+	TCP_F_WANT_ROOM = 1 << 6,     /* send_ready() is due when there is room */
+	TCP_F_RECOVERY = 1 << 7,      /* fast recovery, until snd_una reaches recover */
+	TCP_F_LOSS = 1 << 8,          /* after a timeout, until snd_una reaches recover */
+	TCP_F_RTX_NOW = 1 << 9,       /* the first lost segment leaves whatever cwnd says */
+	TCP_F_CWND_LIMITED = 1 << 10, /* the last output stopped at cwnd: it may grow (RFC 7661) */
+	TCP_F_PERSIST = 1 << 11,      /* the retransmission timer runs as persist timer */
+	TCP_F_OVERRIDE = 1 << 12,     /* persist fired on a small window: send what fits */
+	TCP_F_OOO_FIN = 1 << 13,      /* the peer's FIN was seen at fin_seq, data before it is missing */
+	TCP_F_SYN_COUNTED = 1 << 14,  /* counts as syn_received, not as conns */
+	TCP_F_NOMEM = 1 << 15,        /* lost a buffer of the user's: give up at the next output */
+	TCP_F_WS = 1 << 16,           /* both sides sent the window scale option */
+};
+
+/* buf_seg.flags */
+enum {
+	TCP_SEG_SENT = 1,
+	TCP_SEG_INFLIGHT = 2, /* counted in in_flight */
+	TCP_SEG_LOST = 4,     /* to be sent again; counted in lost_segs */
+};
+
+enum tcp_timer {
+	TCP_T_RTX, /* retransmission or persist */
+	TCP_T_DELACK,
+	TCP_T_KEEP, /* keepalive; FIN_WAIT_2 of a closed connection */
+	TCP_TIMERS,
+};
+
+/* Key of the flow table: as seen from us, unused bytes zero, ports and addresses in network order. */
+struct tcp_key {
+	uint8_t laddr[16], raddr[16];
+	uint16_t lport, rport;
+	uint8_t family;
+	uint8_t pad[11];
+};
+_Static_assert(sizeof(struct tcp_key) == 48, "rte_hash compares 48 bytes with vector code");
+
+struct tcp_conn {
+	/* every segment */
+	struct tcp *t;
+	uint32_t flags;
+	uint8_t state;
+	uint8_t rcv_ws, snd_ws;
+	uint8_t quick_acks; /* still to be sent */
+	uint32_t rcv_nxt;
+	uint32_t rcv_adv;   /* right edge of the window, the farthest ever advertised */
+	uint32_t rcv_acked; /* rcv_nxt in the last segment we sent */
+	uint32_t rcv_held;  /* delivered, not yet tcp_rx_consumed() */
+	uint32_t snd_una, snd_nxt;
+	uint32_t snd_wnd;
+	uint32_t snd_end; /* behind the last queued byte */
+	uint32_t snd_wl1, snd_wl2;
+	uint32_t ts_recent;
+	uint32_t ts_off; /* our timestamps are the clock plus this */
+
+	/* output */
+	struct rte_mbuf *snd_head, *snd_tail, *snd_new;
+	struct rte_mbuf *rtx_hint; /* no lost segment before this one */
+	void *user;
+	uint32_t snd_bytes, snd_segs; /* queued: unsent and unacknowledged */
+	uint32_t in_flight;           /* bytes sent, neither acknowledged nor taken for lost */
+	uint32_t dup_bytes;           /* what duplicate ACKs say has left the network */
+	uint32_t lost_segs;
+	uint32_t cwnd;
+
+	/* timers */
+	uint64_t deadline[TCP_TIMERS]; /* us, 0: off */
+	uint64_t wheel_us;             /* when the wheel looks at us, 0: not in it */
+	struct tcp_link wheel_link;
+	struct tcp_link out_link; /* output list or list of the dead */
+
+	uint32_t ssthresh;
+	uint32_t recover; /* RFC 6582 */
+	uint32_t max_snd_wnd;
+	uint16_t rcv_mss;  /* largest payload seen */
+	uint16_t peer_mss; /* its MSS option */
+	uint64_t last_rx_us;
+	uint64_t progress_us; /* snd_una last moved, or the queue stopped being idle */
+	uint64_t ts_recent_us;
+	uint32_t srtt_us, rttvar_us, rto_us; /* RFC 6298; srtt 0: no sample yet */
+	uint32_t iss, irs;
+	uint32_t fin_seq;
+	uint64_t last_tx_us; /* last payload, for the restart after idle */
+
+	/* out-of-order data, sorted, no overlaps, linked through buf_seg.next */
+	struct rte_mbuf *ooo_head, *ooo_tail;
+	uint32_t ooo_bytes;
+	uint16_t ooo_bufs;
+	uint8_t dupacks;
+	uint8_t backoff;
+	uint8_t probes; /* SYN retries, persist and keepalive probes without an answer */
+	uint8_t ts_recent_valid;
+
+	uint32_t hash;
+	struct tcp_key key;
+	struct net_path path;
+};
+_Static_assert(sizeof(struct tcp_conn) <= 512, "a million idle connections must fit");
+
+/* What is left of a connection in TIME_WAIT. */
+struct tcp_tw {
+	struct tcp_key key;
+	struct tcp_link link; /* ordered by expiry */
+	uint64_t expires_us;
+	uint32_t hash;
+	uint32_t rcv_nxt, snd_nxt;
+	uint32_t ts_recent, ts_off;
+	bool ts;
+};
+
+/* A segment being processed. m is NULL once somebody took the buffer. */
+struct tcp_seg {
+	struct rte_mbuf *m;
+	uint32_t seq, ack;
+	uint32_t len;  /* payload bytes */
+	uint16_t wnd;  /* unscaled */
+	uint8_t flags; /* RTE_TCP_*_FLAG */
+	uint8_t hlen;
+	struct tcp_opts opts;
+	uint32_t hash;
+	struct tcp_key *key;
+};
+
+static inline uint32_t tcp_seg_end(const struct tcp_seg *s)
+{
+	return s->seq + s->len + !!(s->flags & RTE_TCP_SYN_FLAG) + !!(s->flags & RTE_TCP_FIN_FLAG);
+}
+
+struct tcp_rate {
+	uint64_t second;
+	uint32_t used;
+};
+
+struct tcp_listener {
+	struct net_addr addr; /* family 0: any */
+	uint16_t port;        /* network order; 0: free slot */
+};
+
+/* Congestion control (tcp_cc_*.c). The core keeps track of what is lost; these only move cwnd and ssthresh. */
+struct tcp_cc {
+	const char *name;
+	void (*init)(struct tcp_conn *c);
+	/* bytes newly acknowledged outside fast recovery */
+	void (*acked)(struct tcp_conn *c, uint32_t bytes);
+	void (*enter_recovery)(struct tcp_conn *c);
+	void (*exit_recovery)(struct tcp_conn *c);
+	/* first: not yet the same data's second timeout */
+	void (*timeout)(struct tcp_conn *c, bool first);
+	/* about to send after a pause longer than the RTO */
+	void (*restart)(struct tcp_conn *c);
+};
+extern const struct tcp_cc tcp_cc_newreno;
+
+#define TCP_WHEEL_SLOTS 4096
+#define TCP_WHEEL_SHIFT 10 /* a tick is 1024 us */
+
+struct tcp_wheel {
+	uint64_t tick; /* slots up to and including this one were served */
+	uint64_t occupied[TCP_WHEEL_SLOTS / 64];
+	struct tcp_link slot[TCP_WHEEL_SLOTS];
+};
+
+struct tcp {
+	struct tcp_params p;
+	struct clock_now now;
+	const struct tcp_cc *cc;
+	struct rte_hash *table;
+	uint64_t table_gen; /* changes with every add and remove */
+	uint32_t depth;     /* calls into us under way: the dead are buried at 0 */
+	uint16_t mss_cap;   /* payload that fits one buffer of the pool */
+	uint16_t ooo_bufs_max;
+	uint32_t snd_segs_max;
+	uint8_t rcv_ws;
+	struct tcp_link out, dead;
+	struct tcp_counters count;
+	uint64_t starved_us; /* last failed allocation */
+	struct rng rng;
+	uint64_t hash_seed;
+	uint64_t isn_key[2], ts_key[2];
+	struct tcp_rate challenge_rate, rst_rate;
+	struct tcp_listener listener[TCP_LISTENERS];
+	struct pool conns, tws;
+	struct tcp_link tw_list;
+	struct tcp_wheel wheel;
+};
+
+static inline uint64_t tcp_now_us(const struct tcp *t)
+{
+	return t->now.mono_us;
+}
+
+/* tcp_conn.c: keys, table, life and death */
+uint32_t tcp_key_hash(const struct tcp *t, const struct tcp_key *k);
+void tcp_key_set(struct tcp_key *k, const struct net_addr *l, uint16_t lport, const struct net_addr *r, uint16_t rport);
+void tcp_key_addrs(const struct tcp_key *k, struct net_addr *local, struct net_addr *remote);
+/* A pointer of the flow table is a connection, or a TIME_WAIT record with its lowest bit set. */
+void *tcp_table_find(const struct tcp *t, const struct tcp_key *k, uint32_t hash);
+int tcp_table_set(struct tcp *t, const struct tcp_key *k, uint32_t hash, void *entry);
+void tcp_table_remove(struct tcp *t, const struct tcp_key *k, uint32_t hash);
+static inline bool tcp_entry_is_tw(const void *e)
+{
+	return ((uintptr_t)e & 1) != 0;
+}
+static inline struct tcp_tw *tcp_entry_tw(void *e)
+{
+	return (struct tcp_tw *)((uintptr_t)e - 1);
+}
+static inline void *tcp_tw_entry(struct tcp_tw *w)
+{
+	return (char *)w + 1;
+}
+/* NULL: pool or table full, or no path (then *err says which). The connection is in the table, state CLOSED. */
+struct tcp_conn *tcp_conn_new(struct tcp *t, const struct tcp_key *k, uint32_t hash, int *err);
+/* Agreed options of the two SYNs. */
+void tcp_conn_negotiate(struct tcp_conn *c, const struct tcp_opts *o);
+/* Enters ESTABLISHED (or FIN_WAIT_1 if closed early) and tells the user. */
+void tcp_conn_establish(struct tcp_conn *c);
+/* The end: leaves everything, frees every buffer, calls closed() if it is owed. */
+void tcp_conn_kill(struct tcp_conn *c, enum tcp_close_reason why);
+/* The same with a RST to the peer first. */
+void tcp_conn_reset(struct tcp_conn *c, enum tcp_close_reason why);
+void tcp_reap(struct tcp *t);
+/* Payload of a full segment with the options that we send. */
+uint16_t tcp_conn_mss(const struct tcp_conn *c);
+/* Counts one event against per_s; false: over it. */
+bool tcp_rate_ok(struct tcp *t, struct tcp_rate *r, uint32_t per_s);
+static inline void tcp_conn_want_output(struct tcp_conn *c)
+{
+	if (tcp_list_empty(&c->out_link))
+		tcp_list_push(&c->t->out, &c->out_link);
+}
+static inline void tcp_conn_ack_now(struct tcp_conn *c)
+{
+	c->flags |= TCP_F_ACK_NOW;
+	tcp_conn_want_output(c);
+}
+
+/* tcp_isn.c: RFC 6528 and the timestamp offset, both a function of the tuple and a secret */
+uint32_t tcp_isn(const struct tcp *t, const struct tcp_key *k);
+uint32_t tcp_ts_offset(const struct tcp *t, const struct tcp_key *k);
+static inline uint32_t tcp_ts_now(const struct tcp *t, uint32_t off)
+{
+	return (uint32_t)(tcp_now_us(t) / TCP_CLOCK_US) + off;
+}
+
+/* tcp_listen.c: listeners, arrival in LISTEN and SYN_SENT */
+bool tcp_listener_match(const struct tcp *t, const struct tcp_key *k);
+/* snd_floor: the new ISN must lie behind this one (a TIME_WAIT record being reused); have_floor says whether. */
+void tcp_input_listen(struct tcp *t, struct tcp_seg *s, bool have_floor, uint32_t snd_floor);
+void tcp_input_syn_sent(struct tcp_conn *c, struct tcp_seg *s);
+
+/* tcp_steps.c: arrival in every other state, RFC 9293 section 3.10.7.4 */
+void tcp_input_steps(struct tcp_conn *c, struct tcp_seg *s);
+/* The fast path's end: in-order payload, nothing special. */
+void tcp_input_text_in_order(struct tcp_conn *c, struct tcp_seg *s);
+void tcp_ts_update(struct tcp_conn *c, const struct tcp_seg *s);
+
+/* tcp_ack.c: returns false if the segment must be dropped */
+bool tcp_ack_process(struct tcp_conn *c, const struct tcp_seg *s);
+static inline bool tcp_fin_acked(const struct tcp_conn *c)
+{
+	return (c->flags & TCP_F_FIN_QUEUED) && c->snd_una == c->snd_end + 1;
+}
+
+/* tcp_rto.c */
+void tcp_rto_init(struct tcp_conn *c);
+void tcp_rto_sample(struct tcp_conn *c, uint32_t rtt_us);
+/* The timeout to run now: backed off, and never shorter than a peer may delay its ACK. */
+uint64_t tcp_rto_now(const struct tcp_conn *c);
+
+/* tcp_reass.c */
+/* Takes or frees s->m, whose data is the payload [s->seq, s->seq + s->len) inside the window. */
+void tcp_reass_insert(struct tcp_conn *c, struct tcp_seg *s);
+/* Next buffer that starts at rcv_nxt, trimmed and ready for the user, or NULL. */
+struct rte_mbuf *tcp_reass_pop(struct tcp_conn *c);
+void tcp_reass_free(struct tcp_conn *c);
+
+/* tcp_output.c */
+/* Sends all that is allowed; returns segments. False in *done: out of buffers, try again. */
+uint32_t tcp_output_conn(struct tcp_conn *c, bool *done);
+/* A segment without payload, at once. flags without ACK: as given. False: no buffer. */
+bool tcp_output_ctl(struct tcp_conn *c, uint32_t seq, uint8_t flags);
+bool tcp_output_ack(struct tcp_conn *c);
+bool tcp_output_syn(struct tcp_conn *c);
+struct rte_mbuf *tcp_mbuf(struct tcp *t);
+/* Would the window that we may advertise now be worth telling? */
+bool tcp_window_update_due(const struct tcp_conn *c);
+
+/* tcp_sendq.c: the send queue */
+void tcp_sendq_push(struct tcp_conn *c, struct rte_mbuf *chain);
+/* Cuts m behind at bytes; the rest becomes the next record. False: no buffer. */
+bool tcp_sendq_split(struct tcp_conn *c, struct rte_mbuf *m, uint32_t at);
+/* Drops what ack covers. *rtt_us gets the sample of the youngest segment sent once, or 0. *resent: one was sent twice.
+ */
+uint32_t tcp_sendq_ack(struct tcp_conn *c, uint32_t ack, uint64_t *xmit_us, bool *resent);
+void tcp_sendq_mark_lost(struct tcp_conn *c, struct rte_mbuf *m);
+void tcp_sendq_free(struct tcp_conn *c);
+
+/* tcp_reply.c: segments that belong to no connection */
+void tcp_reply_rst(struct tcp *t, const struct tcp_seg *s);
+void tcp_reply_tw_ack(struct tcp *t, const struct tcp_tw *w);
+
+/* tcp_timewait.c */
+void tcp_tw_enter(struct tcp_conn *c);
+void tcp_tw_drop(struct tcp *t, struct tcp_tw *w);
+/* Arrival in TIME_WAIT. */
+void tcp_input_time_wait(struct tcp *t, struct tcp_tw *w, struct tcp_seg *s);
+uint32_t tcp_tw_poll(struct tcp *t);
+
+/* tcp_wheel.c */
+void tcp_wheel_init(struct tcp_wheel *w, uint64_t now_us);
+void tcp_wheel_add(struct tcp *t, struct tcp_conn *c, uint64_t at_us);
+void tcp_wheel_remove(struct tcp *t, struct tcp_conn *c);
+/* A connection whose slot is due, removed from the wheel, or NULL. */
+struct tcp_conn *tcp_wheel_pop(struct tcp *t, uint64_t now_us);
+uint64_t tcp_wheel_next_us(const struct tcp_wheel *w);
+
+/* tcp_timer.c */
+/* Arms or moves a deadline; touches the wheel only if it must look earlier than it would. */
+void tcp_timer_set(struct tcp_conn *c, enum tcp_timer which, uint64_t at_us);
+static inline void tcp_timer_clear(struct tcp_conn *c, enum tcp_timer which)
+{
+	c->deadline[which] = 0;
+}
+void tcp_timer_rtx_restart(struct tcp_conn *c);
+/* The keepalive or FIN_WAIT_2 deadline that fits the state. */
+void tcp_timer_keep_restart(struct tcp_conn *c);

@@ -1,0 +1,37 @@
+/* Retransmission timeout: RFC 6298 with a configured floor and ceiling. */
+#include "tcp/tcp_priv.h"
+
+void tcp_rto_init(struct tcp_conn *c)
+{
+	c->srtt_us = 0;
+	c->rttvar_us = 0;
+	c->rto_us = c->t->p.rto_init_us;
+	c->backoff = 0;
+}
+
+void tcp_rto_sample(struct tcp_conn *c, uint32_t rtt_us)
+{
+	const struct tcp_params *p = &c->t->p;
+
+	rtt_us = RP_MIN(RP_MAX(rtt_us, 1u), p->rto_max_us);
+	if (c->srtt_us == 0) { /* (2.2) */
+		c->srtt_us = rtt_us;
+		c->rttvar_us = rtt_us / 2;
+	} else { /* (2.3): alpha 1/8, beta 1/4 */
+		uint32_t diff = rtt_us > c->srtt_us ? rtt_us - c->srtt_us : c->srtt_us - rtt_us;
+		c->rttvar_us += diff / 4 - c->rttvar_us / 4;
+		c->srtt_us += rtt_us / 8 - c->srtt_us / 8;
+		c->srtt_us = RP_MAX(c->srtt_us, 1u);
+	}
+	uint32_t rto = c->srtt_us + RP_MAX((uint32_t)TCP_CLOCK_US, 4 * c->rttvar_us);
+	c->rto_us = RP_MIN(RP_MAX(rto, p->rto_min_us), p->rto_max_us);
+}
+
+uint64_t tcp_rto_now(const struct tcp_conn *c)
+{
+	uint64_t rto = (uint64_t)c->rto_us << c->backoff;
+
+	if (c->state >= TCP_ESTABLISHED && c->in_flight < 2u * tcp_conn_mss(c))
+		rto = RP_MAX(rto, (uint64_t)TCP_PEER_DELACK_US);
+	return RP_MIN(rto, c->t->p.rto_max_us);
+}

@@ -1,0 +1,176 @@
+/* The send queue: transmission records in the private area of the queued buffers. */
+#include "tcp/tcp_priv.h"
+
+static inline struct buf_seg *rec(struct rte_mbuf *m)
+{
+	return &buf_priv(m)->seg;
+}
+
+/* The record lives in the private area and headers go in front of the payload: the buffer must be ours alone. */
+static struct rte_mbuf *own(struct tcp_conn *c, struct rte_mbuf *m)
+{
+	if (rte_mbuf_refcnt_read(m) == 1)
+		return m;
+	struct rte_mbuf *copy = tcp_mbuf(c->t);
+	char *to = copy == NULL ? NULL : rte_pktmbuf_append(copy, m->data_len);
+	if (to == NULL) {
+		rte_pktmbuf_free(copy);
+		rte_pktmbuf_free(m);
+		c->flags |= TCP_F_NOMEM; /* a hole in the stream cannot be mended */
+		return NULL;
+	}
+	memcpy(to, rte_pktmbuf_mtod(m, char *), m->data_len);
+	rte_pktmbuf_free(m);
+	c->t->count.tx_copies++;
+	return copy;
+}
+
+/* Small sends share the unsent tail's buffer, so that neither the wire nor the pool pays for each. */
+static bool merge(struct tcp_conn *c, struct rte_mbuf *m)
+{
+	struct rte_mbuf *tail = c->snd_tail;
+
+	if (c->snd_new == NULL || m->data_len > TCP_MERGE_BYTES || !RTE_MBUF_DIRECT(tail))
+		return false;
+	struct buf_seg *s = rec(tail);
+	if (s->len + m->data_len > tcp_conn_mss(c) || m->data_len > (uint32_t)tail->buf_len - s->off - s->len)
+		return false;
+	memcpy((char *)tail->buf_addr + s->off + s->len, rte_pktmbuf_mtod(m, char *), m->data_len);
+	s->len += m->data_len;
+	tail->data_len = s->len;
+	tail->pkt_len = s->len;
+	c->snd_end += m->data_len;
+	c->snd_bytes += m->data_len;
+	c->t->count.tx_merges++;
+	rte_pktmbuf_free(m);
+	return true;
+}
+
+static void append(struct tcp_conn *c, struct rte_mbuf *m)
+{
+	*rec(m) = (struct buf_seg){.seq = c->snd_end, .len = m->data_len, .off = m->data_off};
+	m->pkt_len = m->data_len;
+	if (c->snd_head == NULL)
+		c->snd_head = m;
+	else
+		rec(c->snd_tail)->next = m;
+	c->snd_tail = m;
+	if (c->snd_new == NULL)
+		c->snd_new = m;
+	c->snd_segs++;
+	c->snd_end += m->data_len;
+	c->snd_bytes += m->data_len;
+}
+
+void tcp_sendq_push(struct tcp_conn *c, struct rte_mbuf *chain)
+{
+	for (struct rte_mbuf *m = chain, *next; m != NULL; m = next) {
+		next = m->next;
+		m->next = NULL;
+		m->nb_segs = 1;
+		if (m->data_len == 0) {
+			rte_pktmbuf_free(m);
+			continue;
+		}
+		if (merge(c, m))
+			continue;
+		m = own(c, m);
+		if (m != NULL)
+			append(c, m);
+	}
+}
+
+bool tcp_sendq_split(struct tcp_conn *c, struct rte_mbuf *m, uint32_t at)
+{
+	struct buf_seg *s = rec(m);
+	uint32_t rest = s->len - at;
+	struct rte_mbuf *n = tcp_mbuf(c->t);
+	char *to = n == NULL ? NULL : rte_pktmbuf_append(n, (uint16_t)rest);
+
+	if (to == NULL) {
+		rte_pktmbuf_free(n);
+		return false;
+	}
+	memcpy(to, (char *)m->buf_addr + s->off + at, rest);
+	*rec(n) = *s;
+	rec(n)->seq = s->seq + at;
+	rec(n)->len = (uint16_t)rest;
+	rec(n)->off = n->data_off;
+	s->next = n;
+	s->len = (uint16_t)at;
+	if (c->snd_tail == m)
+		c->snd_tail = n;
+	if (s->flags & TCP_SEG_LOST)
+		c->lost_segs++;
+	c->snd_segs++;
+	c->t->count.tx_splits++;
+	return true;
+}
+
+static void forget(struct tcp_conn *c, struct rte_mbuf *m)
+{
+	struct buf_seg *s = rec(m);
+
+	if (s->flags & TCP_SEG_LOST)
+		c->lost_segs--;
+	if (c->rtx_hint == m)
+		c->rtx_hint = s->next;
+	c->snd_head = s->next;
+	if (c->snd_head == NULL)
+		c->snd_tail = NULL;
+	c->snd_segs--;
+	rte_pktmbuf_free(m);
+}
+
+uint32_t tcp_sendq_ack(struct tcp_conn *c, uint32_t ack, uint64_t *xmit_us, bool *resent)
+{
+	uint32_t freed = 0;
+
+	*xmit_us = 0;
+	*resent = false;
+	while (c->snd_head != NULL && c->snd_head != c->snd_new && tcp_seq_lt(rec(c->snd_head)->seq, ack)) {
+		struct rte_mbuf *m = c->snd_head;
+		struct buf_seg *s = rec(m);
+		uint32_t covered = RP_MIN(ack - s->seq, (uint32_t)s->len);
+		if (s->flags & TCP_SEG_INFLIGHT)
+			c->in_flight -= covered;
+		if (s->xmits > 1)
+			*resent = true;
+		*xmit_us = s->xmit_us;
+		freed += covered;
+		if (covered == s->len) {
+			forget(c, m);
+			continue;
+		}
+		s->seq += covered; /* the buffer may be in the driver's hands: only the record changes */
+		s->off += covered;
+		s->len -= covered;
+	}
+	c->snd_bytes -= freed;
+	return freed;
+}
+
+void tcp_sendq_mark_lost(struct tcp_conn *c, struct rte_mbuf *m)
+{
+	struct buf_seg *s = rec(m);
+
+	if ((s->flags & TCP_SEG_LOST) || !(s->flags & TCP_SEG_SENT))
+		return;
+	if (s->flags & TCP_SEG_INFLIGHT)
+		c->in_flight -= s->len;
+	s->flags = (s->flags & ~TCP_SEG_INFLIGHT) | TCP_SEG_LOST;
+	c->lost_segs++;
+	if (c->rtx_hint == NULL || tcp_seq_lt(s->seq, rec(c->rtx_hint)->seq))
+		c->rtx_hint = m;
+}
+
+void tcp_sendq_free(struct tcp_conn *c)
+{
+	while (c->snd_head != NULL) {
+		struct rte_mbuf *m = c->snd_head;
+		c->snd_head = rec(m)->next;
+		rte_pktmbuf_free(m);
+	}
+	c->snd_tail = c->snd_new = c->rtx_hint = NULL;
+	c->snd_bytes = c->snd_segs = c->in_flight = c->lost_segs = 0;
+}

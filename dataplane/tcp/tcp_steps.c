@@ -1,0 +1,308 @@
+/* Arrival of a segment in a state behind SYN_SENT: the steps of RFC 9293 section 3.10.7.4, one function each. Each
+ * returns false when the segment needs no further step. */
+#include "tcp/tcp_priv.h"
+
+static void challenge_ack(struct tcp_conn *c)
+{
+	if (!tcp_rate_ok(c->t, &c->t->challenge_rate, TCP_CHALLENGE_PER_S))
+		return;
+	c->t->count.challenge_acks++;
+	tcp_output_ack(c);
+}
+
+/* RFC 7323 section 5.3. A timestamp older than 24 days says nothing. */
+static bool paws_ok(struct tcp_conn *c, const struct tcp_seg *s)
+{
+	if (!(c->flags & TCP_F_TS) || (s->flags & RTE_TCP_RST_FLAG))
+		return true;
+	if (!(s->opts.has & TCP_OPT_HAS_TS)) { /* lenient: middleboxes strip options */
+		c->t->count.no_timestamp_in++;
+		return true;
+	}
+	if (!c->ts_recent_valid || !tcp_seq_lt(s->opts.tsval, c->ts_recent) ||
+	    tcp_now_us(c->t) - c->ts_recent_us > TCP_PAWS_IDLE_US)
+		return true;
+	c->t->count.drop_paws++;
+	tcp_conn_ack_now(c);
+	return false;
+}
+
+/* RFC 7323 section 4.3 (2): only a segment that begins at or before what we last acknowledged. */
+void tcp_ts_update(struct tcp_conn *c, const struct tcp_seg *s)
+{
+	if (!(c->flags & TCP_F_TS) || !(s->opts.has & TCP_OPT_HAS_TS) || !tcp_seq_leq(s->seq, c->rcv_acked))
+		return;
+	if (c->ts_recent_valid && tcp_seq_lt(s->opts.tsval, c->ts_recent) &&
+	    tcp_now_us(c->t) - c->ts_recent_us <= TCP_PAWS_IDLE_US)
+		return;
+	c->ts_recent = s->opts.tsval;
+	c->ts_recent_us = tcp_now_us(c->t);
+	c->ts_recent_valid = 1;
+}
+
+static void unacceptable(struct tcp_conn *c, struct tcp_seg *s)
+{
+	if (s->flags & RTE_TCP_RST_FLAG) {
+		c->t->count.drop_rst++;
+		return;
+	}
+	if (s->len > 0 && tcp_seq_leq(tcp_seg_end(s), c->rcv_nxt))
+		c->t->count.dup_in++;
+	else
+		c->t->count.drop_window++;
+	/* Our SYN-ACK was lost if the peer repeats its bare SYN. */
+	if (c->state == TCP_SYN_RECEIVED && s->seq == c->irs &&
+	    (s->flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG)) == RTE_TCP_SYN_FLAG) {
+		if (tcp_output_syn(c))
+			c->t->count.retransmits++;
+		return;
+	}
+	tcp_conn_ack_now(c);
+}
+
+/* Leaves only what lies inside the window. */
+static void trim_to_window(struct tcp_conn *c, struct tcp_seg *s)
+{
+	if (tcp_seq_lt(s->seq, c->rcv_nxt)) {
+		uint32_t old = c->rcv_nxt - s->seq;
+		if (s->flags & RTE_TCP_SYN_FLAG) {
+			s->flags &= ~RTE_TCP_SYN_FLAG;
+			s->seq++;
+			old--;
+		}
+		old = RP_MIN(old, s->len);
+		rte_pktmbuf_adj(s->m, (uint16_t)old);
+		s->seq += old;
+		s->len -= old;
+	}
+	if (tcp_seq_gt(s->seq + s->len, c->rcv_adv)) {
+		uint32_t over = s->seq + s->len - c->rcv_adv;
+		rte_pktmbuf_trim(s->m, (uint16_t)over);
+		s->len -= over;
+		s->flags &= ~RTE_TCP_FIN_FLAG;
+		c->t->count.drop_window++;
+		tcp_conn_ack_now(c);
+	}
+}
+
+/* First, the sequence number. A segment at the right edge of a closed window is let in for its ACK, RST or FIN. */
+static bool step_sequence(struct tcp_conn *c, struct tcp_seg *s)
+{
+	uint32_t end = tcp_seg_end(s);
+
+	if (!paws_ok(c, s))
+		return false;
+	if (tcp_seq_lt(end, c->rcv_nxt) || (end == c->rcv_nxt && end != s->seq) || tcp_seq_gt(s->seq, c->rcv_adv)) {
+		unacceptable(c, s);
+		return false;
+	}
+	c->last_rx_us = tcp_now_us(c->t);
+	if (c->state != TCP_SYN_RECEIVED)
+		c->probes = 0;
+	trim_to_window(c, s);
+	return true;
+}
+
+/* Second, RST: RFC 5961 section 3.2. */
+static bool step_rst(struct tcp_conn *c, struct tcp_seg *s)
+{
+	if (!(s->flags & RTE_TCP_RST_FLAG))
+		return true;
+	if (s->seq != c->rcv_nxt) {
+		c->t->count.drop_rst++;
+		challenge_ack(c);
+		return false;
+	}
+	c->t->count.rst_in++;
+	tcp_conn_kill(c, c->state == TCP_SYN_RECEIVED ? TCP_CLOSED_REFUSED : TCP_CLOSED_RESET);
+	return false;
+}
+
+/* Fourth, SYN: RFC 5961 section 4.2. (Third would be security.) */
+static bool step_syn(struct tcp_conn *c, struct tcp_seg *s)
+{
+	if (!(s->flags & RTE_TCP_SYN_FLAG))
+		return true;
+	c->t->count.drop_syn++;
+	challenge_ack(c);
+	return false;
+}
+
+static bool finish_handshake(struct tcp_conn *c, struct tcp_seg *s)
+{
+	struct tcp *t = c->t;
+
+	if (!tcp_seq_gt(s->ack, c->snd_una) || tcp_seq_gt(s->ack, c->snd_nxt)) {
+		t->count.drop_ack++;
+		tcp_reply_rst(t, s);
+		return false;
+	}
+	if ((c->flags & TCP_F_SYN_COUNTED) && t->count.conns >= t->p.max_conns) {
+		t->count.drop_conn_limit++;
+		tcp_conn_reset(c, TCP_CLOSED_ABORTED);
+		return false;
+	}
+	if (c->probes == 0)
+		tcp_rto_sample(c, (uint32_t)(tcp_now_us(t) - c->last_tx_us));
+	c->snd_una = c->iss + 1;
+	c->snd_wnd = c->max_snd_wnd = (uint32_t)s->wnd << c->snd_ws;
+	c->snd_wl1 = s->seq;
+	c->snd_wl2 = s->ack;
+	tcp_conn_establish(c);
+	return !(c->flags & TCP_F_DEAD);
+}
+
+static void fin_acked(struct tcp_conn *c)
+{
+	switch (c->state) {
+	case TCP_FIN_WAIT_1:
+		c->state = TCP_FIN_WAIT_2;
+		tcp_timer_keep_restart(c);
+		break;
+	case TCP_CLOSING:
+		tcp_tw_enter(c);
+		break;
+	case TCP_LAST_ACK:
+		tcp_conn_kill(c, TCP_CLOSED_NORMAL);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Fifth, ACK. */
+static bool step_ack(struct tcp_conn *c, struct tcp_seg *s)
+{
+	if (!(s->flags & RTE_TCP_ACK_FLAG)) {
+		c->t->count.drop_no_ack++;
+		return false;
+	}
+	if (c->state == TCP_SYN_RECEIVED && !finish_handshake(c, s))
+		return false;
+	if (!tcp_ack_process(c, s))
+		return false;
+	if (tcp_fin_acked(c))
+		fin_acked(c);
+	return !(c->flags & TCP_F_DEAD);
+}
+
+/* Acknowledge every second full segment (RFC 9293 section 3.8.6.3), the first ones at once, the rest within the
+ * delay. */
+static void plan_ack(struct tcp_conn *c)
+{
+	if (c->quick_acks > 0) {
+		c->quick_acks--;
+		tcp_conn_ack_now(c);
+	} else if (c->rcv_nxt - c->rcv_acked >= 2u * c->rcv_mss || c->ooo_head != NULL) {
+		tcp_conn_ack_now(c);
+	} else if (c->deadline[TCP_T_DELACK] == 0) {
+		tcp_timer_set(c, TCP_T_DELACK, tcp_now_us(c->t) + c->t->p.delack_us);
+	}
+}
+
+static void deliver(struct tcp_conn *c, struct rte_mbuf *m)
+{
+	const struct tcp_ops *ops = &c->t->p.ops;
+	uint32_t len = m->data_len;
+
+	c->rcv_nxt += len;
+	c->rcv_held += len;
+	c->t->count.bytes_in += len;
+	ops->received(ops->ctx, c, c->user, m);
+}
+
+void tcp_input_text_in_order(struct tcp_conn *c, struct tcp_seg *s)
+{
+	struct rte_mbuf *m = s->m;
+
+	s->m = NULL;
+	if (s->len > c->rcv_mss)
+		c->rcv_mss = (uint16_t)s->len;
+	deliver(c, m);
+	if (rp_likely(!(c->flags & TCP_F_DEAD)))
+		plan_ack(c);
+}
+
+static void fill_holes(struct tcp_conn *c)
+{
+	struct rte_mbuf *m;
+
+	while (!(c->flags & TCP_F_DEAD) && (m = tcp_reass_pop(c)) != NULL) {
+		tcp_conn_ack_now(c); /* RFC 5681 section 4.2: at once when a hole closes */
+		deliver(c, m);
+	}
+}
+
+static bool receiving(const struct tcp_conn *c)
+{
+	return c->state == TCP_ESTABLISHED || c->state == TCP_FIN_WAIT_1 || c->state == TCP_FIN_WAIT_2;
+}
+
+/* Seventh, the text. (Sixth is URG: the pointer is ignored and urgent bytes stay in line, RFC 6093.) */
+static bool step_text(struct tcp_conn *c, struct tcp_seg *s)
+{
+	if (s->len == 0)
+		return true;
+	if (!receiving(c)) {
+		c->t->count.drop_after_fin++;
+		return false;
+	}
+	if (c->state == TCP_FIN_WAIT_2)
+		tcp_timer_keep_restart(c);
+	if (s->seq == c->rcv_nxt) {
+		tcp_input_text_in_order(c, s);
+		fill_holes(c);
+		return !(c->flags & TCP_F_DEAD);
+	}
+	tcp_reass_insert(c, s);
+	/* Not put off to the end of the iteration: the peer counts duplicates (RFC 5681 section 4.2). */
+	tcp_output_ack(c);
+	return true;
+}
+
+static void peer_fin(struct tcp_conn *c)
+{
+	const struct tcp_ops *ops = &c->t->p.ops;
+
+	c->flags &= ~TCP_F_OOO_FIN;
+	c->rcv_nxt++;
+	tcp_conn_ack_now(c);
+	if (c->state == TCP_ESTABLISHED)
+		c->state = TCP_CLOSE_WAIT;
+	else if (c->state == TCP_FIN_WAIT_1)
+		c->state = TCP_CLOSING; /* our FIN would have been acknowledged in step five */
+	bool time_wait = c->state == TCP_FIN_WAIT_2;
+	ops->peer_closed(ops->ctx, c, c->user);
+	if (time_wait && !(c->flags & TCP_F_DEAD))
+		tcp_tw_enter(c);
+}
+
+/* Eighth, FIN; it waits for the data in front of it. */
+static void step_fin(struct tcp_conn *c, bool fin, uint32_t fin_seq)
+{
+	if (!receiving(c)) {
+		if (fin)
+			tcp_conn_ack_now(c);
+		return;
+	}
+	if (fin && !(c->flags & TCP_F_OOO_FIN)) {
+		c->flags |= TCP_F_OOO_FIN;
+		c->fin_seq = fin_seq;
+		if (fin_seq != c->rcv_nxt)
+			tcp_conn_ack_now(c);
+	}
+	if ((c->flags & TCP_F_OOO_FIN) && c->fin_seq == c->rcv_nxt)
+		peer_fin(c);
+}
+
+void tcp_input_steps(struct tcp_conn *c, struct tcp_seg *s)
+{
+	if (!step_sequence(c, s) || !step_rst(c, s) || !step_syn(c, s))
+		return;
+	tcp_ts_update(c, s);
+	if (!step_ack(c, s))
+		return;
+	uint32_t fin_seq = s->seq + s->len; /* before the text is trimmed and given away */
+	if (step_text(c, s))
+		step_fin(c, s->flags & RTE_TCP_FIN_FLAG, fin_seq);
+}

@@ -1,0 +1,100 @@
+/* TIME_WAIT: a connection shrinks to a small record. Records are bounded: the oldest makes room for the youngest. All
+ * live equally long, so their list is ordered by expiry. */
+#include "tcp/tcp_priv.h"
+
+static void restart(struct tcp *t, struct tcp_tw *w)
+{
+	w->expires_us = tcp_now_us(t) + t->p.time_wait_ms * 1000ULL;
+	tcp_list_remove(&w->link);
+	tcp_list_push(&t->tw_list, &w->link);
+}
+
+void tcp_tw_drop(struct tcp *t, struct tcp_tw *w)
+{
+	tcp_table_remove(t, &w->key, w->hash);
+	tcp_list_remove(&w->link);
+	pool_put(&t->tws, w);
+	t->count.time_wait--;
+}
+
+static struct tcp_tw *take(struct tcp *t)
+{
+	struct tcp_tw *w = pool_get(&t->tws);
+
+	if (w == NULL && !tcp_list_empty(&t->tw_list)) {
+		tcp_tw_drop(t, rp_container_of(t->tw_list.next, struct tcp_tw, link));
+		t->count.tw_recycled++;
+		w = pool_get(&t->tws);
+	}
+	return w;
+}
+
+void tcp_tw_enter(struct tcp_conn *c)
+{
+	struct tcp *t = c->t;
+	struct tcp_tw *w = take(t);
+
+	if (c->flags & TCP_F_ACK_NOW)
+		tcp_output_ack(c); /* if it does not get out, the peer's FIN comes again */
+	if (w != NULL) {
+		*w = (struct tcp_tw){
+			.key = c->key,
+			.hash = c->hash,
+			.rcv_nxt = c->rcv_nxt,
+			.snd_nxt = c->snd_nxt,
+			.ts_recent = c->ts_recent,
+			.ts_off = c->ts_off,
+			.ts = (c->flags & TCP_F_TS) != 0,
+		};
+		tcp_list_init(&w->link);
+		restart(t, w);
+		t->count.time_wait++;
+		tcp_table_set(t, &w->key, w->hash, tcp_tw_entry(w));
+	}
+	tcp_conn_kill(c, TCP_CLOSED_NORMAL);
+}
+
+/* RFC 9293 section 3.10.7.4 and RFC 6191: a new incarnation, provably later than the old one? */
+static bool newer_syn(const struct tcp_tw *w, const struct tcp_seg *s)
+{
+	if ((s->flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG)) != RTE_TCP_SYN_FLAG)
+		return false;
+	if (w->ts && (s->opts.has & TCP_OPT_HAS_TS) && s->opts.tsval != w->ts_recent)
+		return tcp_seq_gt(s->opts.tsval, w->ts_recent);
+	return tcp_seq_gt(s->seq, w->rcv_nxt);
+}
+
+void tcp_input_time_wait(struct tcp *t, struct tcp_tw *w, struct tcp_seg *s)
+{
+	if (s->flags & RTE_TCP_RST_FLAG) { /* RFC 1337: no assassination */
+		t->count.drop_rst++;
+		return;
+	}
+	if (newer_syn(w, s) && tcp_listener_match(t, s->key)) {
+		uint32_t floor = w->snd_nxt;
+		t->count.tw_reused++;
+		tcp_tw_drop(t, w);
+		tcp_input_listen(t, s, true, floor);
+		return;
+	}
+	t->count.drop_time_wait++;
+	if (s->flags & RTE_TCP_FIN_FLAG)
+		restart(t, w);
+	/* A bare ACK at the right place needs no answer: two TIME_WAITs must not talk for ever. */
+	if ((s->flags & (RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG)) || s->len > 0 || s->seq != w->rcv_nxt)
+		tcp_reply_tw_ack(t, w);
+}
+
+uint32_t tcp_tw_poll(struct tcp *t)
+{
+	uint32_t n = 0;
+
+	while (n < TCP_TIMERS_PER_POLL && !tcp_list_empty(&t->tw_list)) {
+		struct tcp_tw *w = rp_container_of(t->tw_list.next, struct tcp_tw, link);
+		if (w->expires_us > tcp_now_us(t))
+			break;
+		tcp_tw_drop(t, w);
+		n++;
+	}
+	return n;
+}

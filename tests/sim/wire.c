@@ -1,0 +1,312 @@
+#include "wire.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <rte_eal.h>
+#include <rte_ip.h>
+
+#define ETH_BYTES 14
+#define IP_BYTES  20
+
+void wire_eal_init(const char *prefix)
+{
+	const char *argv[] = {"test",           "--no-huge",         "--no-shconf",   "-m",   "256",      "--no-pci",
+			      "--no-telemetry", "--log-level=error", "--file-prefix", prefix, "--lcores", "0"};
+	rp_assert(rte_eal_init((int)RP_ARRAY_LEN(argv), (char **)argv) >= 0);
+}
+
+struct rte_mempool *wire_pool(const char *name, uint32_t n)
+{
+	struct rte_mempool *p = rte_pktmbuf_pool_create(name, n, 0, BUF_PRIV_BYTES, BUF_DATA_BYTES, SOCKET_ID_ANY);
+	rp_assert(p != NULL);
+	return p;
+}
+
+static bool before(const struct wire_packet *a, const struct wire_packet *b)
+{
+	return a->at_us != b->at_us ? a->at_us < b->at_us : a->order < b->order;
+}
+
+static void swap(struct wire_packet *a, struct wire_packet *b)
+{
+	struct wire_packet x = *a;
+	*a = *b;
+	*b = x;
+}
+
+static void heap_push(struct wire *w, struct wire_packet p)
+{
+	uint32_t i = w->n++;
+
+	rp_assert(w->n <= WIRE_INFLIGHT_MAX);
+	w->heap[i] = p;
+	for (; i > 0 && before(&w->heap[i], &w->heap[(i - 1) / 2]); i = (i - 1) / 2)
+		swap(&w->heap[i], &w->heap[(i - 1) / 2]);
+}
+
+static struct wire_packet heap_pop(struct wire *w)
+{
+	struct wire_packet top = w->heap[0];
+
+	w->heap[0] = w->heap[--w->n];
+	for (uint32_t i = 0;;) {
+		uint32_t least = i, l = 2 * i + 1;
+		if (l < w->n && before(&w->heap[l], &w->heap[least]))
+			least = l;
+		if (l + 1 < w->n && before(&w->heap[l + 1], &w->heap[least]))
+			least = l + 1;
+		if (least == i)
+			return top;
+		swap(&w->heap[i], &w->heap[least]);
+		i = least;
+	}
+}
+
+static struct wire_flow *flow_of(struct wire *w, int owner, uint16_t lport, uint16_t rport)
+{
+	for (uint32_t i = 0; i < WIRE_FLOWS; i++) {
+		struct wire_flow *f = &w->flow[owner][i];
+		if (f->lport == 0) {
+			f->lport = lport;
+			f->rport = rport;
+		}
+		if (f->lport == lport && f->rport == rport)
+			return f;
+	}
+	rp_assert(!"more flows than the wire observes");
+	return NULL;
+}
+
+static uint8_t syn_scale(const struct rte_tcp_hdr *h, bool *has)
+{
+	const uint8_t *p = (const uint8_t *)(h + 1), *end = (const uint8_t *)h + (h->data_off >> 4) * 4;
+
+	*has = false;
+	while (p < end && *p != 0) {
+		if (*p == 3) {
+			*has = true;
+			return p[2];
+		}
+		p += *p == 1 ? 1 : p[1];
+	}
+	return 0;
+}
+
+/* The receive window: data stays left of the farthest edge advertised, and the edge moves back by less than one unit
+ * of the scale. */
+static void observe(struct wire *w, const struct wire_seg *s, const struct rte_tcp_hdr *h)
+{
+	struct wire_flow *mine = flow_of(w, s->from, s->sport, s->dport);
+	struct wire_flow *peer = flow_of(w, !s->from, s->dport, s->sport);
+
+	if (s->flags & RTE_TCP_RST_FLAG)
+		return;
+	if (s->flags & RTE_TCP_SYN_FLAG) {
+		mine->ws = syn_scale(h, &mine->syn_ws);
+		mine->edge_known = false;
+	}
+	if (s->len > 0 && peer->edge_known && (int32_t)(s->seq + s->len - peer->edge) > 0)
+		w->violations++;
+	if (!(s->flags & RTE_TCP_ACK_FLAG))
+		return;
+	uint8_t ws = (s->flags & RTE_TCP_SYN_FLAG) || !mine->syn_ws || !peer->syn_ws ? 0 : mine->ws;
+	uint32_t edge = s->ack + ((uint32_t)s->wnd << ws);
+	if (mine->edge_known && (int32_t)(edge - mine->edge) <= -(1 << ws))
+		w->violations++;
+	if (!mine->edge_known || (int32_t)(edge - mine->edge) > 0)
+		mine->edge = edge;
+	mine->edge_known = true;
+}
+
+static void describe(struct wire_end *e, const struct rte_mbuf *m, uint8_t tcp_len, struct wire_seg *s)
+{
+	const struct rte_tcp_hdr *h = rte_pktmbuf_mtod(m, const struct rte_tcp_hdr *);
+
+	*s = (struct wire_seg){
+		.from = e->id,
+		.flags = h->tcp_flags,
+		.seq = rte_be_to_cpu_32(h->sent_seq),
+		.ack = rte_be_to_cpu_32(h->recv_ack),
+		.len = m->pkt_len - tcp_len,
+		.wnd = rte_be_to_cpu_16(h->rx_win),
+		.sport = rte_be_to_cpu_16(h->src_port),
+		.dport = rte_be_to_cpu_16(h->dst_port),
+		.now_us = e->w->now.mono_us,
+	};
+	if (s->len > 0)
+		s->nth_data = ++e->data_segs;
+}
+
+static bool chance(struct wire *w, uint32_t ppm)
+{
+	return ppm != 0 && rng_below(&w->rng, 1000000) < ppm;
+}
+
+static uint64_t arrival(struct wire *w)
+{
+	uint64_t at = w->now.mono_us + w->p.delay_us;
+
+	if (w->p.jitter_us != 0 && chance(w, w->p.reorder_ppm))
+		at += rng_below(&w->rng, w->p.jitter_us);
+	return at;
+}
+
+static void put_frame(struct wire_end *e, struct rte_mbuf *m)
+{
+	struct wire *w = e->w;
+	uint8_t *ip = (uint8_t *)rte_pktmbuf_prepend(m, IP_BYTES);
+
+	rp_assert(ip != NULL && m->nb_segs == 1 && m->next == NULL);
+	memset(ip, 0, IP_BYTES);
+	ip[0] = 0x45;
+	memcpy(ip + 12, &e->addr.v4, 4);
+	memcpy(ip + 16, &w->end[!e->id].addr.v4, 4);
+	uint8_t *eth = (uint8_t *)rte_pktmbuf_prepend(m, ETH_BYTES);
+	rp_assert(eth != NULL);
+	memset(eth, 0xee, ETH_BYTES);
+}
+
+static void wire_output(void *ctx, struct net_path *path, struct rte_mbuf *m, uint8_t tcp_len)
+{
+	struct wire_end *e = ctx;
+	struct wire *w = e->w;
+	struct wire_seg s;
+
+	describe(e, m, tcp_len, &s);
+	rp_assert(m->pkt_len == m->data_len && m->pkt_len + IP_BYTES <= w->p.mtu);
+	observe(w, &s, rte_pktmbuf_mtod(m, struct rte_tcp_hdr *));
+	put_frame(e, m);
+	if (w->p.watch != NULL)
+		w->p.watch(w->p.ctx, &s);
+	if ((w->p.drop != NULL && w->p.drop(w->p.ctx, &s)) || chance(w, w->p.loss_ppm)) {
+		rte_pktmbuf_free(m);
+		return;
+	}
+	if (chance(w, w->p.dup_ppm)) {
+		rte_mbuf_refcnt_update(m, 1);
+		heap_push(w, (struct wire_packet){arrival(w), w->order++, m, !e->id});
+	}
+	heap_push(w, (struct wire_packet){arrival(w), w->order++, m, !e->id});
+}
+
+static int wire_path_init(void *ctx, struct net_path *path, const struct net_addr *local, const struct net_addr *remote)
+{
+	struct wire_end *e = ctx;
+
+	*path = (struct net_path){.local = *local, .remote = *remote, .mtu = e->w->p.mtu};
+	return 0;
+}
+
+static void wire_confirm(void *ctx, struct net_path *path)
+{
+}
+
+static int wire_local_for(void *ctx, const struct net_addr *remote, struct net_addr *local)
+{
+	*local = ((struct wire_end *)ctx)->addr;
+	return 0;
+}
+
+void wire_init(struct wire *w, const struct wire_params *p)
+{
+	memset(w, 0, sizeof(*w));
+	w->p = *p;
+	rng_init(&w->rng, p->seed);
+	w->now.mono_us = 1000000;
+	for (int i = 0; i < 2; i++)
+		w->end[i] = (struct wire_end){
+			.w = w,
+			.id = i,
+			.addr = {.family = 4, .v4 = rte_cpu_to_be_32(0x0a000001 + i)},
+		};
+}
+
+void wire_attach(struct wire *w, int id, struct tcp_params *p, struct rte_mempool *rx_pool)
+{
+	struct err e;
+	struct wire_end *end = &w->end[id];
+
+	p->lower = (struct tcp_lower){
+		.ctx = end,
+		.path_init = wire_path_init,
+		.output = wire_output,
+		.confirm = wire_confirm,
+		.local_for = wire_local_for,
+		.tx_async = true,
+	};
+	p->name_tag = (uint32_t)id + 1;
+	end->rx_pool = rx_pool;
+	end->t = tcp_create(p, &e);
+	rp_assert(end->t != NULL);
+	tcp_set_now(end->t, &w->now);
+}
+
+void wire_fini(struct wire *w)
+{
+	for (int i = 0; i < 2; i++)
+		tcp_destroy(w->end[i].t);
+	while (w->n > 0)
+		rte_pktmbuf_free(heap_pop(w).m);
+}
+
+/* Copies the frame into a receive buffer, as a device would, and lets go of the sender's. */
+static struct rte_mbuf *receive(struct wire *w, struct wire_packet p)
+{
+	struct rte_mbuf *m = buf_alloc(w->end[p.to].rx_pool);
+	uint32_t len = p.m->pkt_len;
+
+	if (m != NULL) {
+		memcpy(rte_pktmbuf_append(m, (uint16_t)len), rte_pktmbuf_mtod(p.m, char *), len);
+		rte_pktmbuf_adj(m, ETH_BYTES + IP_BYTES);
+		m->l2_len = ETH_BYTES;
+		m->l3_len = IP_BYTES;
+	} else {
+		w->end[p.to].rx_dropped++;
+	}
+	rte_pktmbuf_free(p.m);
+	return m;
+}
+
+static void input(struct wire *w)
+{
+	struct rte_mbuf *burst[2][RP_MAX_BURST];
+	uint32_t n[2] = {0, 0};
+
+	while (w->n > 0 && w->heap[0].at_us <= w->now.mono_us && n[0] < RP_MAX_BURST && n[1] < RP_MAX_BURST) {
+		struct wire_packet p = heap_pop(w);
+		struct rte_mbuf *m = receive(w, p);
+		if (m != NULL)
+			burst[p.to][n[p.to]++] = m;
+	}
+	for (int i = 0; i < 2; i++)
+		tcp_input_burst(w->end[i].t, burst[i], n[i]);
+}
+
+void wire_step(struct wire *w, uint64_t max_step_us)
+{
+	uint64_t next = w->now.mono_us + max_step_us;
+
+	for (int i = 0; i < 2; i++)
+		next = RP_MIN(next, tcp_next_timer_us(w->end[i].t));
+	if (w->n > 0)
+		next = RP_MIN(next, w->heap[0].at_us);
+	w->now.mono_us = RP_MAX(next, w->now.mono_us + 1);
+	for (int i = 0; i < 2; i++)
+		tcp_set_now(w->end[i].t, &w->now);
+	input(w);
+	if (w->work != NULL)
+		w->work(w->work_ctx);
+	for (int i = 0; i < 2; i++) {
+		tcp_poll_output(w->end[i].t);
+		tcp_poll_timers(w->end[i].t);
+	}
+}
+
+void wire_run(struct wire *w, uint64_t for_us)
+{
+	uint64_t until = w->now.mono_us + for_us;
+
+	while (w->now.mono_us < until)
+		wire_step(w, until - w->now.mono_us);
+}

@@ -89,14 +89,15 @@ static void redirect_end(void)
 	diag.mem_fd = -1;
 }
 
-void diag_redirect(bool on)
+bool diag_redirect(bool on)
 {
-	if (!diag.stream)
-		return;
-	if (on && diag.mem_fd < 0)
+	if (!diag.stream || on == (diag.mem_fd >= 0))
+		return false;
+	if (on)
 		redirect_begin();
-	else if (!on && diag.mem_fd >= 0)
+	else
 		redirect_end();
+	return true;
 }
 
 void diag_clear(void)
@@ -112,7 +113,8 @@ bool diag_contains(const char *needle)
 
 static bool line_tells(const char *line)
 {
-	static const char *const words[] = {"annot", "ailed", "rror", "nable", "nvalid", "not found", "ermission"};
+	static const char *const words[] = {"annot",     "ailed",     "rror",   "nable",      "nvalid",
+					    "not found", "ermission", "larger", "not support"};
 	for (size_t i = 0; i < RP_ARRAY_LEN(words); i++)
 		if (strstr(line, words[i]))
 			return true;

@@ -254,6 +254,8 @@ void port_close(struct port *p)
 {
 	if (!p)
 		return;
+	/* libxdp talks when its program is detached. */
+	bool outer = diag_redirect(true);
 	if (p->started)
 		rte_eth_dev_stop(p->port_id);
 	if (p->vdev_name[0])
@@ -267,6 +269,8 @@ void port_close(struct port *p)
 		rte_ring_free(p->tx_ring[w]);
 	}
 	rte_mempool_free(p->pool);
+	if (outer)
+		diag_redirect(false);
 	free(p);
 }
 

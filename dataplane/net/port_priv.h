@@ -69,8 +69,8 @@ int port_iface_up(const char *ifname);
 /* Messages of EAL and drivers go to a buffer instead of the terminal; see eal_diag.c. */
 int diag_open(bool verbose);
 void diag_close(void);
-/* What libraries print to the terminal meanwhile is captured too. */
-void diag_redirect(bool on);
+/* What libraries print to the terminal meanwhile is captured too. True if this call switched it. */
+bool diag_redirect(bool on);
 void diag_clear(void);
 /* The line of the captured text that tells most, or "". */
 const char *diag_last_error(void);

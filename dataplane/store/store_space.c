@@ -16,18 +16,14 @@ void space_moved(struct store *s)
 struct object *space_find(struct store *s, uint32_t db, struct slice key, uint64_t *hash)
 {
 	struct index *ix = s->db[db].ix;
+	bool hinted = key.ptr != NULL && key.ptr == s->hint.key.ptr && key.len == s->hint.key.len;
 
-	if (s->last != NULL && s->last_db == db && slice_eq(obj_key(s->last), key)) {
-		*hash = s->last_hash;
+	*hash = hinted ? s->hint.hash : index_hash(ix, key);
+	/* The hash goes first: the last object may still be on its way from memory. */
+	if (*hash == s->last_hash && s->last != NULL && s->last_db == db && slice_eq(obj_key(s->last), key))
 		return s->last;
-	}
-	if (key.ptr != NULL && key.ptr == s->hint.key.ptr && key.len == s->hint.key.len) {
-		*hash = s->hint.hash;
-		if (s->hint.absent_db == db && s->hint.epoch == store_epoch(s))
-			return NULL;
-	} else {
-		*hash = index_hash(ix, key);
-	}
+	if (hinted && s->hint.absent_db == db && s->hint.epoch == store_epoch(s))
+		return NULL;
 	struct object *o = index_find(ix, key, *hash);
 	if (o != NULL)
 		remember(s, db, o, *hash);

@@ -41,6 +41,13 @@ static void test_glob__answers_of_redis(void **state)
 		{"[a", "b", false},
 		{"[\\]]", "]", true},
 		{"a\\", "a\\", true},
+		{"**", "", false},
+		{"[", "[", false},
+		{"[^", "a", true},
+		{"[\\", "\\", true},
+		{"a[", "a", false},
+		{"[\\a-z]", "-", true},
+		{"[a-c", "b", true},
 		{"[a-]", "-", false},
 		{"[a-]", "_", true},
 		{"**a**", "bab", true},
@@ -77,7 +84,7 @@ static void test_glob__same_as_naive_matcher(void **state)
 		char p[9] = {0}, s[11] = {0};
 		for (size_t k = rng_below(&r, 9); k > 0; k--)
 			p[k - 1] = "ab*?"[rng_below(&r, 4)];
-		for (size_t k = rng_below(&r, 11); k > 0; k--)
+		for (size_t k = 1 + rng_below(&r, 10); k > 0; k--)
 			s[k - 1] = "ab"[rng_below(&r, 2)];
 		bool want = naive(p, s);
 		hits += want;

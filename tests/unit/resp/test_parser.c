@@ -35,7 +35,7 @@ static void drain(struct resp_parser *p, struct bufq *q, const struct resp_limit
 		bufq_release(q, resp_parser_hold_pos(p, q));
 	}
 	if (st == RESP_PROTOCOL)
-		*at += (size_t)sprintf(out + *at, "!%s", p->error);
+		*at += (size_t)snprintf(out + *at, sizeof(p->error) + 1, "!%s", p->error);
 	out[*at] = '\0';
 }
 
@@ -183,7 +183,7 @@ static void test_resp_request_keep__survives_the_arena(void **state)
 	struct bufq q;
 	bufq_init(&q);
 	resp_parser_init(&p, fx_heap);
-	fx_push(&q, "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n", 22, 100);
+	fx_push(&q, "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n", 20, 100);
 	assert_int_equal(resp_parser_next(&p, &q, &limits, arena, ARENA, &req), RESP_REQUEST);
 	assert_ptr_equal(req.argv, arena);
 	assert_null(req.owned);

@@ -52,6 +52,7 @@ static enum resp_status feed_all(struct feed *f, const char *data, size_t len)
 static char *make_set(size_t len, size_t *total)
 {
 	char *text = malloc(len + 100);
+	assert_non_null(text);
 	size_t at = (size_t)sprintf(text, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%zu\r\n", len);
 	for (size_t i = 0; i < len; i++)
 		text[at + i] = (char)(i * 31 + (i >> 8));
@@ -125,6 +126,7 @@ static void test_resp_parser__100k_arguments_do_not_pin_buffers(void **state)
 	};
 	struct feed f;
 	char *text = malloc(ARGS * 16);
+	assert_non_null(text);
 	size_t len = (size_t)sprintf(text, "*%d\r\n", ARGS);
 	for (int i = 0; i < ARGS; i++)
 		len += (size_t)sprintf(text + len, "$6\r\n%06d\r\n", i);

@@ -75,6 +75,10 @@ struct slow_note *slow_note_create(struct heap *h, const struct cmd_ctx *c, int6
 				.cmd_id = c->cmd->id,
 				.argc = argc,
 				.argc_total = c->argc};
+	if (c->client != NULL) {
+		memcpy(n->addr, c->client->addr, sizeof n->addr);
+		memcpy(n->name, c->client->name, sizeof n->name - 1);
+	}
 	char *p = n->text;
 	for (uint32_t i = 0; i < argc; i++) {
 		size_t len = RP_MIN(c->argv[i].len, SLOW_ARG_BYTES);

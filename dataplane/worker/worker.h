@@ -47,6 +47,7 @@ struct slow_note {
 	uint64_t us;
 	uint64_t client_id;
 	int16_t cmd_id;
+	char addr[64], name[64]; /* of the client; empty when the command was delegated. A longer name is cut */
 	uint32_t argc;       /* kept here */
 	uint32_t argc_total; /* of the command */
 	uint16_t len[SLOW_ARGS];

@@ -171,7 +171,7 @@ static void reply_key_flags(struct reply *r, const struct cmd *cmd, uint32_t arg
 
 	while (cmd_keyspec_next(&rest, &ks))
 		if (spec_has(&ks, argc, idx)) {
-			command_reply_keyflags(r, spec_flags(cmd, &ks, argc, argv));
+			command_reply_flags(r, spec_flags(cmd, &ks, argc, argv), true);
 			return;
 		}
 	reply_set(r, 0);

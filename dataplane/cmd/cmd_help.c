@@ -45,9 +45,11 @@ static void line_arg(struct line *l, const struct cmd_docarg *a)
 	if (a->token.len)
 		line_str(l, " ");
 	if (a->type == ARG_ONEOF) {
-		line_str(l, "(");
+		/* the brackets of an optional argument are enough around the choice */
+		bool bare = a->optional && !a->token.len && !a->multiple;
+		line_str(l, bare ? "" : "(");
 		line_args(l, a->inner, "|");
-		line_str(l, ")");
+		line_str(l, bare ? "" : ")");
 	} else if (a->type == ARG_BLOCK) {
 		line_args(l, a->inner, " ");
 	} else {

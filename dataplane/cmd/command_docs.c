@@ -125,7 +125,7 @@ void command_reply_docs(struct reply *r, const struct cmd *cmd)
 	reply_text(r, "complexity", cmd_text(d->complexity));
 	if (d->doc_flags) {
 		reply_bulk_str(r, "doc_flags");
-		command_reply_keyflags(r, cmd_text(d->doc_flags));
+		command_reply_flags(r, cmd_text(d->doc_flags), false);
 	}
 	reply_text(r, "deprecated_since", cmd_text(d->deprecated));
 	reply_text(r, "replaced_by", cmd_text(d->replaced_by));

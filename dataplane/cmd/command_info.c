@@ -78,33 +78,32 @@ static void reply_bits(struct reply *r, uint32_t bits, const struct bit_name *na
 		}
 }
 
-uint32_t command_words(struct slice s)
+void command_reply_flags(struct reply *r, struct slice words, bool settled)
 {
 	struct slice word;
-	uint32_t n = 0;
-
-	while (cmd_word_next(&s, " ", &word))
-		n++;
-	return n;
-}
-
-void command_reply_keyflags(struct reply *r, struct slice words)
-{
-	struct slice word;
+	struct reply sub;
+	uint64_t n = 0;
 	char text[64];
 
-	reply_set(r, command_words(words));
+	reply_sub_begin(r, &sub);
 	while (cmd_word_next(&words, " ", &word)) {
+		if (settled && slice_eq(word, SLICE("variable_flags")))
+			continue;
 		snprintf(text, sizeof text, "%.*s", (int)word.len, word.ptr);
-		reply_status(r, text);
+		reply_status(&sub, text);
+		n++;
 	}
+	reply_sub_end(r, &sub, REPLY_SET, n);
 }
 
 static void reply_tips(struct reply *r, struct slice tips)
 {
 	struct slice word;
+	uint64_t n = 0;
 
-	reply_array(r, command_words(tips));
+	for (struct slice rest = tips; cmd_word_next(&rest, " ", &word);)
+		n++;
+	reply_set(r, n);
 	while (cmd_word_next(&tips, " ", &word))
 		reply_bulk_slice(r, word);
 }
@@ -123,7 +122,7 @@ static void reply_keyspec(struct reply *r, const struct cmd_keyspec *ks)
 		reply_bulk_slice(r, ks->note);
 	}
 	reply_bulk_str(r, "flags");
-	command_reply_keyflags(r, ks->flags);
+	command_reply_flags(r, ks->flags, false);
 
 	reply_bulk_str(r, "begin_search");
 	reply_map(r, 2);
@@ -151,7 +150,7 @@ static void reply_keyspecs(struct reply *r, struct slice specs)
 
 	for (struct slice rest = specs; cmd_keyspec_next(&rest, &ks);)
 		n++;
-	reply_array(r, n);
+	reply_set(r, n);
 	while (cmd_keyspec_next(&specs, &ks))
 		reply_keyspec(r, &ks);
 }
@@ -178,10 +177,11 @@ void command_reply_info(struct reply *r, const struct cmd *cmd)
 	for (sub = NULL; (sub = cmd_sub_next(cmd, sub)) != NULL;)
 		subs += !(sub->flags & CMD_F_HIDDEN);
 	reply_one(r, cmd);
-	reply_array(r, subs);
+	/* Redis answers none as a set, some as an array */
+	subs ? reply_array(r, subs) : reply_set(r, 0);
 	for (sub = NULL; (sub = cmd_sub_next(cmd, sub)) != NULL;)
 		if (!(sub->flags & CMD_F_HIDDEN)) {
 			reply_one(r, sub);
-			reply_array(r, 0);
+			reply_set(r, 0);
 		}
 }

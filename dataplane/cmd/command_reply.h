@@ -7,9 +7,7 @@
 void command_reply_info(struct reply *r, const struct cmd *cmd);
 /* Name and documentation: one pair of COMMAND DOCS. */
 void command_reply_docs(struct reply *r, const struct cmd *cmd);
-/* Words of a key spec as a set of flags. */
-void command_reply_keyflags(struct reply *r, struct slice words);
-/* Number of words in s. */
-uint32_t command_words(struct slice s);
+/* Words as a set of flags. `settled`: they are about one request, so "variable_flags" is not among them. */
+void command_reply_flags(struct reply *r, struct slice words, bool settled);
 /* Bit of an ACL category, 0 if there is none of that name. */
 uint32_t command_category(struct slice name);

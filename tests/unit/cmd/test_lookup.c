@@ -99,13 +99,17 @@ static void test_lookup__subcommands(void **state)
 static void test_lookup__takes_nanoseconds(void **state)
 {
 	struct slice names[4] = {SLICE("GET"), SLICE("SET"), SLICE("incrby"), SLICE("PEXPIREAT")};
-	const uint32_t rounds = 4000000;
+	const uint32_t rounds = 20, calls = 100000;
+	uint64_t best = UINT64_MAX;
 	uintptr_t sum = 0;
-	uint64_t begin = rte_rdtsc();
 
-	for (uint32_t i = 0; i < rounds; i++)
-		sum += (uintptr_t)cmd_lookup(1, &names[i & 3]);
-	double ns = (double)(rte_rdtsc() - begin) * 1e9 / (double)rte_get_tsc_hz() / rounds;
+	for (uint32_t r = 0; r < rounds; r++) {
+		uint64_t begin = rte_rdtsc();
+		for (uint32_t i = 0; i < calls; i++)
+			sum += (uintptr_t)cmd_lookup(1, &names[i & 3]);
+		best = RP_MIN(best, rte_rdtsc() - begin);
+	}
+	double ns = (double)best * 1e9 / (double)rte_get_tsc_hz() / calls;
 	printf("cmd_lookup: %.1f ns (%lx)\n", ns, (unsigned long)sum);
 	/* generous: the machine is shared and this may be a sanitizer build */
 	assert_true(ns < 500);

@@ -19,7 +19,6 @@ static void *map_anon(size_t bytes, int flags)
 
 static int map_huge_front(struct heap *h, size_t huge_bytes, struct err *e)
 {
-	huge_bytes = RP_MIN((huge_bytes + HEAP_HUGE - 1) / HEAP_HUGE * HEAP_HUGE, h->limit_bytes);
 	if (huge_bytes == 0)
 		return 0;
 	/* Without MAP_NORESERVE: the pages are taken from the kernel's pool now, not by a SIGBUS later. */
@@ -44,9 +43,9 @@ int heap_map(struct heap *h, const struct heap_params *p, struct err *e)
 			h->name, h->limit_bytes >> 20, strerror(errno));
 	h->pages.base = (char *)(((uintptr_t)h->map + HEAP_HUGE - 1) & ~(uintptr_t)(HEAP_HUGE - 1));
 	h->pages.count = (uint32_t)(h->limit_bytes >> HEAP_PAGE_SHIFT);
-	if (map_huge_front(h, p->huge_bytes, e) < 0)
+	size_t huge = RP_MIN(HEAP_ALIGN_UP(p->huge_bytes, HEAP_HUGE), h->limit_bytes);
+	if (map_huge_front(h, huge, e) < 0)
 		return -1;
-	size_t huge = RP_MIN(p->huge_bytes, h->limit_bytes);
 	if (huge < h->limit_bytes)
 		madvise(h->pages.base + huge, h->limit_bytes - huge, MADV_HUGEPAGE);
 	h->meta_bytes = (size_t)h->pages.count * sizeof(struct span);

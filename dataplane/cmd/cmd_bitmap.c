@@ -122,13 +122,14 @@ void cmd_bitcount(struct cmd_ctx *c)
 	}
 	v = obj_string(o, buf);
 	if (c->argc == 4 || c->argc == 5) {
-		if (!cmd_arg_i64(c, 2, &r.first) || !cmd_arg_i64(c, 3, &r.last) ||
-		    (c->argc == 5 && !arg_unit(c, 4, &in_bits)))
+		if (!cmd_arg_i64(c, 2, &r.first) || !cmd_arg_i64(c, 3, &r.last))
 			return;
 		if (r.first < 0 && r.last < 0 && r.first > r.last) {
 			reply_int(c->out, 0);
 			return;
 		}
+		if (c->argc == 5 && !arg_unit(c, 4, &in_bits))
+			return;
 	} else if (c->argc != 2) {
 		cmd_err_syntax(c);
 		return;

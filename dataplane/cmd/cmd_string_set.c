@@ -208,7 +208,6 @@ static bool getex_expire(struct cmd_ctx *c, struct store *s, struct slice key, s
 	char digits[NUM_I64_CHARS];
 	struct slice words[] = {SLICE("PEXPIREAT"), key, {digits, num_format_i64(digits, at)}};
 
-	store_touch_for_write(s, c->db, key, *o);
 	if (!store_set_expire(s, c->db, o, at)) {
 		cmd_err_oom(c);
 		return false;
@@ -223,10 +222,8 @@ static void getex_persist(struct cmd_ctx *c, struct store *s, struct slice key, 
 {
 	struct slice words[] = {SLICE("PERSIST"), key};
 
-	if (obj_expire_at(*o) < 0)
+	if (!store_persist(s, c->db, o))
 		return;
-	store_touch_for_write(s, c->db, key, *o);
-	store_persist(s, c->db, o);
 	store_event(s, EVENT_GENERIC, "persist", c->db, key);
 	cmd_effect(c, s, RP_ARRAY_LEN(words), words);
 	c->dirty++;

@@ -2,6 +2,10 @@
  * from the wheel's own time `at_ms`, in the slot of that digit. So whatever is at a level is due before anything at a
  * higher one, slots of a level are due in ascending order, and the next slot is two bit scans away, however far it is.
  * Reaching a slot of a higher level spreads its entries over the lower ones, a bounded number per call.
+ *
+ * When the clock goes back, so does the wheel's time, and entries stay where they are. Read against the earlier time,
+ * the slot of an entry that is at too low a level now starts before the entry's time: it is reached early, and the
+ * entry is placed anew. Never late, and each is moved once.
  */
 #include "mem/heap.h"
 #include "store/wheel.h"
@@ -18,11 +22,9 @@ struct wheel_level {
 struct wheel {
 	int64_t at_ms; /* never beyond the latest now_ms */
 	uint64_t count;
-	struct object *due;    /* at or before at_ms */
+	struct object *due;    /* was at or before at_ms when placed */
 	struct object *spread; /* entries of a slot just reached, to be placed anew */
-	struct object *stray; /* found in `due` too early after the clock went back; placed when `misplaced` is empty */
 	struct wheel_level level[WHEEL_LEVELS];
-	struct wheel_level misplaced[WHEEL_LEVELS]; /* levels that were wrong when the clock went back */
 };
 
 static void list_push(struct object **head, struct object *o)
@@ -117,13 +119,13 @@ void wheel_insert(struct wheel *w, struct object *o)
 }
 
 /* Clears the bit of a slot whose head was at `head`, if it was a slot's and is empty now. */
-static void slot_left(struct wheel_level *level, struct object **head)
+static void slot_left(struct wheel *w, struct object **head)
 {
-	size_t off = (size_t)((char *)head - (char *)level);
+	size_t off = (size_t)((char *)head - (char *)w->level);
 
-	if (off >= sizeof *level * WHEEL_LEVELS || *head != NULL)
+	if (off >= sizeof w->level || *head != NULL)
 		return;
-	struct wheel_level *l = &level[off / sizeof *level];
+	struct wheel_level *l = &w->level[off / sizeof *l];
 	l->used &= ~(1ull << (head - l->slot));
 }
 
@@ -132,8 +134,7 @@ void wheel_remove(struct wheel *w, struct object *o)
 	struct object **head = obj_expiry(o)->pprev;
 
 	list_unlink(o);
-	slot_left(w->level, head);
-	slot_left(w->misplaced, head);
+	slot_left(w, head);
 	w->count--;
 }
 
@@ -148,52 +149,13 @@ void wheel_moved(struct wheel *w, struct object *from, struct object *to)
 		obj_expiry(b->next)->pprev = &b->next;
 }
 
-static struct wheel_level *lowest_used(const struct wheel_level *level)
+static const struct wheel_level *lowest_used(const struct wheel *w)
 {
 	for (uint32_t i = 0; i < WHEEL_LEVELS; i++) {
-		if (level[i].used != 0)
-			return (struct wheel_level *)&level[i];
+		if (w->level[i].used != 0)
+			return &w->level[i];
 	}
 	return NULL;
-}
-
-/* Wall time went back. What stands at or above the highest digit that changed is where it should be; the levels below
- * belong to a time ahead: they are set aside and placed anew piece by piece. */
-static void turn_back(struct wheel *w, int64_t now_ms)
-{
-	uint32_t changed = top_digit(w->at_ms, now_ms);
-
-	for (uint32_t i = 0; i < changed; i++) {
-		for (uint64_t used = w->level[i].used; used != 0; used &= used - 1) {
-			int slot = __builtin_ctzll(used);
-			list_move(&w->misplaced[i].slot[slot], &w->level[i].slot[slot]);
-		}
-		w->misplaced[i].used = w->level[i].used;
-		w->level[i].used = 0;
-	}
-	w->at_ms = now_ms;
-}
-
-/* One entry that waits for its place. False if none does. */
-static bool settle_one(struct wheel *w)
-{
-	struct object *o = list_pop(&w->spread);
-
-	if (o == NULL) {
-		struct wheel_level *l = lowest_used(w->misplaced);
-		if (l != NULL) {
-			int slot = __builtin_ctzll(l->used);
-			o = list_pop(&l->slot[slot]);
-			if (l->slot[slot] == NULL)
-				l->used &= l->used - 1;
-		} else {
-			o = list_pop(&w->stray);
-		}
-	}
-	if (o == NULL)
-		return false;
-	place(w, o);
-	return true;
 }
 
 static int64_t slot_start(const struct wheel *w, const struct wheel_level *l)
@@ -207,7 +169,7 @@ static int64_t slot_start(const struct wheel *w, const struct wheel_level *l)
 /* Goes on to the next slot that starts by now_ms. False: none does, the wheel's time is now. */
 static bool advance(struct wheel *w, int64_t now_ms)
 {
-	struct wheel_level *l = lowest_used(w->level);
+	struct wheel_level *l = (struct wheel_level *)lowest_used(w);
 	int64_t start = l == NULL ? INT64_MAX : slot_start(w, l);
 
 	if (l == NULL || start > now_ms) {
@@ -223,23 +185,22 @@ static bool advance(struct wheel *w, int64_t now_ms)
 struct object *wheel_pop_due(struct wheel *w, int64_t now_ms, uint32_t *budget)
 {
 	now_ms = RP_MAX(now_ms, 0);
-	if (w->count == 0) {
+	if (now_ms < w->at_ms || w->count == 0)
 		w->at_ms = now_ms;
+	if (w->count == 0)
 		return NULL;
-	}
 	for (; *budget > 0; --*budget) {
-		/* A slot half spread belongs to at_ms; finish it, and the last turn back, first. */
-		if (rp_unlikely(now_ms < w->at_ms) && w->spread == NULL && lowest_used(w->misplaced) == NULL)
-			turn_back(w, now_ms);
 		struct object *o = list_pop(&w->due);
 		if (o != NULL && obj_expiry(o)->at_ms <= now_ms) {
 			w->count--;
 			--*budget;
 			return o;
 		}
+		if (o == NULL)
+			o = list_pop(&w->spread);
 		if (o != NULL)
-			list_push(&w->stray, o);
-		else if (!settle_one(w) && (now_ms < w->at_ms || !advance(w, now_ms)))
+			place(w, o);
+		else if (!advance(w, now_ms))
 			return NULL;
 	}
 	return NULL;
@@ -247,12 +208,11 @@ struct object *wheel_pop_due(struct wheel *w, int64_t now_ms, uint32_t *budget)
 
 int64_t wheel_next_ms(const struct wheel *w)
 {
+	const struct wheel_level *l = lowest_used(w);
+
 	if (w->count == 0)
 		return INT64_MAX;
-	const struct wheel_level *l = lowest_used(w->level);
-	if (w->due != NULL || w->spread != NULL || w->stray != NULL || l == NULL || lowest_used(w->misplaced) != NULL)
-		return w->at_ms;
-	return slot_start(w, l);
+	return w->due != NULL || w->spread != NULL ? w->at_ms : slot_start(w, l);
 }
 
 uint64_t wheel_count(const struct wheel *w)

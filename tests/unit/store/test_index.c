@@ -256,7 +256,9 @@ static void walk_under_change(uint64_t seed, uint32_t keep, uint32_t budget, uin
 		assert_true(index_walk(m->ix, &cursor, budget, see, m) <= budget);
 		assert_true(cursor < 1ull << 46);
 		assert_true(cursor != was || cursor == 0);
-		for (uint32_t i = 0; i < budget; i++) {
+		/* Now and then many changes per call, else so few that the walk overtakes the growth. */
+		uint32_t changes = rng_below(&m->rng, 4) == 0 ? budget : (uint32_t)rng_below(&m->rng, 2);
+		for (uint32_t i = 0; i < changes; i++) {
 			range = RP_MIN(range + 1, KEYS);
 			uint32_t k = keep + (uint32_t)rng_below(&m->rng, range - keep);
 			if (!m->in[k])
@@ -267,7 +269,7 @@ static void walk_under_change(uint64_t seed, uint32_t keep, uint32_t budget, uin
 		}
 		if (rng_below(&m->rng, deliver_odds) == 0)
 			deliver(m);
-		if (rng_below(&m->rng, 2) == 0)
+		if (rng_below(&m->rng, 8) == 0)
 			index_poll(m->ix, budget);
 	} while (cursor != 0);
 	for (uint32_t k = 0; k < keep; k++)
@@ -280,6 +282,25 @@ static void test_index_walk__sees_what_stays_while_growing(void **state)
 {
 	for (uint64_t seed = 1; seed <= 40; seed++)
 		walk_under_change(seed, 20 + (uint32_t)seed * 13, 1 + (uint32_t)seed % 17, 1 + (uint32_t)seed % 5);
+}
+
+static void test_index_walk__goes_on_in_the_new_table(void **state)
+{
+	struct model *m = model_create(64, 15);
+	uint64_t cursor = 0;
+
+	for (uint32_t k = 0; k < 60; k++)
+		insert(m, k);
+	deliver(m);
+	for (uint32_t k = 60; k < 65; k++)
+		insert(m, k);
+	assert_int_equal(m->dropped, 0);
+	do
+		index_walk(m->ix, &cursor, 7, see, m);
+	while (cursor != 0);
+	for (uint32_t k = 0; k < 65; k++)
+		assert_int_equal(m->seen[k], 1);
+	model_destroy(m);
 }
 
 static void test_index_walk__once_each_when_nothing_changes(void **state)
@@ -439,6 +460,7 @@ int main(void)
 		cmocka_unit_test(test_index__grows_inline_when_no_table_comes),
 		cmocka_unit_test(test_index__asks_once_at_three_quarters),
 		cmocka_unit_test(test_index_walk__sees_what_stays_while_growing),
+		cmocka_unit_test(test_index_walk__goes_on_in_the_new_table),
 		cmocka_unit_test(test_index_walk__once_each_when_nothing_changes),
 		cmocka_unit_test(test_index_walk__odd_cursors_are_harmless),
 		cmocka_unit_test(test_index_walk__visitor_may_remove),

@@ -107,7 +107,10 @@ static void update_window(struct tcp_conn *c, const struct tcp_seg *s)
 {
 	uint32_t wnd = (uint32_t)s->wnd << c->snd_ws;
 
-	if (!tcp_seq_lt(c->snd_wl1, s->seq) && !(c->snd_wl1 == s->seq && tcp_seq_leq(c->snd_wl2, s->ack)))
+	/* A retransmission is older by its sequence number than what came before, and yet has the newest window if it
+	 * acknowledges more. */
+	if (s->ack == c->snd_una && !tcp_seq_lt(c->snd_wl1, s->seq) &&
+	    !(c->snd_wl1 == s->seq && tcp_seq_leq(c->snd_wl2, s->ack)))
 		return;
 	c->snd_wl1 = s->seq;
 	c->snd_wl2 = s->ack;

@@ -171,6 +171,7 @@ struct tcp_tw {
 	uint32_t hash;
 	uint32_t rcv_nxt, snd_nxt;
 	uint32_t ts_recent, ts_off;
+	uint16_t wnd; /* as last advertised */
 	bool ts;
 };
 

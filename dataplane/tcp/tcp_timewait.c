@@ -44,6 +44,7 @@ void tcp_tw_enter(struct tcp_conn *c)
 			.snd_nxt = c->snd_nxt,
 			.ts_recent = c->ts_recent,
 			.ts_off = c->ts_off,
+			.wnd = (uint16_t)((tcp_seq_max(c->rcv_adv, c->rcv_nxt) - c->rcv_nxt) >> c->rcv_ws),
 			.ts = (c->flags & TCP_F_TS) != 0,
 		};
 		tcp_list_init(&w->link);

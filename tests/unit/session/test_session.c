@@ -1,0 +1,290 @@
+/* Sessions over buffers: order, delegation, leases, waiting, the end. */
+#include "rig.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/num.h"
+
+static const char *bulk(char *buf, const char *word)
+{
+	return buf + sprintf(buf, "$%zu\r\n%s\r\n", strlen(word), word);
+}
+
+/* A request out of words between blanks, appended to buf. */
+static size_t request(char *buf, const char *line)
+{
+	char copy[4096], *save = NULL;
+	char body[8192];
+	int n = 0;
+	char *p = body;
+	strcpy(copy, line);
+	for (char *w = strtok_r(copy, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save), n++)
+		p = (char *)bulk(p, w);
+	*p = '\0';
+	return (size_t)sprintf(buf, "*%d\r\n%s", n, body);
+}
+
+static void ask(struct rig_conn *c, const char *line)
+{
+	char buf[16384];
+	size_t n = request(buf, line);
+	rig_send_cut(c, buf, n, 1448);
+}
+
+static void test_session__pipeline_over_shards_is_answered_in_order(void **state)
+{
+	for (uint64_t seed = 1; seed <= 200; seed++) {
+		struct rig *r = rig_create(4, seed);
+		struct rig_conn *c = rig_open(r, (uint32_t)(seed % 5));
+		static char in[65536], want[65536];
+		size_t in_len = 0, want_len = 0;
+		long counter[16] = {0};
+		for (int i = 0; i < 300; i++) {
+			char line[64];
+			uint64_t k = rng_below(&r->rng, 16);
+			if (rng_below(&r->rng, 8) == 0) {
+				sprintf(line, "ECHO %d", i);
+				want_len += (size_t)sprintf(want + want_len, "$%d\r\n%d\r\n",
+							    i > 99  ? 3
+							    : i > 9 ? 2
+								    : 1,
+							    i);
+			} else {
+				sprintf(line, "INCR key%d", (int)k);
+				want_len += (size_t)sprintf(want + want_len, ":%ld\r\n", ++counter[k]);
+			}
+			in_len += request(in + in_len, line);
+		}
+		rig_send_cut(c, in, in_len, 1 + rng_below(&r->rng, 1448));
+		rig_settle(r);
+		rig_expect(c, want);
+		assert_int_equal(c->consumed, in_len);
+		rig_destroy(r);
+	}
+}
+
+static void test_session__mset_over_shards_runs_under_a_lease(void **state)
+{
+	struct rig *r = rig_create(4, 3);
+	struct rig_conn *c = rig_open(r, 0);
+	ask(c, "MSET a 1 b 2 c 3 d 4 e 5 f 6 g 7 h 8");
+	ask(c, "MGET a b c d e f g h nothing");
+	rig_settle(r);
+	rig_expect(c, "+OK\r\n*9\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n$1\r\n4\r\n$1\r\n5\r\n$1\r\n6\r\n$1\r\n7\r\n"
+		      "$1\r\n8\r\n$-1\r\n");
+	assert_int_equal(r->host[0]->count.leases, 2);
+	rig_destroy(r);
+}
+
+/* Writers set all keys to one value, readers must never see two values: whatever the order of iterations. */
+static void test_session__multi_key_commands_are_atomic_in_every_interleaving(void **state)
+{
+	for (uint64_t seed = 1; seed <= 100; seed++) {
+		struct rig *r = rig_create(3, seed);
+		struct rig_conn *c[6];
+		for (uint32_t i = 0; i < 6; i++)
+			c[i] = rig_open(r, i % 4);
+		for (int round = 0; round < 40; round++) {
+			for (uint32_t i = 0; i < 6; i++) {
+				char line[128];
+				if (i < 3)
+					sprintf(line, "MSET a %d b %d c %d d %d", round * 10 + i, round * 10 + i,
+						round * 10 + i, round * 10 + i);
+				else
+					sprintf(line, "MGET a b c d");
+				ask(c[i], line);
+				for (uint64_t k = rng_below(&r->rng, 12); k > 0; k--)
+					rig_step(r, (uint32_t)rng_below(&r->rng, 4));
+			}
+		}
+		rig_settle(r);
+		for (uint32_t i = 3; i < 6; i++) {
+			char *p = c[i]->out;
+			c[i]->out[c[i]->out_len] = '\0';
+			for (int round = 0; round < 40; round++) {
+				long v[4];
+				assert_int_equal(strncmp(p, "*4\r\n", 4), 0);
+				p += 4;
+				for (int k = 0; k < 4; k++) {
+					if (strncmp(p, "$-1\r\n", 5) == 0) {
+						v[k] = -1;
+						p += 5;
+						continue;
+					}
+					p = strchr(p, '\n') + 1;
+					v[k] = strtol(p, &p, 10);
+					p += 2;
+				}
+				for (int k = 1; k < 4; k++)
+					assert_int_equal(v[k], v[0]);
+			}
+		}
+		rig_destroy(r);
+	}
+}
+
+static void test_session__eof_after_requests_still_answers_then_closes(void **state)
+{
+	struct rig *r = rig_create(2, 5);
+	struct rig_conn *c = rig_open(r, 0);
+	ask(c, "SET a 1");
+	ask(c, "SET b 2");
+	ask(c, "MGET a b");
+	session_eof(c->session);
+	rig_settle(r);
+	rig_expect(c, "+OK\r\n+OK\r\n*2\r\n$1\r\n1\r\n$1\r\n2\r\n");
+	assert_true(c->closed);
+	rig_destroy(r);
+}
+
+static void test_session__client_that_vanishes_leaves_nothing_behind(void **state)
+{
+	for (uint64_t seed = 1; seed <= 100; seed++) {
+		struct rig *r = rig_create(4, seed);
+		struct rig_conn *c = rig_open(r, 0);
+		for (int i = 0; i < 20; i++)
+			ask(c, i % 5 == 4 ? "MSET a 1 b 2 c 3 d 4" : i & 1 ? "INCR x" : "GET y");
+		for (uint64_t k = rng_below(&r->rng, 20); k > 0; k--)
+			rig_step(r, (uint32_t)rng_below(&r->rng, 5));
+		rig_drop(c);
+		rig_destroy(r);
+	}
+}
+
+static void test_session__protocol_error_answers_what_came_before_then_closes(void **state)
+{
+	struct rig *r = rig_create(1, 1);
+	struct rig_conn *c = rig_open(r, 0);
+	ask(c, "PING");
+	rig_send(c, "*1\r\n+oops\r\n");
+	rig_settle(r);
+	rig_expect(c, "+PONG\r\n-ERR Protocol error: expected '$', got '+'\r\n");
+	assert_true(c->closed);
+	rig_destroy(r);
+}
+
+static void test_session__slow_reader_stops_its_own_requests_only(void **state)
+{
+	struct rig *r = rig_create(2, 9);
+	struct rig_conn *slow = rig_open(r, 0), *other = rig_open(r, 0);
+	slow->room = 0;
+	for (int i = 0; i < 50; i++)
+		ask(slow, "PING");
+	ask(other, "PING");
+	rig_settle(r);
+	assert_int_equal(slow->out_len, 0);
+	rig_expect(other, "+PONG\r\n");
+	slow->room = UINT32_MAX;
+	session_send_ready(slow->session);
+	rig_settle(r);
+	assert_int_equal(slow->out_len, 50 * 7);
+	rig_destroy(r);
+}
+
+static void test_session__large_value_leaves_as_room_allows(void **state)
+{
+	struct rig *r = rig_create(2, 11);
+	struct rig_conn *c = rig_open(r, 1);
+	size_t size = 300000;
+	char *big = malloc(size + 64);
+	int n = sprintf(big, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$%zu\r\n", size);
+	rig_send_cut(c, big, (size_t)n, 1448);
+	for (size_t i = 0; i < size; i++)
+		big[i] = (char)('a' + i % 23);
+	big[size] = '\r';
+	big[size + 1] = '\n';
+	rig_send_cut(c, big, size + 2, 1448);
+	rig_settle(r);
+	rig_expect(c, "+OK\r\n");
+	c->room = 4000;
+	ask(c, "GET k");
+	ask(c, "PING");
+	rig_settle(r);
+	assert_in_range(c->out_len, 1, 8000);
+	for (int i = 0; i < 1000 && c->out_len < size + 10 + 2 + 7; i++) {
+		c->room = 5000;
+		session_send_ready(c->session);
+		rig_settle(r);
+	}
+	c->out[c->out_len] = '\0';
+	assert_int_equal(strncmp(c->out, "$300000\r\n", 9), 0);
+	assert_memory_equal(c->out + 9, big, size + 2);
+	assert_string_equal(c->out + 9 + size + 2, "+PONG\r\n");
+	free(big);
+	rig_destroy(r);
+}
+
+static void test_session__pause_holds_writes_until_its_time(void **state)
+{
+	struct rig *r = rig_create(2, 13);
+	struct rig_conn *c = rig_open(r, 0);
+	r->conf.pause_until_ms = r->now.wall_us / 1000 + 50;
+	for (uint32_t i = 0; i <= r->n; i++)
+		host_set_conf(r->host[i], &r->conf);
+	ask(c, "PING");
+	ask(c, "SET a 1");
+	ask(c, "PING");
+	rig_settle(r);
+	rig_expect(c, "+PONG\r\n");
+	rig_advance_us(r, 51000);
+	rig_settle(r);
+	rig_expect(c, "+OK\r\n+PONG\r\n");
+	rig_destroy(r);
+}
+
+static void test_session__debug_sleep_holds_every_shard_and_answers_at_its_end(void **state)
+{
+	for (uint32_t workers = 1; workers <= 2; workers++) {
+		struct rig *r = rig_create(workers, 17);
+		struct rig_conn *c = rig_open(r, 0), *other = rig_open(r, workers - 1);
+		ask(c, "DEBUG SLEEP 0.01");
+		rig_settle(r);
+		ask(other, "SET a 1");
+		ask(other, "SET b 1");
+		for (int i = 0; i < 1000; i++)
+			rig_step(r, (uint32_t)rng_below(&r->rng, workers + 1));
+		rig_expect(c, "");
+		rig_expect(other, "");
+		rig_advance_us(r, 10001);
+		rig_settle(r);
+		rig_expect(c, "+OK\r\n");
+		rig_expect(other, "+OK\r\n+OK\r\n");
+		rig_destroy(r);
+	}
+}
+
+static void test_session__noauth_refuses_until_auth(void **state)
+{
+	struct rig *r = rig_create(1, 19);
+	strcpy(r->conf.requirepass, "secret");
+	r->conf.requirepass_len = 6;
+	for (uint32_t i = 0; i <= r->n; i++)
+		host_set_conf(r->host[i], &r->conf);
+	struct rig_conn *c = rig_open(r, 0);
+	ask(c, "GET a");
+	ask(c, "AUTH secret");
+	ask(c, "GET a");
+	rig_settle(r);
+	rig_expect(c, "-NOAUTH Authentication required.\r\n+OK\r\n$-1\r\n");
+	rig_destroy(r);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_session__pipeline_over_shards_is_answered_in_order),
+		cmocka_unit_test(test_session__mset_over_shards_runs_under_a_lease),
+		cmocka_unit_test(test_session__multi_key_commands_are_atomic_in_every_interleaving),
+		cmocka_unit_test(test_session__eof_after_requests_still_answers_then_closes),
+		cmocka_unit_test(test_session__client_that_vanishes_leaves_nothing_behind),
+		cmocka_unit_test(test_session__protocol_error_answers_what_came_before_then_closes),
+		cmocka_unit_test(test_session__slow_reader_stops_its_own_requests_only),
+		cmocka_unit_test(test_session__large_value_leaves_as_room_allows),
+		cmocka_unit_test(test_session__pause_holds_writes_until_its_time),
+		cmocka_unit_test(test_session__debug_sleep_holds_every_shard_and_answers_at_its_end),
+		cmocka_unit_test(test_session__noauth_refuses_until_auth),
+	};
+	rig_eal(argv[0]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -82,11 +82,6 @@ void cmd_substr(struct cmd_ctx *c)
 	cmd_getrange(c);
 }
 
-static bool append_new(struct cmd_ctx *c, struct store *s, struct slice key)
-{
-	return string_put(c, s, key, 2, STORE_NO_EXPIRE);
-}
-
 static bool append_more(struct cmd_ctx *c, struct store *s, struct slice key, struct object *o, size_t len)
 {
 	struct slice more = c->argv[2];
@@ -112,7 +107,7 @@ void cmd_append(struct cmd_ctx *c)
 
 	if (wrong || (o != NULL && !string_size_ok(c, len, more)))
 		return;
-	if (!(o != NULL ? append_more(c, s, key, o, len) : append_new(c, s, key)))
+	if (!(o != NULL ? append_more(c, s, key, o, len) : string_put(c, s, key, 2, STORE_NO_EXPIRE)))
 		return;
 	store_event(s, EVENT_STRING, "append", c->db, key);
 	c->dirty++;

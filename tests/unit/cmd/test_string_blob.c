@@ -109,7 +109,10 @@ static void wire_run(const char *words, uint32_t argc, const char *want)
 
 static struct blob *blob_of(const char *key)
 {
-	return obj_blob(store_peek(h->stores[0], 0, (struct slice){key, strlen(key)}));
+	struct blob *b = obj_blob(store_peek(h->stores[0], 0, (struct slice){key, strlen(key)}));
+
+	rp_assert(b != NULL);
+	return b;
 }
 
 static void test_blob__taken_not_copied(void **state)

@@ -129,9 +129,11 @@ struct dp_conf {
 	bool pause_all;         /* all commands, not only writes */
 };
 
+#define CMD_HIST_BUCKETS 40
+
 struct cmd_stat {
 	uint64_t calls, cycles, rejected, failed;
-	uint32_t hist[40]; /* log2 buckets of nanoseconds: LATENCY HISTOGRAM */
+	uint32_t hist[CMD_HIST_BUCKETS]; /* log2 buckets of nanoseconds: LATENCY HISTOGRAM */
 };
 
 struct cmd_ctx {

@@ -3,7 +3,7 @@
 #include "cmd/command_reply.h"
 #include "cmd/handlers.h"
 
-#define GETKEYS_INLINE 256
+#define GETKEYS_INLINE 64
 
 static bool is_top(const struct cmd *cmd)
 {
@@ -177,37 +177,60 @@ static void reply_key_flags(struct reply *r, const struct cmd *cmd, uint32_t arg
 	reply_set(r, 0);
 }
 
+static void reply_keys(struct reply *r, const struct cmd *cmd, uint32_t argc, const struct slice *argv,
+		       const uint32_t *idx, uint32_t n, bool with_flags)
+{
+	reply_array(r, n);
+	for (uint32_t i = 0; i < n; i++) {
+		if (with_flags)
+			reply_array(r, 2);
+		reply_bulk_slice(r, argv[idx[i]]);
+		if (with_flags)
+			reply_key_flags(r, cmd, argc, argv, idx[i]);
+	}
+}
+
+/* The command that the request names, if it has keys and may have that many arguments. */
+static const struct cmd *keyed_command(struct cmd_ctx *c, uint32_t argc, const struct slice *argv)
+{
+	const struct cmd *cmd = cmd_lookup(argc, argv);
+	const char *err = NULL;
+
+	if (cmd == NULL)
+		err = "ERR Invalid command specified";
+	else if (cmd->route != CMD_KEYS)
+		err = "ERR The command has no key arguments";
+	else if (!cmd_arity_ok(cmd, argc))
+		err = "ERR Invalid number of arguments specified for command";
+	if (err != NULL)
+		reply_error(c->out, err);
+	return err == NULL ? cmd : NULL;
+}
+
 static void getkeys(struct cmd_ctx *c, bool with_flags)
 {
-	uint32_t argc = c->argc - 2, idx[GETKEYS_INLINE];
+	uint32_t argc = c->argc - 2, few[GETKEYS_INLINE], *idx = few;
 	const struct slice *argv = c->argv + 2;
-	const struct cmd *cmd = cmd_lookup(argc, argv);
+	const struct cmd *cmd = keyed_command(c, argc, argv);
 
-	if (cmd == NULL) {
-		reply_error(c->out, "ERR Invalid command specified");
+	if (cmd == NULL)
 		return;
-	}
-	if (cmd->route != CMD_KEYS) {
-		reply_error(c->out, "ERR The command has no key arguments");
-		return;
-	}
-	if (!cmd_arity_ok(cmd, argc)) {
-		reply_error(c->out, "ERR Invalid number of arguments specified for command");
-		return;
-	}
-	int n = cmd_getkeys(cmd, argc, argv, idx, GETKEYS_INLINE);
-	if (n < 0 || n > GETKEYS_INLINE) {
+	int n = cmd_getkeys(cmd, argc, argv, few, GETKEYS_INLINE);
+	if (n < 0) {
 		reply_error(c->out, "ERR Invalid arguments specified for command");
 		return;
 	}
-	reply_array(c->out, (uint64_t)n);
-	for (int i = 0; i < n; i++) {
-		if (with_flags)
-			reply_array(c->out, 2);
-		reply_bulk_slice(c->out, argv[idx[i]]);
-		if (with_flags)
-			reply_key_flags(c->out, cmd, argc, argv, idx[i]);
+	if (n > GETKEYS_INLINE) {
+		idx = heap_alloc(c->env->heap, (size_t)n * sizeof *idx);
+		if (idx == NULL) {
+			cmd_err_oom(c);
+			return;
+		}
+		cmd_getkeys(cmd, argc, argv, idx, (uint32_t)n);
 	}
+	reply_keys(c->out, cmd, argc, argv, idx, (uint32_t)n, with_flags);
+	if (idx != few)
+		heap_free(c->env->heap, idx);
 }
 
 void cmd_command_getkeys(struct cmd_ctx *c)

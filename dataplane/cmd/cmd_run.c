@@ -55,7 +55,7 @@ const struct cmd *cmd_admit(const struct client *cl, uint32_t argc, const struct
 	const struct cmd *cmd = cmd_lookup(argc, argv);
 
 	if (rp_unlikely(cmd == NULL)) {
-		const struct cmd *parent = cmd_find(argv[0]);
+		const struct cmd *parent = cmd_lookup(1, argv);
 		if (parent == NULL)
 			refuse_unknown(argc, argv, out);
 		else
@@ -86,13 +86,22 @@ static void journal_words(struct cmd_ctx *c)
 	journal_emit(store_journal(s), c->db, c->argc, c->argv);
 }
 
-static inline uint32_t hist_bucket(uint64_t cycles)
+/* Set once at boot by cmd_run_init(), constant afterwards. */
+static double ns_per_cycle = 1;
+
+void cmd_run_init(void)
 {
 	uint64_t hz = rte_get_tsc_hz();
-	uint64_t ns = hz ? (uint64_t)((double)cycles * (1e9 / (double)hz)) : cycles;
-	uint32_t bit = ns ? 63u - (uint32_t)__builtin_clzll(ns) : 0;
 
-	return RP_MIN(bit, (uint32_t)RP_ARRAY_LEN(((struct cmd_stat *)0)->hist) - 1);
+	if (hz != 0)
+		ns_per_cycle = 1e9 / (double)hz;
+}
+
+static inline uint32_t hist_bucket(uint64_t cycles)
+{
+	uint64_t ns = (uint64_t)((double)cycles * ns_per_cycle) | 1;
+
+	return RP_MIN(63u - (uint32_t)__builtin_clzll(ns), CMD_HIST_BUCKETS - 1u);
 }
 
 uint64_t cmd_run(struct cmd_ctx *c)

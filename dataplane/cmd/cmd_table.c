@@ -98,6 +98,7 @@ void cmd_table_init(void)
 		key_range_derive(cmd);
 	}
 	cmd_lookup_init();
+	cmd_run_init();
 }
 
 void cmd_bind(const char *name, cmd_fn fn)

@@ -67,3 +67,5 @@ uint32_t cmd_categories(const struct cmd *cmd);
 
 /* Builds the look-up of cmd_lookup() from the table. */
 void cmd_lookup_init(void);
+/* How long a cycle takes, for the histograms of cmd_run(). */
+void cmd_run_init(void);

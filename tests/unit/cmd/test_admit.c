@@ -36,6 +36,8 @@ static void test_admit__unknown_command_repeats_its_arguments(void **state)
 static void test_admit__unknown_subcommand(void **state)
 {
 	expect(h, "CONFIG foo bar", "-ERR unknown subcommand 'foo'. Try CONFIG HELP.");
+	expect(h, "config|get x", "-ERR unknown command 'config|get', with args beginning with: 'x' ");
+	expect(h, "get|get x", "-ERR unknown command 'get|get', with args beginning with: 'x' ");
 	expect(h, "object FOO", "-ERR unknown subcommand 'FOO'. Try OBJECT HELP.");
 	expect(h, "debug foo", "-ERR unknown subcommand or wrong number of arguments for 'foo'. Try DEBUG HELP.");
 }

@@ -84,6 +84,11 @@ static void test_command__getkeys(void **state)
 {
 	expect(h, "COMMAND GETKEYS MSET a b c d", "*2 $1 a $1 c");
 	expect(h, "COMMAND GETKEYS OBJECT ENCODING x", "*1 $1 x");
+	/* more than fit on the stack */
+	char many[2000] = "COMMAND GETKEYS DEL";
+	for (int i = 0; i < 300; i++)
+		strcat(many, " k");
+	assert_memory_equal(run(h, many), "*300 $1 k $1 k ", 15);
 	expect(h, "COMMAND GETKEYS foo bar", "-ERR Invalid command specified");
 	expect(h, "COMMAND GETKEYS PING x", "-ERR The command has no key arguments");
 	expect(h, "COMMAND GETKEYS GET a b", "-ERR Invalid number of arguments specified for command");

@@ -123,15 +123,15 @@ static bool line_tells(const char *line)
 
 const char *diag_last_error(void)
 {
-	const char *p = diag.text;
+	bool found = false;
 	diag.line[0] = '\0';
-	/* The first failure is the cause, the later ones are its echo. */
-	while (*p && !diag.line[0]) {
+	/* The first failure is the cause, the later ones are its echo; without one the last line has to do. */
+	for (const char *p = diag.text; *p && !found;) {
 		size_t n = strcspn(p, "\n");
-		char line[sizeof(diag.line)];
-		snprintf(line, sizeof(line), "%.*s", (int)n, p);
-		if (line_tells(line))
-			memcpy(diag.line, line, sizeof(line));
+		if (n) {
+			snprintf(diag.line, sizeof(diag.line), "%.*s", (int)n, p);
+			found = line_tells(diag.line);
+		}
 		p += n + (p[n] == '\n');
 	}
 	return diag.line;

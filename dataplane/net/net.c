@@ -154,9 +154,6 @@ uint32_t net_poll_tx(struct net *n)
 			uint16_t k = (uint16_t)RP_MIN(total - i, (uint32_t)RP_MAX_BURST);
 			sent += port_tx_burst(n->p.port, n->p.worker, &n->txq[i], k);
 		}
-		/* A worker without a queue, or one whose queue serves others, has frames to pass on. */
-		if (total == 0)
-			port_tx_burst(n->p.port, n->p.worker, NULL, 0);
 	}
 	n->c.tx_packets += sent;
 	n->c.tx_bytes += bytes;

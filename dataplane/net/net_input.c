@@ -34,7 +34,7 @@ static bool source_routed(const struct rte_ipv4_hdr *ip, uint16_t ip_len)
 static bool bad_source(const struct net *n, uint32_t src)
 {
 	uint32_t h = rte_be_to_cpu_32(src);
-	return h == 0 || h >= RTE_IPV4(224, 0, 0, 0) || (h >> 24) == 127 || net_is_local(n, src);
+	return h == 0 || h >= NET_IPV4(224, 0, 0, 0) || (h >> 24) == 127 || net_is_local(n, src);
 }
 
 static bool ipv4_checks(struct net *n, struct net_rx *rx, uint32_t frame_len)

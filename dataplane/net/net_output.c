@@ -15,7 +15,7 @@ static uint32_t next_hop(const struct net *n, uint32_t remote)
 static bool reachable(const struct net *n, uint32_t remote)
 {
 	uint32_t h = rte_be_to_cpu_32(remote);
-	if (h == 0 || h >= RTE_IPV4(224, 0, 0, 0) || (h >> 24) == 127 || net_is_local(n, remote))
+	if (h == 0 || h >= NET_IPV4(224, 0, 0, 0) || (h >> 24) == 127 || net_is_local(n, remote))
 		return false;
 	int i = net_subnet_of(n, remote);
 	bool bcast = i >= 0 && n->p.addrs[i].prefix_len < 31 && (remote | n->prefix_mask[i]) == UINT32_MAX;

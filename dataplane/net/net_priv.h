@@ -27,6 +27,9 @@
 #define NET_TRIES       4
 #define NET_CONFLICT_US 10000000 /* one warning per this time */
 
+/* Host order; RTE_IPV4() shifts into the sign bit. */
+#define NET_IPV4(a, b, c, d) ((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
+
 enum neigh_state {
 	NEIGH_FREE,
 	NEIGH_INCOMPLETE, /* asked, no answer yet */

@@ -10,11 +10,14 @@
  * when one is full, and the TAP driver of the kernel forgets its flow table after a few idle seconds. They use
  * software steering; a NIC with RSS steers. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include <rte_bus_vdev.h>
 #include <rte_errno.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
 
 #include "net/port_priv.h"
 
@@ -37,9 +40,10 @@ static int probe(struct port *p, uint16_t nqueues, struct err *e)
 	if (p->dev.kind != PORT_PCI) {
 		int ret = rte_vdev_init(p->vdev_name, args);
 		if (ret < 0) {
+			/* Drivers answer -1 for anything: only other numbers are errnos. */
 			if (!diag_last_error()[0])
-				err_set(e, "device %s: the driver of \"%s\" refuses \"%s\": %s", p->dev.text,
-					p->vdev_name, args, strerror(-ret));
+				err_set(e, "device %s: no driver \"%s\", or it refuses \"%s\" (%s)", p->dev.text, name,
+					args, ret == -1 ? "it does not say why" : strerror(-ret));
 			else
 				fail(p, e, "cannot be opened");
 			p->vdev_name[0] = '\0';
@@ -187,6 +191,27 @@ static void mac_setup(struct port *p)
 	}
 }
 
+static int tell_tid(void *arg)
+{
+	*(pid_t *)arg = rte_sys_gettid();
+	return 0;
+}
+
+/* net_tap reads a queue only after a realtime signal told of a packet, and the kernel gives it to any thread of the
+ * process: the control thread would be woken for every packet, and a busy one would delay them. Each queue's signal
+ * goes to the worker that reads it. Best effort: without it all works, only later. */
+static void tap_signals_to_workers(struct port *p)
+{
+	for (uint16_t q = 0; q < p->info.nqueues; q++) {
+		struct f_owner_ex owner = {.type = F_OWNER_TID};
+		int fd = rte_eth_dev_rx_intr_ctl_q_get_fd(p->port_id, q);
+		if (fd < 0 || !rte_lcore_is_enabled(q + 1U) || rte_eal_remote_launch(tell_tid, &owner.pid, q + 1U) != 0)
+			continue;
+		rte_eal_wait_lcore(q + 1U);
+		fcntl(fd, F_SETOWN_EX, &owner);
+	}
+}
+
 static int start(struct port *p, struct err *e)
 {
 	if (rte_eth_dev_start(p->port_id) != 0)
@@ -196,6 +221,8 @@ static int start(struct port *p, struct err *e)
 		int ret = port_iface_up(p->dev.arg);
 		if (ret < 0)
 			return err_set(e, "device %s: the interface cannot be set up: %s", p->dev.text, strerror(-ret));
+		if (p->has_intr)
+			tap_signals_to_workers(p);
 	}
 	mac_setup(p);
 	return 0;

@@ -13,6 +13,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <rte_eal_memconfig.h>
+
 #include "net/port_priv.h"
 
 /*      word            needs an argument   what it is   */
@@ -245,9 +247,10 @@ void port_device_vdev(const struct port_device *d, uint16_t nq, char *name, size
 		snprintf(args, cap, "iface=%s,start_queue=0,queue_count=%u", a, nq);
 		break;
 	case PORT_MEMIF:
+		/* Zero copy needs hugepages in few files; see eal.c. */
 		snprintf(name, name_cap, "net_memif0");
 		snprintf(args, cap, "role=%s,socket=%s,socket-abstract=no%s", d->client ? "client" : "server", a,
-			 d->client ? ",zero-copy=yes" : "");
+			 d->client && rte_mcfg_get_single_file_segments() ? ",zero-copy=yes" : "");
 		break;
 	case PORT_VHOST:
 		snprintf(name, name_cap, "net_vhost0");

@@ -47,11 +47,11 @@ static uint16_t make_sendable(struct port *p, struct rte_mbuf **m, uint16_t n)
 static uint16_t send_now(struct port *p, uint16_t queue, struct rte_mbuf **m, uint16_t n)
 {
 	n = make_sendable(p, m, n);
+	uint16_t ready = n, done = 0;
 	if (p->info.tx_csum_tcp || p->info.tx_csum_ip)
-		rte_eth_tx_prepare(p->port_id, queue, m, n);
-	uint16_t done = 0;
-	for (int i = 0; i < PORT_TX_RETRIES && done < n; i++)
-		done += rte_eth_tx_burst(p->port_id, queue, m + done, n - done);
+		ready = rte_eth_tx_prepare(p->port_id, queue, m, n);
+	for (int i = 0; i < PORT_TX_RETRIES && done < ready; i++)
+		done += rte_eth_tx_burst(p->port_id, queue, m + done, ready - done);
 	rte_pktmbuf_free_bulk(m + done, n - done);
 	return done;
 }
@@ -81,11 +81,10 @@ uint16_t port_tx_burst(struct port *p, uint32_t worker, struct rte_mbuf **m, uin
 	if (rp_likely(worker < p->info.nqueues)) {
 		if (p->q[worker].nrings)
 			send_for_others(p, (uint16_t)worker);
-		return n ? send_now(p, (uint16_t)worker, m, n) : 0;
+		return send_now(p, (uint16_t)worker, m, n);
 	}
-	unsigned k = n ? rte_ring_sp_enqueue_burst(p->tx_ring[worker], (void **)m, n, NULL) : 0;
-	if (k < n)
-		rte_pktmbuf_free_bulk(m + k, n - k);
+	unsigned k = rte_ring_sp_enqueue_burst(p->tx_ring[worker], (void **)m, n, NULL);
+	rte_pktmbuf_free_bulk(m + k, n - k);
 	return (uint16_t)k;
 }
 

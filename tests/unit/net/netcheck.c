@@ -1,7 +1,10 @@
 /* A hand tool: opens a device, answers ARP and ping through net/, prints counters when it is stopped.
  *
  *     netcheck DEVICE ADDRESS/LEN [WORKERS] [GATEWAY]
+ *
+ * HUGE and VERBOSE in the environment: hugepages, and EAL's own messages.
  */
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,10 +25,24 @@ static void on_signal(int sig)
 
 struct checker {
 	struct net *net;
-	uint64_t tcp_segments;
+	struct port *port;
+	uint32_t worker;
+	uint64_t tcp_segments, wakeups;
 };
 
-/* Sleeps when idle: this tool shares its machine. */
+/* This tool shares its machine: it waits for the device, or sleeps where that cannot wake it. */
+static void idle(struct checker *c)
+{
+	struct pollfd fd = {.fd = port_rx_intr_fd(c->port, c->worker), .events = POLLIN};
+	if (fd.fd < 0) {
+		usleep(100);
+		return;
+	}
+	port_rx_intr_arm(c->port, c->worker, true);
+	c->wakeups += poll(&fd, 1, 5) > 0;
+	port_rx_intr_arm(c->port, c->worker, false);
+}
+
 static int run(void *arg)
 {
 	struct checker *c = arg;
@@ -46,7 +63,7 @@ static int run(void *arg)
 			net_poll_timers(c->net);
 		}
 		if (net_poll_tx(c->net) + n == 0)
-			usleep(100);
+			idle(c);
 	}
 	return 0;
 }
@@ -94,6 +111,8 @@ static int serve(struct port *port, struct net_params *np, uint32_t n, struct er
 			all_in[w][o] = rings[o * n + w];
 			all_out[w][o] = rings[w * n + o];
 		}
+		c[w].port = port;
+		c[w].worker = w;
 		np->worker = w;
 		np->steer_in = rings ? all_in[w] : NULL;
 		np->steer_out = rings ? all_out[w] : NULL;
@@ -104,9 +123,12 @@ static int serve(struct port *port, struct net_params *np, uint32_t n, struct er
 	net_announce(c[0].net);
 	for (uint32_t w = 0; w < n; w++)
 		rte_eal_remote_launch(run, &c[w], w + 1);
+	while (!stop)
+		usleep(10000);
 	rte_eal_mp_wait_lcore();
 	for (uint32_t w = 0; w < n; w++) {
 		print_counters(w, net_counters(c[w].net));
+		printf("worker %u: %lu segments, %lu wakeups by the device\n", w, c[w].tcp_segments, c[w].wakeups);
 		net_destroy(c[w].net);
 	}
 	free(rings);
@@ -126,6 +148,7 @@ int main(int argc, char **argv)
 				     .control_cpu = -1,
 				     .device = argv[1],
 				     .mem_bytes = (size_t)(96 + 48 * n) << 20,
+				     .huge = getenv("HUGE") != NULL,
 				     .verbose = getenv("VERBOSE") != NULL};
 	struct port_params pp = {.device = argv[1], .nworkers = n, .csum_offload = true};
 	struct net_params np = {.nworkers = n, .naddrs = 1};

@@ -149,7 +149,7 @@ static void test_net_neigh__full_table_recycles_and_old_paths_notice(void **stat
 	struct net_path p[100];
 	for (uint8_t i = 0; i < 100; i++) {
 		const struct rte_ether_addr mac = {{0x02, 1, 0, 0, 0, i}};
-		uint32_t ip = rte_cpu_to_be_32(RTE_IPV4(10, 0, 0, 100 + i));
+		uint32_t ip = rte_cpu_to_be_32(NET_IPV4(10, 0, 0, 100 + i));
 		world_advance(w, 1000);
 		world_input(w, frame_arp(w, RTE_ARP_OP_REQUEST, &mac, ip, OUR_IP));
 		p[i] = path_to(w, ip);

@@ -15,13 +15,14 @@
 #include "mem/buf.h"
 #include "net/net.h"
 
-#define IP(a, b, c, d) RTE_BE32(RTE_IPV4(a, b, c, d))
-#define OUR_IP         IP(10, 0, 0, 1)
-#define PEER_IP        IP(10, 0, 0, 2)
-#define GATEWAY_IP     IP(10, 0, 0, 254)
-#define FAR_IP         IP(192, 0, 2, 7)
-#define SENT_MAX       512
-#define POOL_SIZE      1023
+#define NET_IPV4(a, b, c, d) ((uint32_t)(a) << 24 | (uint32_t)(b) << 16 | (uint32_t)(c) << 8 | (uint32_t)(d))
+#define IP(a, b, c, d)       RTE_BE32(NET_IPV4(a, b, c, d))
+#define OUR_IP               IP(10, 0, 0, 1)
+#define PEER_IP              IP(10, 0, 0, 2)
+#define GATEWAY_IP           IP(10, 0, 0, 254)
+#define FAR_IP               IP(192, 0, 2, 7)
+#define SENT_MAX             512
+#define POOL_SIZE            1023
 
 struct world {
 	struct rte_mempool *pool;

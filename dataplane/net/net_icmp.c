@@ -8,7 +8,8 @@ static bool echo_allowed(struct net *n)
 	uint64_t fresh = since * NET_ECHO_RATE / 1000000;
 	if (fresh > 0) {
 		n->echo_tokens = (uint32_t)RP_MIN(n->echo_tokens + fresh, (uint64_t)NET_ECHO_BURST);
-		n->echo_us = n->now.mono_us;
+		/* What has not made a whole token yet is kept. */
+		n->echo_us += fresh * 1000000 / NET_ECHO_RATE;
 	}
 	if (n->echo_tokens == 0)
 		return false;

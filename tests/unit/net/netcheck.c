@@ -2,7 +2,7 @@
  *
  *     netcheck DEVICE ADDRESS/LEN [WORKERS] [GATEWAY]
  *
- * HUGE and VERBOSE in the environment: hugepages, and EAL's own messages.
+ * In the environment: HUGE=MIB (memory on hugepages), VERBOSE (EAL's own messages), MBUFS.
  */
 #include <poll.h>
 #include <signal.h>
@@ -151,6 +151,10 @@ int main(int argc, char **argv)
 				     .huge = getenv("HUGE") != NULL,
 				     .verbose = getenv("VERBOSE") != NULL};
 	struct port_params pp = {.device = argv[1], .nworkers = n, .csum_offload = true};
+	if (getenv("HUGE"))
+		ep.mem_bytes = (size_t)atoi(getenv("HUGE")) << 20;
+	if (getenv("MBUFS"))
+		pp.mbufs = (uint32_t)atoi(getenv("MBUFS"));
 	struct net_params np = {.nworkers = n, .naddrs = 1};
 	struct port *port = NULL;
 	int ret = -1;

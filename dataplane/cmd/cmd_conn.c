@@ -1,5 +1,4 @@
 /* The connection itself: PING, HELLO, AUTH, RESET, ... */
-#include "base/num.h"
 #include "cmd/client_name.h"
 #include "cmd/handlers.h"
 

@@ -1,5 +1,4 @@
 /* Commands on keys of any type: existence, names, databases. */
-#include "base/num.h"
 #include "cmd/handlers.h"
 
 static void del_keys(struct cmd_ctx *c)
@@ -72,6 +71,7 @@ static void rename_key(struct cmd_ctx *c, bool unless_exists)
 		unless_exists ? reply_int(c->out, 0) : reply_ok(c->out);
 		return;
 	}
+	/* a clone needs a free name; what it takes is seldom more than what goes here */
 	store_delete(st, c->db, to);
 	if (store_clone(sf, o, st, c->db, to) == NULL) {
 		cmd_err_oom(c);

@@ -1,7 +1,6 @@
 /* How a value is stored: OBJECT, MEMORY USAGE, and DEBUG's relatives. */
 #include <stdio.h>
 
-#include "base/num.h"
 #include "cmd/handlers.h"
 
 #define DEFAULT_SAMPLES 5

@@ -1,6 +1,4 @@
 /* The table itself, and what is derived from it once at boot: ids, parents, key ranges. */
-#include <stdio.h>
-
 #include "cmd/handlers.h"
 #include "cmd/table.h"
 

@@ -28,25 +28,30 @@ void harness_eal(const char *program)
 	cmd_table_init();
 }
 
+/* Appends to a log; what does not fit is cut. */
+static void log_add(char *log, const char *before, const char *text, size_t len)
+{
+	size_t n = strlen(log);
+
+	snprintf(log + n, LOG_TEXT - n, "%s%.*s", n ? before : "", (int)len, text);
+}
+
 static void log_event(void *ctx, struct store *s, uint32_t cls, const char *name, uint32_t db, struct slice key)
 {
 	struct harness *h = ctx;
-	size_t n = strlen(h->events);
 
 	if (cls & (EVENT_NEW | EVENT_KEY_MISS))
 		return;
-	snprintf(h->events + n, LOG_TEXT - n, "%s%s:%.*s", n ? " " : "", name, (int)key.len, key.ptr);
+	log_add(h->events, " ", name, strlen(name));
+	log_add(h->events, ":", key.ptr, key.len);
 }
 
 static void log_effect(void *ctx, uint64_t txid, uint32_t nshards, uint32_t db, uint32_t argc, const struct slice *argv)
 {
 	struct harness *h = ctx;
-	size_t n = strlen(h->effects);
 
-	n += (size_t)snprintf(h->effects + n, LOG_TEXT - n, "%s", n ? ";" : "");
 	for (uint32_t i = 0; i < argc; i++)
-		n += (size_t)snprintf(h->effects + n, LOG_TEXT - n, "%s%.*s", n ? " " : "", (int)argv[i].len,
-				      argv[i].ptr);
+		log_add(h->effects, i ? " " : "; ", argv[i].ptr, argv[i].len);
 }
 
 static struct heap *heap_new(const char *name)

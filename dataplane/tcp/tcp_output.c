@@ -102,8 +102,6 @@ bool tcp_output_ack(struct tcp_conn *c)
 		return false;
 	}
 	c->t->count.acks_out++;
-	if (c->quick_acks > 0)
-		c->quick_acks--;
 	return true;
 }
 

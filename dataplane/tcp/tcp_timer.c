@@ -65,13 +65,16 @@ static void output(struct tcp_conn *c)
 		tcp_conn_want_output(c);
 }
 
-/* A closed window is the peer's right while it answers, unless our user has gone. */
+/* A closed window is the peer's right while it answers our probes, unless our user has gone. */
 static bool given_up(const struct tcp_conn *c)
 {
 	uint64_t since = c->progress_us;
 
-	if (c->snd_wnd == 0 && !(c->flags & TCP_F_FIN_QUEUED))
+	if (c->snd_wnd == 0 && !(c->flags & TCP_F_FIN_QUEUED)) {
+		if (c->probes == 0)
+			return false;
 		since = RP_MAX(since, c->last_rx_us);
+	}
 	return tcp_now_us(c->t) - since >= user_timeout_us(c);
 }
 
@@ -105,7 +108,8 @@ static void on_persist(struct tcp_conn *c)
 	if (tcp_output_ctl(c, c->snd_una - 1, RTE_TCP_ACK_FLAG))
 		c->t->count.window_probes++;
 	back_off(c);
-	tcp_timer_set(c, TCP_T_RTX, now + tcp_rto_now(c));
+	/* Several probes may be lost before the user timeout judges. */
+	tcp_timer_set(c, TCP_T_RTX, now + RP_MIN(tcp_rto_now(c), RP_MAX(user_timeout_us(c) / 4, 1u)));
 }
 
 static void on_rtx(struct tcp_conn *c)

@@ -171,6 +171,8 @@ int port_eal_init(const struct port_eal_params *p, struct err *e)
 	int ret = rte_eal_init(args.argc, args.argv);
 	int why = rte_errno;
 	diag_redirect(false);
+	/* EAL makes a directory for the files that we told it not to have. */
+	rmdir(rte_eal_get_runtime_dir());
 	if (ret < 0) {
 		eal_explain(why, e);
 		diag_close();

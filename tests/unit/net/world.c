@@ -17,6 +17,7 @@ int world_group_setup(void **state)
 	struct world *w = calloc(1, sizeof(*w));
 	if (!w || rte_eal_init((int)RP_ARRAY_LEN(argv), (char **)(uintptr_t)argv) < 0)
 		return -1;
+	rmdir(rte_eal_get_runtime_dir());
 	w->pool = rte_pktmbuf_pool_create("test", POOL_SIZE, 0, BUF_PRIV_BYTES, BUF_DATA_BYTES, SOCKET_ID_ANY);
 	*state = w;
 	return w->pool ? 0 : -1;

@@ -163,8 +163,9 @@ static int boot_shared(struct ctrl *c, struct err *e)
 {
 	c->workers = calloc(c->nworkers, sizeof *c->workers);
 	c->stores = calloc(c->nworkers, sizeof *c->stores);
+	c->heaps = calloc(2 * c->nworkers + 1, sizeof *c->heaps);
 	c->slot_map = calloc(RP_SLOTS, sizeof *c->slot_map);
-	if (c->workers == NULL || c->stores == NULL || c->slot_map == NULL)
+	if (c->workers == NULL || c->stores == NULL || c->heaps == NULL || c->slot_map == NULL)
 		return err_set(e, "out of memory at boot");
 	for (uint32_t s = 0; s < RP_SLOTS; s++)
 		c->slot_map[s] = (uint16_t)((uint64_t)s * c->nworkers / RP_SLOTS);
@@ -291,6 +292,8 @@ static int boot_worker(struct ctrl *c, const struct memory_plan *m, uint32_t id,
 				  .listen_port = (uint16_t)cf->port,
 				  .max_sessions = (uint32_t)cf->maxclients,
 				  .clients_total = &c->clients_total,
+				  .heaps = c->heaps,
+				  .nheaps = 2 * c->nworkers + 1,
 				  .databases = (uint32_t)cf->databases,
 				  .index_initial = INDEX_INITIAL,
 				  .hash_seed = hash_seed,
@@ -332,7 +335,7 @@ static void own_slow(void *ctx, const struct cmd_ctx *cc, uint64_t us)
 static int boot_host(struct ctrl *c, struct err *e)
 {
 	struct heap_params hp = {"control", OWN_HEAP_RESERVE, 0};
-	c->heap = heap_create(&hp, e);
+	c->heap = c->heaps[2 * c->nworkers] = heap_create(&hp, e);
 	if (c->heap == NULL)
 		return -1;
 	struct session_host_params p = {.self = msg_bus_control(c->bus),
@@ -347,6 +350,8 @@ static int boot_host(struct ctrl *c, struct err *e)
 					.conf = &c->dp,
 					.max_sessions = ADMIN_SESSIONS,
 					.clients_total = &c->clients_total,
+					.heaps = c->heaps,
+					.nheaps = 2 * c->nworkers + 1,
 					.first_client_id = c->nworkers + 1,
 					.client_id_step = c->nworkers + 1,
 					.tsc_hz = c->clock.tsc_hz,
@@ -386,8 +391,8 @@ int boot(struct ctrl *c, struct err *e)
 	c->base.cmd = calloc(cmd_count, sizeof *c->base.cmd);
 	if (c->slowlog == NULL || c->latency == NULL || c->base.cmd == NULL)
 		return err_set(e, "out of memory at boot");
-	if (boot_port(c, &m, e) != 0 || boot_steering(c, e) != 0 || boot_shared(c, e) != 0 ||
-	    boot_workers(c, &m, e) != 0 || boot_host(c, e) != 0)
+	if (boot_port(c, &m, e) != 0 || boot_steering(c, e) != 0 || boot_shared(c, e) != 0 || boot_host(c, e) != 0 ||
+	    boot_workers(c, &m, e) != 0)
 		return -1;
 	c->admin = admin_create(c, e);
 	return c->admin == NULL && e->text[0] != '\0' ? -1 : 0;
@@ -425,4 +430,5 @@ void boot_undo(struct ctrl *c)
 	free(c->slot_map);
 	free(c->workers);
 	free(c->stores);
+	free(c->heaps);
 }

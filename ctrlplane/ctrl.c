@@ -151,6 +151,7 @@ static void tick(struct ctrl *c)
 	c->peak_bytes = RP_MAX(c->peak_bytes, used);
 	heap_poll(c->heap, 1024);
 	host_poll_idle(&c->host);
+	host_poll_memory(&c->host);
 }
 
 static void dispatch(struct ctrl *c, const struct epoll_event *ev)

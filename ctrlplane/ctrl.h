@@ -30,6 +30,7 @@ struct ctrl {
 	uint32_t nworkers;
 	struct worker **workers;
 	struct store **stores;
+	struct heap **heaps;      /* [2 * nworkers + 1]: shard and thread of each worker, and ours */
 	struct rte_ring ***steer; /* [to][from], NULL where not needed */
 	struct heap *heap;        /* this thread's */
 	struct session_host host;

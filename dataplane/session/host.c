@@ -18,6 +18,8 @@ int host_init(struct session_host *h, const struct session_host_params *p, struc
 	h->next_client_id = p->first_client_id;
 	h->client_id_step = p->client_id_step;
 	h->clients_total = p->clients_total;
+	h->heaps = p->heaps;
+	h->nheaps = p->nheaps;
 	h->all_shards = p->nstores == 64 ? ~0ull : (1ull << p->nstores) - 1;
 	h->env = (struct cmd_env){.stores = p->stores,
 				  .nstores = p->nstores,
@@ -257,6 +259,19 @@ uint32_t host_poll_idle(struct session_host *h)
 		return 0;
 	h->idle_cursor = host_visit(h, h->idle_cursor, 16, close_if_idle, &k);
 	return k.closed;
+}
+
+void host_poll_memory(struct session_host *h)
+{
+	uint64_t used = 0;
+	if (h->conf.maxmemory != 0) {
+		for (uint32_t i = 0; i < h->nheaps; i++) {
+			struct heap_stats hs;
+			heap_stats_get(h->heaps[i], &hs);
+			used += hs.used_bytes;
+		}
+	}
+	h->refused_flags = used > h->conf.maxmemory ? CMD_F_DENYOOM : 0;
 }
 
 bool host_quiet(const struct session_host *h)

@@ -119,9 +119,13 @@ struct session_host {
 	struct dp_conf conf;
 	struct clock_now now;
 	uint64_t tsc_hz;
-	uint64_t slow_cycles; /* commands that took this long are reported */
-	uint64_t all_shards;  /* the set of every shard */
-	uint64_t hint_epoch;  /* of the lookups of this batch */
+	uint64_t slow_cycles;   /* commands that took this long are reported */
+	uint32_t refused_flags; /* commands with any of these flags are refused now: CMD_F_DENYOOM while over maxmemory
+				 */
+	struct heap *const *heaps; /* every heap of the appliance: what maxmemory counts */
+	uint32_t nheaps;
+	uint64_t all_shards; /* the set of every shard */
+	uint64_t hint_epoch; /* of the lookups of this batch */
 	struct msg_bus *bus;
 	struct lease_table *leases;
 	struct rte_mempool *mbufs;
@@ -157,6 +161,8 @@ struct session_host_params {
 	uint32_t *clients_total; /* atomic; clients of all hosts: every home adds and takes away, maxclients is checked
 				    against it */
 	uint64_t first_client_id, client_id_step;
+	struct heap *const *heaps; /* all of them, this thread's included; filled before the first host_poll_memory() */
+	uint32_t nheaps;
 	uint64_t seed, tsc_hz;
 	struct session_host_ops ops;
 	void *owner; /* struct worker * or struct ctrl *: cmd_env.owner and the first argument of calls */
@@ -179,6 +185,8 @@ uint32_t host_poll_messages(struct session_host *h);
 uint32_t host_poll_done(struct session_host *h);
 /* Closes a few idle clients when `timeout` is set. Returns how many. */
 uint32_t host_poll_idle(struct session_host *h);
+/* Compares the memory in use with maxmemory. Cheap, but no work for every iteration. */
+void host_poll_memory(struct session_host *h);
 /* Nothing waits here that time or another iteration alone would resolve: the thread may sleep. */
 bool host_quiet(const struct session_host *h);
 

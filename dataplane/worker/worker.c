@@ -59,6 +59,7 @@ static uint32_t worker_poll_background(struct worker *w, bool idle)
 	if (!idle && w->now.mono_us - w->background_us < BACKGROUND_US)
 		return 0;
 	w->background_us = w->now.mono_us;
+	host_poll_memory(&w->host);
 	uint32_t n = heap_poll(w->heap, BACKGROUND_BUDGET);
 	if (w->host.own_leased)
 		return n;
@@ -139,8 +140,18 @@ static bool make_heaps(struct worker *w, const struct worker_params *p, struct e
 	struct heap_params shard = {"shard", p->shard_reserve, p->shard_huge};
 	struct heap_params own = {"worker", p->own_reserve, 0};
 	w->shard_heap = heap_create(&shard, e);
+	if (w->shard_heap == NULL && shard.huge_bytes != 0 && !p->huge_required) {
+		/* Somebody else took the pages since they were counted: plain memory serves as well, a little slower.
+		 */
+		shard.huge_bytes = 0;
+		w->shard_heap = heap_create(&shard, e);
+	}
 	w->heap = w->shard_heap != NULL ? heap_create(&own, e) : NULL;
-	return w->heap != NULL;
+	if (w->heap == NULL)
+		return false;
+	p->heaps[2 * p->id] = w->shard_heap;
+	p->heaps[2 * p->id + 1] = w->heap;
+	return true;
 }
 
 static bool make_store(struct worker *w, const struct worker_params *p, struct err *e)
@@ -202,6 +213,8 @@ static bool make_host(struct worker *w, const struct worker_params *p, struct er
 					 .conf = p->conf,
 					 .max_sessions = p->max_sessions,
 					 .clients_total = p->clients_total,
+					 .heaps = p->heaps,
+					 .nheaps = p->nheaps,
 					 .first_client_id = p->id + 1,
 					 .client_id_step = p->nworkers + 1,
 					 .seed = p->seed,

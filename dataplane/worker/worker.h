@@ -48,8 +48,8 @@ struct slow_note {
 	uint64_t client_id;
 	int16_t cmd_id;
 	char addr[64], name[64]; /* of the client; empty when the command was delegated. A longer name is cut */
-	uint32_t argc;       /* kept here */
-	uint32_t argc_total; /* of the command */
+	uint32_t argc;           /* kept here */
+	uint32_t argc_total;     /* of the command */
 	uint16_t len[SLOW_ARGS];
 	uint32_t cut[SLOW_ARGS]; /* bytes left out of each */
 	char text[];             /* the arguments one after another */
@@ -70,11 +70,14 @@ struct worker_params {
 	struct tcp_params tcp; /* ops, lower, pool, worker likewise */
 	uint16_t listen_port;  /* 0: none */
 	uint32_t max_sessions;
+	struct heap **heaps; /* see struct session_host_params; [2 * id] and [2 * id + 1] are filled in */
+	uint32_t nheaps;
 	uint32_t *clients_total; /* see struct session_host_params */
 	uint32_t databases;
 	uint32_t index_initial;
 	uint64_t hash_seed;               /* the same for all shards */
 	size_t shard_reserve, shard_huge; /* heap of the shard; see heap.h */
+	bool huge_required;               /* fail rather than use plain memory for the shard */
 	size_t own_reserve;               /* heap of the thread */
 	uint64_t seed;
 	uint64_t tsc_hz;

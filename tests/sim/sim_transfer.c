@@ -11,6 +11,7 @@
 
 #define PORT      6379
 #define MAX_PAIRS 4
+#define TX_BUFS   16383
 #define LIMIT_US  (600ULL * 1000000)
 
 struct side {
@@ -39,6 +40,7 @@ struct sim {
 	uint32_t pairs, accepted;
 	struct pair pair[MAX_PAIRS];
 	uint32_t chunk_max, read_ppm;
+	bool starve; /* buffers run out now and then */
 	const char *failed;
 };
 
@@ -151,10 +153,36 @@ static void side_work(struct sim *s, struct side *d)
 	}
 }
 
+static void *hog[2][TX_BUFS];
+static uint32_t hogged[2];
+
+static void release(int e)
+{
+	rte_mempool_put_bulk(tx_pool[e], hog[e], hogged[e]);
+	hogged[e] = 0;
+}
+
+/* Somebody else takes nearly all buffers, and gives them back some time later. */
+static void starve(struct sim *s)
+{
+	int e = (int)rng_below(&s->rng, 2);
+	uint32_t avail = rte_mempool_avail_count(tx_pool[e]);
+
+	if (hogged[e] > 0 && rng_below(&s->rng, 8) == 0) {
+		release(e);
+	} else if (hogged[e] == 0 && rng_below(&s->rng, 32) == 0) {
+		uint32_t n = avail - (uint32_t)rng_below(&s->rng, RP_MIN(avail, 4u) + 1);
+		if (n > 0 && rte_mempool_get_bulk(tx_pool[e], hog[e], n) == 0)
+			hogged[e] = n;
+	}
+}
+
 static void work(void *ctx)
 {
 	struct sim *s = ctx;
 
+	if (s->starve)
+		starve(s);
 	for (uint32_t i = 0; i < s->pairs; i++) {
 		side_work(s, &s->pair[i].side[0]);
 		side_work(s, &s->pair[i].side[1]);
@@ -225,6 +253,7 @@ static void choose(struct sim *s, uint64_t seed)
 	s->chunk_max = rng_below(r, 2) ? 2048 : 100;
 	s->read_ppm = rng_below(r, 3) ? 1000000 : 50000;
 	s->pairs = 1 + (uint32_t)rng_below(r, MAX_PAIRS);
+	s->starve = rng_below(r, 8) == 0;
 	choose_end(s, 0);
 	choose_end(s, 1);
 }
@@ -295,11 +324,11 @@ static void add_up(struct tcp_counters *sum, const struct sim *s)
 static bool met_everything(const struct tcp_counters *n)
 {
 	printf("%lu segments, %lu retransmitted, %lu fast recoveries, %lu timeouts, %lu out of order, %lu probes, "
-	       "%lu window updates, %lu delayed ACKs, %lu copies, %lu splits, %lu merges\n",
+	       "%lu window updates, %lu delayed ACKs, %lu copies, %lu splits, %lu merges, %lu failed allocations\n",
 	       n->segs_out, n->retransmits, n->fast_retransmits, n->rtos, n->ooo_in, n->window_probes,
-	       n->window_updates, n->delayed_acks, n->tx_copies, n->tx_splits, n->tx_merges);
+	       n->window_updates, n->delayed_acks, n->tx_copies, n->tx_splits, n->tx_merges, n->no_mbuf);
 	return n->fast_retransmits && n->rtos && n->ooo_in && n->window_probes && n->window_updates &&
-	       n->delayed_acks && n->tx_copies && n->tx_splits && n->tx_merges && n->fast_path;
+	       n->delayed_acks && n->tx_copies && n->tx_splits && n->tx_merges && n->fast_path && n->no_mbuf;
 }
 
 static bool run(struct sim *s, uint64_t seed, struct tcp_counters *sum)
@@ -315,6 +344,8 @@ static bool run(struct sim *s, uint64_t seed, struct tcp_counters *sum)
 		wire_step(&s->w, 20000);
 	check_end(s);
 	add_up(sum, s);
+	release(0);
+	release(1);
 	wire_fini(&s->w);
 	for (int e = 0; e < 2; e++) {
 		if (rte_mempool_avail_count(tx_pool[e]) != tx_pool[e]->size ||
@@ -360,7 +391,7 @@ int main(int argc, char **argv)
 	}
 	wire_eal_init("sim_transfer");
 	for (int e = 0; e < 2; e++) {
-		tx_pool[e] = wire_pool(e ? "tx1" : "tx0", 16383);
+		tx_pool[e] = wire_pool(e ? "tx1" : "tx0", TX_BUFS);
 		rx_pool[e] = wire_pool(e ? "rx1" : "rx0", 8191);
 	}
 	struct sim *s = calloc(1, sizeof(*s));

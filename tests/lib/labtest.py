@@ -13,6 +13,7 @@ Inside `with Lab(...)` this thread, and threads and programs that it starts, are
 """
 import ctypes
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -110,6 +111,7 @@ def test(name):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leaves each `with Lab(...)`, so that nothing stays behind
     wanted = sys.argv[1:]
     failed = 0
     for name, fn in TESTS:

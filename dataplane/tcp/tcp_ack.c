@@ -48,9 +48,12 @@ static void congestion_ack(struct tcp_conn *c, uint32_t bytes)
 	}
 	c->dupacks = 0;
 	c->dup_bytes = 0;
+	bool loss_over = (c->flags & TCP_F_LOSS) && tcp_seq_geq(c->snd_una, c->recover);
+	if (tcp_seq_gt(c->snd_una, c->recover))
+		c->recover = c->snd_una - 1; /* keeps up, or it would seem to be ahead after 2 GiB */
 	if (c->flags & (TCP_F_CWND_LIMITED | TCP_F_LOSS))
 		c->t->cc->acked(c, bytes);
-	if ((c->flags & TCP_F_LOSS) && tcp_seq_geq(c->snd_una, c->recover))
+	if (loss_over)
 		c->flags &= ~TCP_F_LOSS;
 }
 

@@ -99,6 +99,8 @@ static bool fast_path(struct tcp_conn *c, struct tcp_seg *s)
 	if (s->len == 0 || s->ack != c->snd_una || (uint32_t)s->wnd << c->snd_ws != c->snd_wnd) {
 		if (!tcp_ack_process(c, s))
 			return true;
+	} else {
+		c->snd_wl1 = s->seq; /* keeps up, or it would seem to be ahead after 2 GiB */
 	}
 	if (s->len > 0)
 		tcp_input_text_in_order(c, s);

@@ -343,7 +343,7 @@ struct rte_mbuf *tcp_reass_pop(struct tcp_conn *c);
 void tcp_reass_free(struct tcp_conn *c);
 
 /* tcp_output.c */
-/* Sends all that is allowed; returns segments. False in *done: out of buffers, try again. */
+/* Sends all that is allowed; returns segments. *done false: out of buffers, try again. */
 uint32_t tcp_output_conn(struct tcp_conn *c, bool *done);
 /* A segment without payload, at once. flags without ACK: as given. False: no buffer. */
 bool tcp_output_ctl(struct tcp_conn *c, uint32_t seq, uint8_t flags);
@@ -357,8 +357,8 @@ bool tcp_window_update_due(const struct tcp_conn *c);
 void tcp_sendq_push(struct tcp_conn *c, struct rte_mbuf *chain);
 /* Cuts m behind at bytes; the rest becomes the next record. False: no buffer. */
 bool tcp_sendq_split(struct tcp_conn *c, struct rte_mbuf *m, uint32_t at);
-/* Drops what ack covers. *rtt_us gets the sample of the youngest segment sent once, or 0. *resent: one was sent twice.
- */
+/* Drops what ack covers; returns its bytes. *xmit_us: when the youngest of it was sent, 0 if none. *resent: some of it
+ * was sent twice. */
 uint32_t tcp_sendq_ack(struct tcp_conn *c, uint32_t ack, uint64_t *xmit_us, bool *resent);
 void tcp_sendq_mark_lost(struct tcp_conn *c, struct rte_mbuf *m);
 void tcp_sendq_free(struct tcp_conn *c);

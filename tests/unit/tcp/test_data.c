@@ -283,6 +283,37 @@ static void test_tcp_loss__three_duplicates_retransmit(void **state)
 	assert_int_equal(P.c->in_flight, 0);
 }
 
+static void test_tcp_loss__fast_retransmit_works_after_gigabytes(void **state)
+{
+	uint32_t isn = peer_establish(&P), una = isn + 1;
+
+	for (int i = 0; i < 3; i++) { /* as if 1 GiB had gone by, three times */
+		P.c->snd_una += 1u << 30;
+		P.c->snd_nxt = P.c->snd_end = una = P.c->snd_una;
+		send_train(1);
+		una += 1460;
+		peer_inject(&P, ACK, PEER_ISN + 1, una, NULL, 0);
+	}
+	send_train(8);
+	for (int i = 0; i < 3; i++)
+		peer_inject(&P, ACK, PEER_ISN + 1, una, NULL, 0);
+	assert_int_equal(peer_expect(&P, ACK)->seq, una);
+}
+
+static void test_tcp_snd__window_updates_after_gigabytes_received(void **state)
+{
+	uint32_t isn = peer_establish(&P), seq = PEER_ISN + 1;
+
+	for (int i = 0; i < 3; i++) {
+		seq += 1u << 30;
+		P.c->rcv_nxt = P.c->rcv_acked = seq;
+		P.c->rcv_adv = seq + 60000;
+		peer_inject(&P, ACK, seq++, isn + 1, "x", 1);
+	}
+	peer_inject_wnd(&P, ACK, seq, isn + 1, 123);
+	assert_int_equal(P.c->snd_wnd, 123);
+}
+
 static void test_tcp_loss__limited_transmit(void **state)
 {
 	uint32_t isn = peer_establish(&P);
@@ -428,6 +459,8 @@ int main(void)
 		T(test_tcp_snd__window_scale_is_applied),
 		T(test_tcp_paws__old_timestamp_is_dropped),
 		T(test_tcp_loss__three_duplicates_retransmit),
+		T(test_tcp_loss__fast_retransmit_works_after_gigabytes),
+		T(test_tcp_snd__window_updates_after_gigabytes_received),
 		T(test_tcp_loss__limited_transmit),
 		T(test_tcp_loss__timeout_resends_from_the_start),
 		T(test_tcp_snd__long_buffers_are_split),

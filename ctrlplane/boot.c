@@ -134,29 +134,52 @@ static int boot_port(struct ctrl *c, const struct memory_plan *m, struct err *e)
 	return c->port != NULL ? 0 : -1;
 }
 
+static struct rte_ring ***ring_matrix(uint32_t n)
+{
+	struct rte_ring ***m = calloc(n, sizeof *m);
+	for (uint32_t i = 0; m != NULL && i < n; i++)
+		if ((m[i] = calloc(n, sizeof **m)) == NULL)
+			return m; /* boot_steering() sees the gap and fails; boot_undo() frees the rest */
+	return m;
+}
+
 /* Packets between workers, unless the device keeps each flow on one queue. */
 static int boot_steering(struct ctrl *c, struct err *e)
 {
-	if (c->nworkers == 1 || port_info(c->port)->steers)
+	uint32_t n = c->nworkers;
+	if (n == 1 || port_info(c->port)->steers)
 		return 0;
-	c->steer = calloc(c->nworkers, sizeof *c->steer);
-	for (uint32_t to = 0; c->steer != NULL && to < c->nworkers; to++) {
-		c->steer[to] = calloc(c->nworkers, sizeof **c->steer);
-		for (uint32_t from = 0; c->steer[to] != NULL && from < c->nworkers; from++) {
-			char name[RTE_RING_NAMESIZE];
-			if (from == to)
-				continue;
-			snprintf(name, sizeof name, "steer_%u_%u", from, to);
-			c->steer[to][from] = rte_ring_create(name, STEER_RING, SOCKET_ID_ANY,
-							     RING_F_SP_ENQ | RING_F_SC_DEQ);
-			if (c->steer[to][from] == NULL)
-				return err_set(
-					e, "out of memory for steering rings; raise eal-memory or use fewer workers");
-		}
-		if (c->steer[to] == NULL)
-			return err_set(e, "out of memory for steering rings");
+	c->steer_in = ring_matrix(n);
+	c->steer_out = ring_matrix(n);
+	for (uint32_t i = 0; i < n * n; i++) {
+		uint32_t from = i / n, to = i % n;
+		char name[RTE_RING_NAMESIZE];
+		if (c->steer_in == NULL || c->steer_out == NULL || c->steer_in[to] == NULL ||
+		    c->steer_out[from] == NULL)
+			return err_set(e, "out of memory for steering rings; use fewer workers");
+		if (from == to)
+			continue;
+		snprintf(name, sizeof name, "steer_%u_%u", from, to);
+		c->steer_in[to][from] = c->steer_out[from][to] = rte_ring_create(name, STEER_RING, SOCKET_ID_ANY,
+										 RING_F_SP_ENQ | RING_F_SC_DEQ);
+		if (c->steer_in[to][from] == NULL)
+			return err_set(e, "out of memory for steering rings; raise eal-memory or use fewer workers");
 	}
-	return c->steer != NULL ? 0 : err_set(e, "out of memory for steering rings");
+	return 0;
+}
+
+static void steering_undo(struct ctrl *c)
+{
+	for (uint32_t i = 0; i < c->nworkers; i++) {
+		for (uint32_t k = 0; c->steer_in != NULL && c->steer_in[i] != NULL && k < c->nworkers; k++)
+			rte_ring_free(c->steer_in[i][k]);
+		if (c->steer_in != NULL)
+			free(c->steer_in[i]);
+		if (c->steer_out != NULL)
+			free(c->steer_out[i]);
+	}
+	free(c->steer_in);
+	free(c->steer_out);
 }
 
 static int boot_shared(struct ctrl *c, struct err *e)
@@ -178,7 +201,7 @@ static int boot_shared(struct ctrl *c, struct err *e)
 	return 0;
 }
 
-static void fill_net(const struct ctrl *c, uint32_t id, struct rte_ring **out, struct net_params *n)
+static void fill_net(const struct ctrl *c, uint32_t id, struct net_params *n)
 {
 	const struct config *cf = &c->config;
 	const struct port_info *pi = port_info(c->port);
@@ -197,9 +220,9 @@ static void fill_net(const struct ctrl *c, uint32_t id, struct rte_ring **out, s
 	}
 	if (cf->gateway.v4 != 0)
 		n->gateway = (struct net_addr){.family = 4, .v4 = cf->gateway.v4};
-	if (c->steer != NULL) {
-		n->steer_in = c->steer[id];
-		n->steer_out = out;
+	if (c->steer_in != NULL) {
+		n->steer_in = c->steer_in[id];
+		n->steer_out = c->steer_out[id];
 	}
 }
 
@@ -278,9 +301,6 @@ static void up_slow(void *owner, struct msg *m)
 static int boot_worker(struct ctrl *c, const struct memory_plan *m, uint32_t id, uint64_t hash_seed, struct err *e)
 {
 	const struct config *cf = &c->config;
-	struct rte_ring *out[RP_MAX_WORKERS] = {NULL};
-	for (uint32_t to = 0; c->steer != NULL && to < c->nworkers; to++)
-		out[to] = c->steer[to][id];
 	struct worker_params p = {.id = id,
 				  .nworkers = c->nworkers,
 				  .port = c->port,
@@ -305,7 +325,7 @@ static int boot_worker(struct ctrl *c, const struct memory_plan *m, uint32_t id,
 				  .spin_us = (uint32_t)cf->idle_spin_us,
 				  .up = {up_build_table, up_drop_table, up_slow}};
 	rng_system(&p.seed, sizeof p.seed);
-	fill_net(c, id, out, &p.net);
+	fill_net(c, id, &p.net);
 	fill_tcp(c, id, &p.tcp);
 	c->workers[id] = worker_create(&p, e);
 	return c->workers[id] != NULL ? 0 : -1;
@@ -411,12 +431,7 @@ void boot_undo(struct ctrl *c)
 			worker_destroy(c->workers[i]);
 	if (c->heap != NULL)
 		heap_destroy(c->heap);
-	for (uint32_t i = 0; c->steer != NULL && i < c->nworkers; i++) {
-		for (uint32_t k = 0; c->steer[i] != NULL && k < c->nworkers; k++)
-			rte_ring_free(c->steer[i][k]);
-		free(c->steer[i]);
-	}
-	free(c->steer);
+	steering_undo(c);
 	lease_table_destroy(c->leases);
 	msg_bus_destroy(c->bus);
 	if (c->port != NULL)

@@ -6,7 +6,6 @@
 
 #include "ctrlplane/ctrl_info.h"
 #include "ctrlplane/ctrl_memory.h"
-#include "ctrlplane/version.h"
 
 void info_server(const struct ctrl *c, struct text *t)
 {

@@ -301,6 +301,8 @@ static void check_end(struct sim *s)
 				fail(s, "bytes are missing");
 		}
 	}
+	if (s->w.touched != 0)
+		fail(s, "a buffer was changed while the wire held it");
 	if (s->w.violations != 0)
 		fail(s, "a receive window was overrun or shrank");
 	for (int e = 0; e < 2; e++) {

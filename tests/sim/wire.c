@@ -6,6 +6,8 @@
 #include <rte_eal.h>
 #include <rte_ip.h>
 
+#include "base/hash.h"
+
 #define ETH_BYTES 14
 #define IP_BYTES  20
 
@@ -143,6 +145,24 @@ static bool chance(struct wire *w, uint32_t ppm)
 	return ppm != 0 && rng_below(&w->rng, 1000000) < ppm;
 }
 
+static uint64_t frame_sum(const struct rte_mbuf *m, uint16_t off, uint16_t len)
+{
+	return hash64((const char *)m->buf_addr + off, len, 1);
+}
+
+static void put_on_wire(struct wire *w, struct rte_mbuf *m, int to, uint64_t at_us)
+{
+	heap_push(w, (struct wire_packet){
+			     .at_us = at_us,
+			     .order = w->order++,
+			     .m = m,
+			     .off = m->data_off,
+			     .len = m->data_len,
+			     .sum = frame_sum(m, m->data_off, m->data_len),
+			     .to = to,
+		     });
+}
+
 static uint64_t arrival(struct wire *w)
 {
 	uint64_t at = w->now.mono_us + w->p.delay_us;
@@ -185,9 +205,9 @@ static void wire_output(void *ctx, struct net_path *path, struct rte_mbuf *m, ui
 	}
 	if (chance(w, w->p.dup_ppm)) {
 		rte_mbuf_refcnt_update(m, 1);
-		heap_push(w, (struct wire_packet){arrival(w), w->order++, m, !e->id});
+		put_on_wire(w, m, !e->id, arrival(w));
 	}
-	heap_push(w, (struct wire_packet){arrival(w), w->order++, m, !e->id});
+	put_on_wire(w, m, !e->id, arrival(w));
 }
 
 static int wire_path_init(void *ctx, struct net_path *path, const struct net_addr *local, const struct net_addr *remote)
@@ -254,10 +274,12 @@ void wire_fini(struct wire *w)
 static struct rte_mbuf *receive(struct wire *w, struct wire_packet p)
 {
 	struct rte_mbuf *m = buf_alloc(w->end[p.to].rx_pool);
-	uint32_t len = p.m->pkt_len;
+	uint32_t len = p.len;
 
+	if (frame_sum(p.m, p.off, p.len) != p.sum)
+		w->touched++;
 	if (m != NULL) {
-		memcpy(rte_pktmbuf_append(m, (uint16_t)len), rte_pktmbuf_mtod(p.m, char *), len);
+		memcpy(rte_pktmbuf_append(m, (uint16_t)len), (char *)p.m->buf_addr + p.off, len);
 		rte_pktmbuf_adj(m, ETH_BYTES + IP_BYTES);
 		m->l2_len = ETH_BYTES;
 		m->l3_len = IP_BYTES;

@@ -50,6 +50,8 @@ struct wire_end {
 struct wire_packet {
 	uint64_t at_us, order;
 	struct rte_mbuf *m; /* data at the Ethernet header */
+	uint16_t off, len;  /* what a device would have been told */
+	uint64_t sum;       /* of the frame when it was handed down */
 	int to;
 };
 
@@ -70,6 +72,7 @@ struct wire {
 	uint32_t n;
 	struct wire_packet heap[WIRE_INFLIGHT_MAX];
 	struct wire_flow flow[2][WIRE_FLOWS];
+	uint32_t touched;    /* frames that were changed while under way */
 	uint32_t violations; /* of the receive window: data beyond it, or an edge that moved back */
 	/* called in each iteration between input and output. May be NULL. */
 	void (*work)(void *ctx);

@@ -152,8 +152,12 @@ void batch_parse(struct session_host *h)
 		if (rp_unlikely(s->out_head != NULL))
 			session_pump(s);
 		bool may_write = s->gone || (s->out_head == NULL && s->tr->room(s->transport) > 0);
+		uint32_t before = h->nbatch;
 		if (rp_likely(may_write) && parse_session(h, s))
 			session_ready(s);
+		/* Part of a large request: what the parser took over must not hold the window shut. */
+		if (h->nbatch == before)
+			session_release_input(s);
 		if (rp_unlikely(s->eof || s->gone || s->closing))
 			session_doom(s);
 		s = next;

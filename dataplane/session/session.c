@@ -321,7 +321,7 @@ void host_reap(struct session_host *h)
 
 uint32_t host_visit(struct session_host *h, uint32_t from, uint32_t budget, session_visit_fn fn, void *ctx)
 {
-	uint32_t end = RP_MIN(from + budget, h->sessions.fresh);
+	uint32_t end = (uint32_t)RP_MIN((uint64_t)from + budget, h->sessions.fresh);
 	for (uint32_t i = from; i < end; i++) {
 		struct session *s = pool_at(&h->sessions, i);
 		if (s->live && !s->gone)

@@ -119,6 +119,16 @@ static void kill_one(void *ctx, struct session *s)
 	session_kill(s, *(bool *)ctx);
 }
 
+static void forget_one(void *ctx, struct session *s)
+{
+	tcp_set_user(s->transport, NULL);
+}
+
+void transport_forget_all(struct worker *w)
+{
+	host_visit(&w->host, 0, UINT32_MAX, forget_one, NULL);
+}
+
 void transport_close_all(struct worker *w, bool at_once)
 {
 	uint32_t from = 0;

@@ -256,6 +256,7 @@ struct worker *worker_create(const struct worker_params *p, struct err *e)
 void worker_destroy(struct worker *w)
 {
 	if (w->host.sessions.mem != NULL) {
+		transport_forget_all(w);
 		host_abandon(&w->host);
 		host_fini(&w->host);
 	}

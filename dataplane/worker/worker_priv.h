@@ -7,6 +7,8 @@
 void transport_tcp_ops(struct worker *w, struct tcp_ops *ops);
 /* Ends every session: after its replies, or at once. */
 void transport_close_all(struct worker *w, bool at_once);
+/* Connections no longer know their sessions, which are about to be freed. */
+void transport_forget_all(struct worker *w);
 
 /* ---- wants.c: what goes to the control thread ---- */
 void wants_index_ops(struct worker *w, struct index_ops *ops);

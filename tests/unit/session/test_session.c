@@ -215,6 +215,23 @@ static void test_session__large_value_leaves_as_room_allows(void **state)
 	rig_destroy(r);
 }
 
+static void test_session__part_of_a_large_request_does_not_hold_the_window_shut(void **state)
+{
+	struct rig *r = rig_create(1, 21);
+	struct rig_conn *c = rig_open(r, 0);
+	static char part[65536];
+	char head[64];
+	int n = sprintf(head, "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1000000\r\n");
+	rig_send_cut(c, head, (size_t)n, 1448);
+	for (uint64_t sent = 0; sent + sizeof part <= 1000000; sent += sizeof part) {
+		uint64_t before = c->consumed;
+		rig_send_cut(c, part, sizeof part, 1448);
+		rig_settle(r);
+		assert_in_range(c->consumed - before, sizeof part / 2, sizeof part * 2);
+	}
+	rig_destroy(r);
+}
+
 static void test_session__pause_holds_writes_until_its_time(void **state)
 {
 	struct rig *r = rig_create(2, 13);

@@ -298,6 +298,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_session__protocol_error_answers_what_came_before_then_closes),
 		cmocka_unit_test(test_session__slow_reader_stops_its_own_requests_only),
 		cmocka_unit_test(test_session__large_value_leaves_as_room_allows),
+		cmocka_unit_test(test_session__part_of_a_large_request_does_not_hold_the_window_shut),
 		cmocka_unit_test(test_session__pause_holds_writes_until_its_time),
 		cmocka_unit_test(test_session__debug_sleep_holds_every_shard_and_answers_at_its_end),
 		cmocka_unit_test(test_session__noauth_refuses_until_auth),

@@ -1,12 +1,15 @@
 /* Commands on keys of any type: existence, names, databases. */
+#include "cmd/cmd_ahead.h"
 #include "cmd/handlers.h"
 
 static void del_keys(struct cmd_ctx *c)
 {
 	uint32_t n = 0;
+	struct cmd_ahead ahead;
 
+	cmd_ahead_begin(&ahead, c, 1, 1);
 	for (uint32_t i = 1; i < c->argc; i++) {
-		struct store *s = cmd_store(c, c->argv[i]);
+		struct store *s = cmd_ahead_store(&ahead, c, i);
 		if (!store_delete(s, c->db, c->argv[i]))
 			continue;
 		store_event(s, EVENT_GENERIC, "del", c->db, c->argv[i]);
@@ -27,31 +30,32 @@ void cmd_unlink(struct cmd_ctx *c)
 	del_keys(c);
 }
 
-static void count_keys(struct cmd_ctx *c, bool touch)
+typedef struct object *(*find_fn)(struct store *s, uint32_t db, struct slice key);
+
+static void count_keys(struct cmd_ctx *c, find_fn find)
 {
 	uint32_t n = 0;
+	struct cmd_ahead ahead;
 
-	for (uint32_t i = 1; i < c->argc; i++) {
-		struct slice key = c->argv[i];
-		struct object *o = touch ? store_read(cmd_store(c, key), c->db, key) : cmd_read(c, key);
-		n += o != NULL;
-	}
+	cmd_ahead_begin(&ahead, c, 1, 1);
+	for (uint32_t i = 1; i < c->argc; i++)
+		n += find(cmd_ahead_store(&ahead, c, i), c->db, c->argv[i]) != NULL;
 	reply_int(c->out, n);
 }
 
 void cmd_exists(struct cmd_ctx *c)
 {
-	count_keys(c, false);
+	count_keys(c, store_look);
 }
 
 void cmd_touch(struct cmd_ctx *c)
 {
-	count_keys(c, true);
+	count_keys(c, store_read);
 }
 
 void cmd_type(struct cmd_ctx *c)
 {
-	struct object *o = store_peek(cmd_store(c, c->argv[1]), c->db, c->argv[1]);
+	struct object *o = store_look(cmd_store(c, c->argv[1]), c->db, c->argv[1]);
 
 	reply_status(c->out, o ? obj_type_name(o->type) : "none");
 }
@@ -71,8 +75,6 @@ static void rename_key(struct cmd_ctx *c, bool unless_exists)
 		unless_exists ? reply_int(c->out, 0) : reply_ok(c->out);
 		return;
 	}
-	/* a clone needs a free name; what it takes is seldom more than what goes here */
-	store_delete(st, c->db, to);
 	if (store_clone(sf, o, st, c->db, to) == NULL) {
 		cmd_err_oom(c);
 		return;
@@ -99,8 +101,12 @@ static bool arg_db(struct cmd_ctx *c, uint32_t i, uint32_t *db)
 {
 	int64_t v;
 
-	if (!cmd_arg_i64_in(c, i, INT32_MIN, INT32_MAX, &v, "ERR value is not an integer or out of range"))
+	if (!cmd_arg_i64(c, i, &v))
 		return false;
+	if (v < INT32_MIN || v > INT32_MAX) {
+		reply_error(c->out, "ERR value is out of range, value must between -2147483648 and 2147483647");
+		return false;
+	}
 	if (v < 0 || v >= c->env->conf->databases) {
 		reply_error(c->out, "ERR DB index is out of range");
 		return false;
@@ -148,8 +154,6 @@ void cmd_copy(struct cmd_ctx *c)
 		reply_int(c->out, 0);
 		return;
 	}
-	if (replace)
-		store_delete(st, db, to);
 	if (store_clone(sf, o, st, db, to) == NULL) {
 		cmd_err_oom(c);
 		return;

@@ -1,11 +1,15 @@
 /* MGET, MSET, MSETNX: each key in its own shard; the caller holds all of them. */
+#include "cmd/cmd_ahead.h"
 #include "cmd/handlers.h"
 #include "cmd/string_priv.h"
 
 void cmd_mget(struct cmd_ctx *c)
 {
+	struct cmd_ahead ahead;
+	cmd_ahead_begin(&ahead, c, 1, 1);
 	reply_array(c->out, c->argc - 1);
 	for (uint32_t i = 1; i < c->argc; i++) {
+		cmd_ahead_store(&ahead, c, i);
 		const struct object *o = cmd_read(c, c->argv[i]);
 		if (o != NULL && o->type == OBJ_STRING)
 			string_reply(c->out, o);
@@ -60,8 +64,10 @@ void cmd_mset(struct cmd_ctx *c)
 		cmd_err_arity(c);
 		return;
 	}
+	struct cmd_ahead ahead;
+	cmd_ahead_begin(&ahead, c, 1, 2);
 	for (uint32_t i = 1; i < c->argc; i += 2) {
-		struct store *s = cmd_store(c, c->argv[i]);
+		struct store *s = cmd_ahead_store(&ahead, c, i);
 		if (!mset_put(c, s, i)) {
 			mset_stopped(c, i);
 			return;
@@ -98,8 +104,10 @@ void cmd_msetnx(struct cmd_ctx *c)
 		reply_int(c->out, 0);
 		return;
 	}
+	struct cmd_ahead ahead;
+	cmd_ahead_begin(&ahead, c, 1, 2);
 	for (uint32_t i = 1; i < c->argc; i += 2) {
-		if (mset_put(c, cmd_store(c, c->argv[i]), i))
+		if (mset_put(c, cmd_ahead_store(&ahead, c, i), i))
 			continue;
 		msetnx_undo(c, i);
 		return;

@@ -170,8 +170,10 @@ static void execute_entry(struct session_host *h, struct turn *t, struct batch_e
 			want_lease(h, e);
 		return;
 	}
-	if (e->hinted)
-		store_hint(h->env.stores[h->own], e->key, e->hash, e->hint, h->hint_epoch);
+	if (h->own >= 0)
+		/* An empty key withdraws the last hint, whose bytes may be gone. */
+		store_hint(h->env.stores[h->own], e->hinted ? e->key : (struct slice){NULL, 0}, e->hash,
+			   e->hinted ? e->hint : NULL, h->hint_epoch);
 	execute_home(h, s, e->cmd, &e->req, &t->r);
 	resp_request_free(&e->req, h->heap);
 	if (rp_unlikely(s->hold_us != 0)) {

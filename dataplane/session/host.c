@@ -158,9 +158,10 @@ static void serve(struct session_host *h, struct msg **m, uint32_t n)
 			m[i]->fn(h->env.owner, m[i]);
 		} else {
 			int16_t k = m[i]->cmd->key_first;
-			if (h->own >= 0 && k > 0 && m[i]->req.argc > (uint32_t)k)
-				store_hint(h->env.stores[h->own], m[i]->req.argv[k], m[i]->hash, hint[i],
-					   h->hint_epoch);
+			bool hinted = k > 0 && m[i]->req.argc > (uint32_t)k;
+			if (h->own >= 0)
+				store_hint(h->env.stores[h->own], hinted ? m[i]->req.argv[k] : (struct slice){NULL, 0},
+					   m[i]->hash, hinted ? hint[i] : NULL, h->hint_epoch);
 			run_for_other(h, m[i]);
 		}
 		msg_reply(h->bus, m[i]);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 
-#define BACKGROUND_US     100 /* at most this long between two background slices under load */
+#define BACKGROUND_US     100 /* between two background slices that find nothing */
 #define BACKGROUND_BUDGET 64  /* steps of one slice */
 #define NET_TIMERS_US     1000
 #define DRAIN_US          2000000 /* on stop, clients get this long to take their last replies */
@@ -54,17 +54,19 @@ static uint32_t worker_poll_timers(struct worker *w)
 	return n;
 }
 
-static uint32_t worker_poll_background(struct worker *w, bool idle)
+static uint32_t worker_poll_background(struct worker *w)
 {
-	if (!idle && w->now.mono_us - w->background_us < BACKGROUND_US)
+	if (w->now.mono_us < w->background_us)
 		return 0;
-	w->background_us = w->now.mono_us;
 	host_poll_memory(&w->host);
 	uint32_t n = heap_poll(w->heap, BACKGROUND_BUDGET);
-	if (w->host.own_leased)
-		return n;
-	n += store_poll(w->store, BACKGROUND_BUDGET);
-	return n + wants_poll(w);
+	if (!w->host.own_leased) {
+		n += store_poll(w->store, BACKGROUND_BUDGET);
+		n += wants_poll(w);
+	}
+	/* What is not finished goes on in the next iteration. */
+	w->background_us = n > 0 ? 0 : w->now.mono_us + BACKGROUND_US;
+	return n;
 }
 
 static void worker_set_now(struct worker *w)
@@ -82,8 +84,7 @@ static uint32_t worker_iterate(struct worker *w)
 	work += worker_poll_sessions(w);
 	work += worker_poll_tx(w);
 	work += worker_poll_timers(w);
-	work += worker_poll_background(w, work == 0);
-	return work;
+	return work + worker_poll_background(w);
 }
 
 /* ---- the way out ---- */

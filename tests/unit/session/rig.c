@@ -2,6 +2,7 @@
 
 #include <rte_eal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static uint32_t transport_room(void *t)
 {
@@ -54,9 +55,12 @@ static const struct session_transport transport = {
 
 void rig_eal(const char *program)
 {
-	char *argv[] = {(char *)program,  "--no-huge",         "-m",       "192", "--no-pci",
-			"--no-telemetry", "--log-level=error", "--lcores", "0",   NULL};
-	assert_true(rte_eal_init((int)RP_ARRAY_LEN(argv) - 1, argv) >= 0);
+	const char *const args[] = {program,    "--no-huge",      "--no-shconf",       "-m",       "192",
+				    "--no-pci", "--no-telemetry", "--log-level=error", "--lcores", "0"};
+	char *argv[RP_ARRAY_LEN(args)];
+	memcpy(argv, args, sizeof argv);
+	assert_true(rte_eal_init(RP_ARRAY_LEN(argv), argv) >= 0);
+	rmdir(rte_eal_get_runtime_dir()); /* EAL makes it and leaves it */
 	cmd_table_init();
 }
 

@@ -1,0 +1,89 @@
+/* Cycles per command from a received buffer to the reply's buffer, without any network: sessions, parser, store,
+ * replies.
+ *
+ *   bench_session [KEYS [CONNECTIONS [PIPELINE [ROUNDS]]]]
+ */
+#include <inttypes.h>
+#include <rte_cycles.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "rig.h"
+
+static uint64_t replies;
+
+static uint32_t room(void *t)
+{
+	return UINT32_MAX;
+}
+
+static void take(void *t, struct rte_mbuf *chain, size_t bytes)
+{
+	replies++;
+	rte_pktmbuf_free(chain);
+}
+
+static void consumed(void *t, uint32_t bytes)
+{
+}
+
+static void closed(void *t)
+{
+}
+
+static const struct session_transport sink = {
+	.send = take, .room = room, .consumed = consumed, .close = closed, .abort = closed};
+
+static struct rte_mbuf *request(struct rig *r, bool set, uint32_t keys, uint32_t pipeline)
+{
+	struct rte_mbuf *m = buf_alloc(r->pool);
+	assert_non_null(m);
+	char *p = rte_pktmbuf_mtod(m, char *), *start = p;
+	for (uint32_t i = 0; i < pipeline; i++) {
+		uint64_t k = rng_below(&r->rng, keys);
+		p += set ? sprintf(p, "*3\r\n$3\r\nSET\r\n$16\r\nkey:%012" PRIu64 "\r\n$32\r\n%032" PRIu64 "\r\n", k, k)
+			 : sprintf(p, "*2\r\n$3\r\nGET\r\n$16\r\nkey:%012" PRIu64 "\r\n", k);
+	}
+	rte_pktmbuf_append(m, (uint16_t)(p - start));
+	return m;
+}
+
+static double run(struct rig *r, struct session **s, uint32_t conns, bool set, uint32_t keys, uint32_t pipeline,
+		  uint32_t rounds)
+{
+	uint64_t cycles = 0, commands = 0;
+	struct rte_mbuf *m[RIG_CONNS];
+	for (uint32_t i = 0; i < rounds; i++) {
+		for (uint32_t k = 0; k < conns; k++)
+			m[k] = request(r, set, keys, pipeline);
+		uint64_t t = rte_rdtsc();
+		for (uint32_t k = 0; k < conns; k++)
+			session_input(s[k], m[k]);
+		while (rig_step(r, 0) != 0)
+			;
+		cycles += rte_rdtsc() - t;
+		commands += conns * pipeline;
+	}
+	return (double)cycles / (double)commands;
+}
+
+int main(int argc, char **argv)
+{
+	uint32_t keys = argc > 1 ? (uint32_t)atoi(argv[1]) : 1000000, conns = argc > 2 ? (uint32_t)atoi(argv[2]) : 50;
+	uint32_t pipeline = argc > 3 ? (uint32_t)atoi(argv[3]) : 1, rounds = argc > 4 ? (uint32_t)atoi(argv[4]) : 20000;
+	struct session *s[RIG_CONNS];
+	rig_eal(argv[0]);
+	struct rig *r = rig_create(1, 1);
+	for (uint32_t i = 0; i < conns; i++)
+		s[i] = session_open(r->host[0], &sink, r, 1448);
+	for (uint32_t i = 0; i < keys; i++) {
+		char key[32], value[33];
+		sprintf(key, "key:%012u", i);
+		sprintf(value, "%032u", i);
+		assert_non_null(store_set_string(r->stores[0], 0, (struct slice){key, 16}, (struct slice){value, 32},
+						 NULL, STORE_NO_EXPIRE));
+	}
+	printf("GET %.0f cycles\n", run(r, s, conns, false, keys, pipeline, rounds));
+	printf("SET %.0f cycles\n", run(r, s, conns, true, keys, pipeline, rounds));
+	return 0;
+}

@@ -389,6 +389,7 @@ static void boot_commands(void)
 	ctrl_bind_client();
 	ctrl_bind_slowlog();
 	ctrl_bind_latency();
+	ctrl_bind_stages();
 	ctrl_bind_memory();
 	ctrl_bind_server();
 	rp_assert(cmd_table_check() == NULL);

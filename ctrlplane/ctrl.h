@@ -30,10 +30,10 @@ struct ctrl {
 	uint32_t nworkers;
 	struct worker **workers;
 	struct store **stores;
-	struct heap **heaps;      /* [2 * nworkers + 1]: shard and thread of each worker, and ours */
+	struct heap **heaps;          /* [2 * nworkers + 1]: shard and thread of each worker, and ours */
 	struct rte_ring ***steer_in;  /* [to][from]; NULL where packets need no steering */
 	struct rte_ring ***steer_out; /* [from][to]: the same rings */
-	struct heap *heap;        /* this thread's */
+	struct heap *heap;            /* this thread's */
 	struct session_host host;
 	struct clock clock;
 	struct clock_now now;
@@ -88,6 +88,7 @@ void ctrl_bind_info(void);    /* INFO */
 void ctrl_bind_client(void);  /* CLIENT LIST KILL PAUSE UNPAUSE */
 void ctrl_bind_slowlog(void); /* SLOWLOG GET LEN RESET */
 void ctrl_bind_latency(void); /* LATENCY ... */
+void ctrl_bind_stages(void);  /* LATENCY STAGES */
 void ctrl_bind_memory(void);  /* MEMORY STATS DOCTOR PURGE MALLOC-STATS */
 void ctrl_bind_server(void);  /* SHUTDOWN LOLWUT */
 

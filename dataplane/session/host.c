@@ -88,14 +88,18 @@ uint32_t host_poll(struct session_host *h)
 	if (h->own >= 0 && !h->own_leased)
 		store_set_now(h->env.stores[h->own], h->now.wall_us);
 	work += poll_waiting(h);
+	stages_mark(&h->stages, STAGE_WAITING);
 	if (h->ready_head != NULL) {
 		batch_parse(h);
+		stages_mark(&h->stages, STAGE_PARSE);
 		batch_prefetch(h);
+		stages_mark(&h->stages, STAGE_PREFETCH);
 		batch_execute(h);
 		work += h->nbatch;
 	}
 	if (h->doomed != NULL)
 		host_reap(h);
+	stages_mark(&h->stages, STAGE_EXECUTE);
 	return work;
 }
 
@@ -231,7 +235,9 @@ uint32_t host_poll_done(struct session_host *h)
 
 uint32_t host_poll_messages(struct session_host *h)
 {
-	return host_poll_done(h) + poll_requests(h);
+	uint32_t work = host_poll_done(h) + poll_requests(h);
+	stages_mark(&h->stages, STAGE_MESSAGES);
+	return work;
 }
 
 /* ---- background ---- */

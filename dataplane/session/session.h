@@ -16,6 +16,7 @@
 #pragma once
 
 #include "base/log.h"
+#include "base/stages.h"
 #include "msg/lease.h"
 
 struct session;
@@ -140,6 +141,7 @@ struct session_host {
 	bool own_leased; /* somebody else holds our shard; constant during a batch */
 	uint32_t idle_cursor;
 	struct host_counters count;
+	struct stages stages; /* times its owner's whole iteration */
 	struct batch_entry batch[BATCH_REQUESTS];
 	uint32_t nbatch;
 	struct slice arena[BATCH_ARGS];

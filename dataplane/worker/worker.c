@@ -24,8 +24,10 @@ static uint32_t worker_poll_rx(struct worker *w)
 {
 	struct rte_mbuf *seg[RP_MAX_BURST];
 	uint32_t n = net_poll_rx(w->net, seg, RP_MAX_BURST);
+	stages_mark(&w->host.stages, STAGE_RX);
 	if (n > 0)
 		tcp_input_burst(w->tcp, seg, n);
+	stages_mark(&w->host.stages, STAGE_TCP_IN);
 	if (w->adaptive && w->steer_out != NULL)
 		kick_steered(w);
 	return n;
@@ -39,8 +41,11 @@ static uint32_t worker_poll_sessions(struct worker *w)
 static uint32_t worker_poll_tx(struct worker *w)
 {
 	uint32_t n = tcp_poll_output(w->tcp);
+	stages_mark(&w->host.stages, STAGE_TCP_OUT);
 	n += net_poll_tx(w->net);
-	return n + msg_flush(w->bus, w->id);
+	n += msg_flush(w->bus, w->id);
+	stages_mark(&w->host.stages, STAGE_TX);
+	return n;
 }
 
 static uint32_t worker_poll_timers(struct worker *w)
@@ -80,11 +85,15 @@ static void worker_set_now(struct worker *w)
 static uint32_t worker_iterate(struct worker *w)
 {
 	worker_set_now(w);
+	stages_begin(&w->host.stages, w->now.tsc);
 	uint32_t work = worker_poll_rx(w);
 	work += worker_poll_sessions(w);
 	work += worker_poll_tx(w);
 	work += worker_poll_timers(w);
-	return work + worker_poll_background(w);
+	work += worker_poll_background(w);
+	stages_mark(&w->host.stages, STAGE_OTHER);
+	stages_end(&w->host.stages, work > 0);
+	return work;
 }
 
 /* ---- the way out ---- */

@@ -7,7 +7,8 @@
 
 struct getting {
 	struct reply *out;
-	bool *shown; /* by row: a directive that several patterns match is answered once */
+	struct slice typed; /* a name without wildcards is answered as it was written */
+	bool *shown;        /* by row: a directive that several patterns match is answered once */
 	uint64_t n;
 };
 
@@ -20,35 +21,55 @@ static void get_one(void *ctx, const char *name, const char *value)
 	if (g->shown[row])
 		return;
 	g->shown[row] = true;
-	reply_bulk_str(g->out, name);
+	if (g->typed.ptr != NULL)
+		reply_bulk_slice(g->out, g->typed);
+	else
+		reply_bulk_str(g->out, name);
 	reply_bulk_str(g->out, value);
 	g->n++;
+}
+
+static bool is_pattern(struct slice word)
+{
+	for (size_t i = 0; i < word.len; i++)
+		if (memchr("[*?", word.ptr[i], 3) != NULL)
+			return true;
+	return false;
 }
 
 static void ctrl_config_get(struct cmd_ctx *c)
 {
 	struct reply sub;
-	struct getting g = {&sub, calloc(config_count(), sizeof *g.shown), 0};
+	struct getting g = {.out = &sub, .shown = calloc(config_count(), sizeof *g.shown)};
 
 	if (g.shown == NULL) {
 		reply_error(c->out, "ERR out of memory for the answer");
 		return;
 	}
 	reply_sub_begin(c->out, &sub);
-	for (uint32_t i = 2; i < c->argc; i++)
-		config_get(&ctrl_of(c)->config, cmd_arg(c, i), get_one, &g);
+	for (uint32_t i = 2; i < c->argc; i++) {
+		struct slice word = cmd_arg(c, i);
+		g.typed = is_pattern(word) ? (struct slice){NULL, 0} : word;
+		config_get(&ctrl_of(c)->config, word, get_one, &g);
+	}
 	reply_sub_end(c->out, &sub, REPLY_MAP, g.n);
 	free(g.shown);
 }
 
 /* ---- SET ---- */
 
-static void err_argument(struct cmd_ctx *c, const char *name, const char *why)
+static void err_argument(struct cmd_ctx *c, struct slice name, const char *why)
 {
-	reply_errorf(c->out, "ERR CONFIG SET failed (possibly related to argument '%s') - %s", name, why);
+	reply_errorf(c->out, "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s",
+		     (int)RP_MIN(name.len, 128u), name.ptr, why);
 }
 
-/* Every name must be known and stand once. */
+static void err_option(struct cmd_ctx *c, const struct config_option *o, const char *why)
+{
+	err_argument(c, (struct slice){o->name, strlen(o->name)}, why);
+}
+
+/* Every name must be known, stand once and be one that can change. */
 static bool names_ok(struct cmd_ctx *c)
 {
 	if (c->argc % 2 != 0) {
@@ -62,10 +83,14 @@ static bool names_ok(struct cmd_ctx *c)
 				     (int)RP_MIN(c->argv[i].len, 128u), c->argv[i].ptr);
 			return false;
 		}
+		if (o->fixed) {
+			err_argument(c, c->argv[i], "can't set immutable config");
+			return false;
+		}
 		for (uint32_t k = 2; k < i; k += 2) {
 			if (config_find(c->argv[k]) != o)
 				continue;
-			err_argument(c, o->name, "duplicate parameter");
+			err_argument(c, c->argv[i], "duplicate parameter");
 			return false;
 		}
 	}
@@ -86,18 +111,18 @@ static bool config_try(struct cmd_ctx *c, struct config *next)
 	struct err e;
 
 	for (uint32_t i = 2; i < c->argc; i += 2) {
-		const char *name = config_find(c->argv[i])->name, *why = NULL;
+		const char *why = NULL;
 		if (config_set(next, c->argv[i], c->argv[i + 1], false, &e) != 0)
 			why = e.text;
 		else
 			why = beyond_boot(ctrl_of(c), next);
 		if (why != NULL) {
-			err_argument(c, name, why);
+			err_option(c, config_find(c->argv[i]), why);
 			return false;
 		}
 	}
 	if (config_check(next, &e) != 0) {
-		err_argument(c, config_find(c->argv[2])->name, e.text);
+		err_option(c, config_find(c->argv[2]), e.text);
 		return false;
 	}
 	return true;

@@ -5,5 +5,7 @@
 
 /* Only printable characters, no blank: it must fit a line of CLIENT LIST. */
 bool client_text_ok(struct slice s);
-/* Sets the name of c->client, or writes the error and returns false. An empty name takes it away. */
-bool client_set_name(struct cmd_ctx *c, struct slice name);
+/* May a client have this name? Writes the error if not. */
+bool client_name_ok(struct cmd_ctx *c, struct slice name);
+/* An empty name takes it away. */
+void client_set_name(struct client *cl, struct slice name);

@@ -216,7 +216,7 @@ void cmd_err_wrongtype(struct cmd_ctx *c); /* WRONGTYPE ... */
 void cmd_err_oom(struct cmd_ctx *c);       /* our heap is exhausted: OOM ... */
 void cmd_err_no_key(struct cmd_ctx *c);    /* ERR no such key */
 void cmd_err_arity(struct cmd_ctx *c);     /* ERR wrong number of arguments for 'x' command */
-/* store_read() for this client: leaves no trace if it said CLIENT NO-TOUCH. */
+/* store_read() for this client: store_look() if it said CLIENT NO-TOUCH. */
 struct object *cmd_read(struct cmd_ctx *c, struct slice key);
 /* Object if it is a string; *wrong set and the error written if it is another type. */
 struct object *cmd_read_string(struct cmd_ctx *c, struct slice key, bool *wrong);

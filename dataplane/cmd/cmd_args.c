@@ -55,7 +55,7 @@ struct object *cmd_read(struct cmd_ctx *c, struct slice key)
 {
 	struct store *s = cmd_store(c, key);
 
-	return rp_unlikely(c->client_flags & CLIENT_F_NO_TOUCH) ? store_peek(s, c->db, key) : store_read(s, c->db, key);
+	return rp_unlikely(c->client_flags & CLIENT_F_NO_TOUCH) ? store_look(s, c->db, key) : store_read(s, c->db, key);
 }
 
 static struct object *expect_string(struct cmd_ctx *c, struct object *o, bool *wrong)

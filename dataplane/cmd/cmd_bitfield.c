@@ -235,6 +235,11 @@ static void field_write(struct cmd_ctx *c, struct store *s, struct slice key, co
 			cmd_err_oom(c);
 			return;
 		}
+	} else if (!store_string_raw(s, c->db, key, &o)) {
+		cmd_err_oom(c);
+		return;
+	} else {
+		v = obj_string(o, buf);
 	}
 	reply_array(c->out, plan->ops);
 	changes = field_execute(c, v, to, grown);

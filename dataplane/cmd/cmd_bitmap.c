@@ -70,6 +70,9 @@ void cmd_setbit(struct cmd_ctx *c)
 		bits_put(p, at, 1, c->argv[3].ptr[0] == '1');
 		store_event(s, EVENT_STRING, "setbit", c->db, key);
 		c->dirty++;
+	} else if (!store_string_raw(s, c->db, key, &o)) {
+		cmd_err_oom(c);
+		return;
 	}
 	reply_int(c->out, old);
 }

@@ -10,10 +10,8 @@ bool client_text_ok(struct slice s)
 	return true;
 }
 
-bool client_set_name(struct cmd_ctx *c, struct slice name)
+bool client_name_ok(struct cmd_ctx *c, struct slice name)
 {
-	struct client *cl = c->client;
-
 	if (!client_text_ok(name)) {
 		reply_error(c->out, "ERR Client names cannot contain spaces, newlines or special characters.");
 		return false;
@@ -22,10 +20,14 @@ bool client_set_name(struct cmd_ctx *c, struct slice name)
 		reply_errorf(c->out, "ERR Client names cannot be longer than %d bytes", CLIENT_NAME_MAX);
 		return false;
 	}
+	return true;
+}
+
+void client_set_name(struct client *cl, struct slice name)
+{
 	memcpy(cl->name, name.ptr, name.len);
 	cl->name[name.len] = '\0';
 	cl->name_len = (uint8_t)name.len;
-	return true;
 }
 
 void cmd_client_id(struct cmd_ctx *c)
@@ -51,8 +53,10 @@ void cmd_client_getname(struct cmd_ctx *c)
 
 void cmd_client_setname(struct cmd_ctx *c)
 {
-	if (client_set_name(c, c->argv[2]))
-		reply_ok(c->out);
+	if (!client_name_ok(c, c->argv[2]))
+		return;
+	client_set_name(c->client, c->argv[2]);
+	reply_ok(c->out);
 }
 
 void cmd_client_setinfo(struct cmd_ctx *c)

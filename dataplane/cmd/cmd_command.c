@@ -1,4 +1,6 @@
 /* COMMAND: what the table says, to clients. */
+#include <stdlib.h>
+
 #include "base/glob.h"
 #include "cmd/command_reply.h"
 #include "cmd/handlers.h"
@@ -140,12 +142,13 @@ static struct slice spec_flags(const struct cmd *cmd, const struct cmd_keyspec *
 			       const struct slice *argv)
 {
 	struct slice flags = cmd_text(cmd->doc->variable), words, word;
+	uint32_t options = (uint32_t)abs(cmd->arity); /* behind the arguments that every request has */
 
 	if (!flags.len)
 		return ks->flags;
 	cmd_word_next(&flags, ":", &words);
 	while (cmd_word_next(&words, " ", &word))
-		for (uint32_t i = 2; i < argc; i++) {
+		for (uint32_t i = options; i < argc; i++) {
 			char text[16] = {0};
 			memcpy(text, word.ptr, RP_MIN(word.len, sizeof text - 1));
 			if (slice_is(argv[i], text))

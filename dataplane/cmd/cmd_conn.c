@@ -96,6 +96,8 @@ static bool hello_options(struct cmd_ctx *c, struct hello_options *o)
 		} else if (more >= 1 && cmd_arg_is(c, i, "setname")) {
 			o->named = true;
 			o->name = c->argv[++i];
+			if (!client_name_ok(c, o->name))
+				return false;
 		} else {
 			reply_errorf(c->out, "ERR Syntax error in HELLO option '%.*s'",
 				     (int)RP_MIN(c->argv[i].len, 128u), c->argv[i].ptr);
@@ -149,8 +151,8 @@ void cmd_hello(struct cmd_ctx *c)
 			    "RESP protocol version at the same time");
 		return;
 	}
-	if (o.named && !client_set_name(c, o.name))
-		return;
+	if (o.named)
+		client_set_name(c->client, o.name);
 	c->client->proto = c->out->proto = (uint8_t)proto;
 	hello_reply(c);
 }

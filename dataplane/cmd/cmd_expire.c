@@ -120,7 +120,7 @@ void cmd_pexpireat(struct cmd_ctx *c)
 static void reply_ttl(struct cmd_ctx *c, int64_t unit_ms, bool relative)
 {
 	struct store *s = cmd_store(c, c->argv[1]);
-	struct object *o = store_peek(s, c->db, c->argv[1]);
+	struct object *o = store_look(s, c->db, c->argv[1]);
 	int64_t at_ms = o ? obj_expire_at(o) : -2;
 
 	if (at_ms < 0) {

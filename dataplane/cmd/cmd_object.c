@@ -1,17 +1,19 @@
 /* How a value is stored: OBJECT, MEMORY USAGE, and DEBUG's relatives. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cmd/handlers.h"
 
-#define DEFAULT_SAMPLES 5
+#define DEFAULT_SAMPLES       5
+#define REDIS_SHARED_INTEGERS 10000
 #define POLICY_NOTE \
 	" Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
 
-/* The object of argument 2, seen without a trace; answers null if there is none. */
+/* The object of argument 2, not used by that; answers null if there is none. */
 static struct object *object_arg(struct cmd_ctx *c, struct store **s)
 {
 	*s = cmd_store(c, c->argv[2]);
-	struct object *o = store_peek(*s, c->db, c->argv[2]);
+	struct object *o = store_look(*s, c->db, c->argv[2]);
 	if (o == NULL)
 		reply_null(c->out);
 	return o;
@@ -53,13 +55,21 @@ void cmd_object_idletime(struct cmd_ctx *c)
 		reply_int(c->out, (int64_t)obj_idle_s(s, o));
 }
 
-/* Values are never shared between keys. */
+/* Values are never shared between keys. But clients know Redis's integers that are, unless an eviction policy needs a
+ * clock for each. */
+static bool redis_would_share(const struct dp_conf *conf, const struct object *o)
+{
+	return o->enc == ENC_INT && obj_int(o) >= 0 && obj_int(o) < REDIS_SHARED_INTEGERS &&
+	       (conf->maxmemory == 0 || conf->noeviction);
+}
+
 void cmd_object_refcount(struct cmd_ctx *c)
 {
 	struct store *s;
+	struct object *o = object_arg(c, &s);
 
-	if (object_arg(c, &s) != NULL)
-		reply_int(c->out, 1);
+	if (o != NULL)
+		reply_int(c->out, redis_would_share(c->env->conf, o) ? INT32_MAX : 1);
 }
 
 void cmd_memory_usage(struct cmd_ctx *c)
@@ -79,8 +89,11 @@ void cmd_memory_usage(struct cmd_ctx *c)
 			return;
 		}
 	}
-	struct object *o = object_arg(c, &s);
-	if (o != NULL)
+	s = cmd_store(c, c->argv[2]);
+	struct object *o = store_peek(s, c->db, c->argv[2]);
+	if (o == NULL)
+		reply_null(c->out);
+	else
 		reply_int(c->out, (int64_t)store_object_bytes(s, o, (uint32_t)RP_MIN(samples, UINT32_MAX)));
 }
 
@@ -103,11 +116,13 @@ void cmd_debug_object(struct cmd_ctx *c)
 
 void cmd_debug_sleep(struct cmd_ctx *c)
 {
-	double seconds;
+	char text[64];
+	size_t n = RP_MIN(c->argv[2].len, sizeof text - 1);
 
-	if (!cmd_arg_double(c, 2, &seconds))
-		return;
-	if (seconds > 0)
+	memcpy(text, c->argv[2].ptr, n);
+	text[n] = '\0';
+	double seconds = strtod(text, NULL); /* as Redis: what is no number is 0, what is too large too */
+	if (seconds > 0 && seconds * 1e6 < (double)INT64_MAX)
 		c->hold_us = (uint64_t)(RP_MIN(seconds, 3600.0) * 1e6);
 	reply_ok(c->out);
 }

@@ -11,7 +11,7 @@ static void refuse_unknown(uint32_t argc, const struct slice *argv, struct reply
 	size_t n = 0;
 
 	for (uint32_t i = 1; i < argc && n < UNKNOWN_ARGS_MAX; i++) {
-		size_t len = RP_MIN(argv[i].len, UNKNOWN_ARGS_MAX - n);
+		size_t len = strnlen(argv[i].ptr, RP_MIN(argv[i].len, UNKNOWN_ARGS_MAX - n)); /* up to a NUL */
 		args[n++] = '\'';
 		memcpy(args + n, argv[i].ptr, len);
 		n += len;

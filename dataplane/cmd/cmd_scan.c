@@ -106,7 +106,7 @@ void cmd_scan(struct cmd_ctx *c)
 	int64_t count;
 	char text[NUM_I64_CHARS];
 
-	if (!num_parse_u64(c->argv[1], &cursor)) {
+	if (!cursor_parse(c->argv[1], &cursor)) {
 		reply_error(c->out, "ERR invalid cursor");
 		return;
 	}

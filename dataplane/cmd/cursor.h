@@ -7,4 +7,7 @@
 #define CURSOR_INDEX_BITS 46
 #define CURSOR_INDEX_MASK ((1ull << CURSOR_INDEX_BITS) - 1)
 
+/* Reads a cursor as Redis does: with strtoul(). */
+bool cursor_parse(struct slice text, uint64_t *cursor);
+
 _Static_assert((uint64_t)RP_MAX_WORKERS << CURSOR_INDEX_BITS <= 1ull << 53, "a cursor fits a double");

@@ -46,7 +46,9 @@ static bool route_entry(struct session_host *h, struct session *s, struct batch_
 			return false;
 		}
 		e->own_key = e->cmd->key_first > 0 && e->req.argc > (uint32_t)e->cmd->key_first;
-		break;
+		/* A command on all shards may hold them on (DEBUG SLEEP): what follows must not be answered before. */
+		h->nbatch++;
+		return e->cmd->route != CMD_ALL;
 	case ROUTE_SEND:
 		e->lease = 0;
 		e->m = msg_get(h->bus, h->self);

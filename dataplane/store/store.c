@@ -169,7 +169,7 @@ uint64_t store_epoch(const struct store *s)
 
 /* ---- finding ------------------------------------------------------------------------------------------------- */
 
-struct object *store_read(struct store *s, uint32_t db, struct slice key)
+struct object *store_look(struct store *s, uint32_t db, struct slice key)
 {
 	uint64_t hash;
 	struct object *o = space_find_live(s, db, key, &hash);
@@ -180,7 +180,15 @@ struct object *store_read(struct store *s, uint32_t db, struct slice key)
 		return NULL;
 	}
 	s->stats.hits++;
-	store_clock_access(s, o);
+	return o;
+}
+
+struct object *store_read(struct store *s, uint32_t db, struct slice key)
+{
+	struct object *o = store_look(s, db, key);
+
+	if (o != NULL)
+		store_clock_access(s, o);
 	return o;
 }
 

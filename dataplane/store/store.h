@@ -84,7 +84,9 @@ uint64_t store_epoch(const struct store *s);
 /* ---- finding ------------------------------------------------------------------------------------------------- */
 /* For reading: counts hit or miss (and a key-miss event), refreshes the LRU/LFU clock. NULL: no such key. */
 struct object *store_read(struct store *s, uint32_t db, struct slice key);
-/* Without any trace: for TTL-like queries, OBJECT, DEBUG, EXISTS of RANDOMKEY. */
+/* As store_read, but leaves the clock alone: for questions about a key that are no use of it (EXISTS, TTL, OBJECT). */
+struct object *store_look(struct store *s, uint32_t db, struct slice key);
+/* Without any trace: for writers that may find nothing to do, MEMORY USAGE, DEBUG. */
 struct object *store_peek(struct store *s, uint32_t db, struct slice key);
 /* For changing: as store_read without hit statistics, and passes store_touch_for_write() if the key exists. */
 struct object *store_write(struct store *s, uint32_t db, struct slice key);
@@ -106,6 +108,10 @@ struct object *store_set_int(struct store *s, uint32_t db, struct slice key, str
  * above (NULL creates the key) and updated. Over-allocates when growing. Returns the bytes, or NULL: out of memory,
  * nothing changed. Copies a shared blob first. */
 char *store_string_edit(struct store *s, uint32_t db, struct slice key, struct object **o, size_t len);
+/* Key's string, *o as store_peek() gave it, becomes raw with the same bytes: what Redis does to a string that may be
+ * written, also if nothing is. That is no change of the key: it does not pass store_touch_for_write(). *o is updated.
+ * false: out of memory. */
+bool store_string_raw(struct store *s, uint32_t db, struct slice key, struct object **o);
 
 /* ---- keys ---------------------------------------------------------------------------------------------------- */
 /* Removes the key. false if there was none. Values that take long to free are freed in slices by store_poll(). */
@@ -115,8 +121,9 @@ bool store_delete(struct store *s, uint32_t db, struct slice key);
 bool store_set_expire(struct store *s, uint32_t db, struct object **o, int64_t at_ms);
 /* Removes the TTL. false if it had none. */
 bool store_persist(struct store *s, uint32_t db, struct object **o);
-/* A copy of src (a live object of `from`, possibly another shard held by the same holder) under `key` in `to`, which
- * must not exist there; keeps src's TTL. NULL: out of memory. RENAME, COPY, MOVE are built on it. */
+/* A copy of src (a live object of `from`, possibly another shard held by the same holder) under `key` in `to`, in the
+ * place of what is there, which must not be src itself; keeps src's TTL. NULL: out of memory, nothing changed. RENAME,
+ * COPY, MOVE are built on it. */
 struct object *store_clone(struct store *from, const struct object *src, struct store *to, uint32_t db,
 			   struct slice key);
 /* Empties a database (db, or all with UINT32_MAX). Memory goes back in slices by store_poll(). Returns how many keys

@@ -93,14 +93,16 @@ struct object *store_clone(struct store *from, const struct object *src, struct 
 {
 	uint64_t hash;
 
-	rp_assert(space_find_live(to, db, key, &hash) == NULL);
-	struct object *n = copy_object(from, src, to, key);
+	struct object *old = space_find_live(to, db, key, &hash), *n = copy_object(from, src, to, key);
 	if (n == NULL)
 		return NULL;
-	if (!space_insert(to, db, n, hash, obj_expire_at(src))) {
+	rp_assert(old != src);
+	if (!space_put(to, db, old, n, hash, obj_expire_at(src))) {
 		obj_destroy(to, n);
 		return NULL;
 	}
+	if (old != NULL) /* Redis deletes it and adds another */
+		store_event(to, EVENT_NEW, "new", db, key);
 	return n;
 }
 

@@ -7,7 +7,7 @@ static uint32_t poll_expiry(struct store *s, uint32_t db, uint32_t *budget)
 	uint32_t given = *budget;
 	struct object *o;
 
-	while ((o = wheel_pop_due(d->wheel, s->now_ms, budget)) != NULL) {
+	while ((o = wheel_pop_due(d->wheel, s->now_ms - 1, budget)) != NULL) {
 		space_expiry_gone(s, db, o);
 		space_expire(s, db, o, index_hash(d->ix, obj_key(o)));
 	}

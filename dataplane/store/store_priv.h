@@ -52,9 +52,10 @@ struct store {
 	struct store_db db[];
 };
 
+/* As in Redis, a key is still there in the very millisecond that its TTL names. */
 static inline bool obj_expired(const struct store *s, const struct object *o)
 {
-	return (o->flags & OBJ_F_EXPIRE) && obj_expiry(o)->at_ms <= s->now_ms;
+	return (o->flags & OBJ_F_EXPIRE) && obj_expiry(o)->at_ms < s->now_ms;
 }
 
 /* ---- layout (obj_layout.c) ----------------------------------------------------------------------------------- */
@@ -78,6 +79,8 @@ struct object *space_find(struct store *s, uint32_t db, struct slice key, uint64
 struct object *space_find_live(struct store *s, uint32_t db, struct slice key, uint64_t *hash);
 /* at_ms: its TTL or STORE_NO_EXPIRE. False: out of memory; o stays the caller's. */
 bool space_insert(struct store *s, uint32_t db, struct object *o, uint64_t hash, int64_t at_ms);
+/* As above, in the place of o, which is destroyed, if o is not NULL. */
+bool space_put(struct store *s, uint32_t db, struct object *o, struct object *n, uint64_t hash, int64_t at_ms);
 /* Takes o out; the caller destroys it. */
 void space_remove(struct store *s, uint32_t db, struct object *o, uint64_t hash);
 /* n, with its expiry set or moved over, takes the place of o, which stays the caller's. */

@@ -86,6 +86,20 @@ bool space_insert(struct store *s, uint32_t db, struct object *o, uint64_t hash,
 	return true;
 }
 
+bool space_put(struct store *s, uint32_t db, struct object *o, struct object *n, uint64_t hash, int64_t at_ms)
+{
+	if (o == NULL)
+		return space_insert(s, db, n, hash, at_ms);
+	store_touch_for_write(s, db, obj_key(o), o);
+	n->version = o->version;
+	space_unlink_expiry(s, db, o);
+	space_replace(s, db, o, n, hash);
+	obj_destroy(s, o);
+	if (at_ms != STORE_NO_EXPIRE)
+		space_link_expiry(s, db, n, at_ms);
+	return true;
+}
+
 void space_remove(struct store *s, uint32_t db, struct object *o, uint64_t hash)
 {
 	space_unlink_expiry(s, db, o);

@@ -85,24 +85,14 @@ static void overwrite(struct store *s, uint32_t db, struct object *o, const stru
 
 /* n, complete but for its TTL, takes the place of o (NULL: the key is new). False: out of memory, n is freed as a
  * block, nothing changed. */
-static bool install(struct store *s, uint32_t db, struct slice key, uint64_t hash, struct object *o, struct object *n,
-		    int64_t at_ms)
+static bool install(struct store *s, uint32_t db, uint64_t hash, struct object *o, struct object *n, int64_t at_ms)
 {
-	if (o == NULL) {
-		if (space_insert(s, db, n, hash, at_ms))
-			return true;
-		heap_free(s->heap, n);
-		return false;
-	}
-	store_touch_for_write(s, db, key, o);
-	n->version = o->version;
-	n->clock = o->clock;
-	space_unlink_expiry(s, db, o);
-	space_replace(s, db, o, n, hash);
-	obj_destroy(s, o);
-	if (at_ms != STORE_NO_EXPIRE)
-		space_link_expiry(s, db, n, at_ms);
-	return true;
+	if (o != NULL)
+		n->clock = o->clock;
+	if (space_put(s, db, o, n, hash, at_ms))
+		return true;
+	heap_free(s->heap, n);
+	return false;
 }
 
 static struct object *set_anew(struct store *s, uint32_t db, struct slice key, uint64_t hash, struct object *o,
@@ -113,7 +103,7 @@ static struct object *set_anew(struct store *s, uint32_t db, struct slice key, u
 	if (n == NULL)
 		return NULL;
 	form_store(n, f);
-	return install(s, db, key, hash, o, n, at_ms) ? n : NULL;
+	return install(s, db, hash, o, n, at_ms) ? n : NULL;
 }
 
 /* f->blob is taken over on success. */
@@ -274,7 +264,7 @@ static struct object *edit_to_block(struct store *s, uint32_t db, struct slice k
 	memset(area + keep, 0, len - keep);
 	n->vlen = (uint32_t)len;
 	o = space_find_live(s, db, key, &hash);
-	return install(s, db, key, hash, o, n, expire ? obj_expire_at(o) : STORE_NO_EXPIRE) ? n : NULL;
+	return install(s, db, hash, o, n, expire ? obj_expire_at(o) : STORE_NO_EXPIRE) ? n : NULL;
 }
 
 char *store_string_edit(struct store *s, uint32_t db, struct slice key, struct object **o, size_t len)
@@ -292,4 +282,41 @@ char *store_string_edit(struct store *s, uint32_t db, struct slice key, struct o
 		return NULL;
 	*o = n;
 	return n->flags & OBJ_F_BLOB ? obj_blob(n)->data : obj_value(n);
+}
+
+/* An integer in a block too small for its digits. */
+static struct object *int_to_block(struct store *s, uint32_t db, struct slice key, struct object *o)
+{
+	char text[NUM_I64_CHARS];
+	struct slice digits = obj_string(o, text);
+	int64_t at_ms = obj_expire_at(o);
+	uint64_t hash;
+	struct object *n = obj_create(s, key, at_ms >= 0, digits.len);
+
+	if (n == NULL)
+		return NULL;
+	memcpy(obj_value(n), digits.ptr, digits.len);
+	n->vlen = (uint32_t)digits.len;
+	n->version = o->version;
+	n->clock = o->clock;
+	space_find(s, db, key, &hash);
+	space_unlink_expiry(s, db, o);
+	space_replace(s, db, o, n, hash);
+	heap_free(s->heap, o);
+	if (at_ms >= 0)
+		space_link_expiry(s, db, n, at_ms);
+	return n;
+}
+
+bool store_string_raw(struct store *s, uint32_t db, struct slice key, struct object **o)
+{
+	if ((*o)->enc != ENC_INT) {
+		(*o)->enc = ENC_RAW;
+		return true;
+	}
+	struct object *n = edit_in_place(s, *o, obj_string_len(*o)) ? *o : int_to_block(s, db, key, *o);
+	if (n == NULL)
+		return false;
+	*o = n;
+	return true;
 }

@@ -86,7 +86,7 @@ class Gen:
             return node(self)
         args = []
         self.expand(node, args)
-        if self.rng.random() < 0.04:
+        if self.rng.random() < 0.04 and not self.spares(args):
             args = self.spoil(args)
         if self.rng.random() < 0.1:
             args[0] = self.any_case(args[0])
@@ -105,6 +105,12 @@ class Gen:
             else:
                 out.append(what if self.rng.random() > 0.1 else self.any_case(what))
 
+    def spares(self, args):
+        """CONFIG SET must not change a setting, DEBUG SLEEP not sleep; redis-server 7.0 does one option of HELLO after the other until it meets a
+        wrong one, 7.2 reads all of them first."""
+        words = {str(a).upper() for a in args}
+        return words >= {"CONFIG", "SET"} or "DEBUG" in words or words >= {"HELLO", "SETNAME"}
+
     def spoil(self, args):
         """Wrong arity, wrong words: one argument less, more or other. The command's name stays."""
         args = list(args)
@@ -115,7 +121,10 @@ class Gen:
         elif what == 1:
             args.insert(at, self.rng.choice(JUNK))
         elif len(args) > 1:
-            args[self.rng.randrange(1, len(args))] = self.rng.choice(JUNK)
+            at, junk = self.rng.randrange(1, len(args)), self.rng.choice(JUNK)
+            # no time to live may end while the run lasts
+            if not (junk == b"1" and isinstance(args[at], int) and args[at] > 20):
+                args[at] = junk
         return args
 
     def any_case(self, word):
@@ -186,6 +195,10 @@ class Gen:
 
     def name(self):
         return self.rng.choice(["default", "bob", "a b", ""])
+
+    def client_name(self):
+        """Redpoll bounds what a client may keep: 255 bytes of name."""
+        return self.key()[:255]
 
     def db(self):
         return self.rng.choice([0, 0, 0, 1, 1, 2, 15, 16, -1, "x"])

@@ -74,6 +74,16 @@ class Client:
         self.send(commands)
         return [self.read() for _ in commands]
 
+    def finish(self):
+        """Closes once all that was sent has been carried out."""
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+            while self.file.read1(1 << 16):
+                pass
+        except OSError:
+            pass
+        self.close()
+
     def close(self):
         self.file.close()
         self.sock.close()

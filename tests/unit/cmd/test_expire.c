@@ -53,10 +53,11 @@ static void test_ttl__without_key_or_time(void **state)
 	expect(h, "EXPIRETIME a", ":-1");
 }
 
-static void test_expire__takes_effect_at_its_millisecond(void **state)
+static void test_expire__takes_effect_after_its_millisecond(void **state)
 {
 	expect(h, "PEXPIRE a 100", ":1");
-	harness_advance_ms(h, 99);
+	harness_advance_ms(h, 100);
+	expect(h, "PTTL a", ":0");
 	expect(h, "GET a", "$1 v");
 	harness_advance_ms(h, 1);
 	expect(h, "GET a", "$-1");
@@ -143,7 +144,7 @@ int main(void)
 		T(test_expire__all_units_and_bases),
 		T(test_ttl__rounds_to_the_nearest),
 		T(test_ttl__without_key_or_time),
-		T(test_expire__takes_effect_at_its_millisecond),
+		T(test_expire__takes_effect_after_its_millisecond),
 		T(test_expire__past_time_deletes),
 		T(test_expire__effect_is_absolute),
 		T(test_expire__conditions),

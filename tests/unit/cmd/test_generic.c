@@ -218,14 +218,14 @@ static void test_generic__expired_key_is_gone(void **state)
 {
 	expect(h, "SET a v PX 10", "+OK");
 	expect(h, "SET b w", "+OK");
-	harness_advance_ms(h, 10);
+	harness_advance_ms(h, 11);
 	expect(h, "EXISTS a", ":0");
 	expect(h, "TYPE a", "+none");
 	expect(h, "RENAME a c", "-ERR no such key");
 	expect(h, "COPY a c", ":0");
 	expect(h, "DEL a", ":0");
 	expect(h, "SET a v PX 10", "+OK");
-	harness_advance_ms(h, 10);
+	harness_advance_ms(h, 11);
 	expect(h, "RENAMENX b a", ":1");
 	expect(h, "GET a", "$1 w");
 }

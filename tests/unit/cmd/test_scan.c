@@ -161,7 +161,7 @@ static void test_scan__expired_keys_are_not_shown(void **state)
 	fill("k", 20);
 	for (int i = 0; i < 10; i++)
 		runf(h, "PEXPIRE k%d 10", i);
-	harness_advance_ms(h, 10);
+	harness_advance_ms(h, 11);
 	walk_all(&w, "", "k", NULL);
 	assert_int_equal(w.names, 10);
 	check_seen(&w, 10, 20);

@@ -242,7 +242,7 @@ static void test_string_incr__keeps_ttl(void **state)
 	expect(h, "PTTL n", ":1000");
 	expect(h, "INCRBYFLOAT n 0.5", "$3 6.5");
 	expect(h, "PTTL n", ":1000");
-	harness_advance_ms(h, 1000);
+	harness_advance_ms(h, 1001);
 	expect(h, "INCR n", ":1");
 	expect(h, "PTTL n", ":-1");
 }

@@ -100,6 +100,11 @@ static void test_nomem__every_command_on_every_layout(void **state)
 		"BITFIELD k SET u8 300000 77",
 		"BITFIELD fresh INCRBY u8 0 1",
 		"MSETNX fresh 1 fresh2 2",
+		"SETBIT k 0 0",
+		"BITFIELD k SET u1 0 0",
+		"RENAME k d",
+		"COPY k d REPLACE",
+		"COPY k fresh",
 	};
 
 	for (size_t v = 0; v < RP_ARRAY_LEN(values); v++)

@@ -66,7 +66,7 @@ static void test_set__times_to_live(void **state)
 	expect(h, "PTTL k", ":-1");
 	expect(h, "SET k v PX 5", "+OK");
 	expect_events(h, "set:k set:k expire:k");
-	harness_advance_ms(h, 5);
+	harness_advance_ms(h, 6);
 	expect(h, "GET k", "$-1");
 }
 

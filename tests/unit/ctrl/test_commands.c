@@ -94,7 +94,7 @@ static void test_config__set_refuses_all_or_nothing(void **state)
 			    "-ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be a "
 			    "memory value ");
 	assert_string_equal(run("config set timeout 5 TIMEOUT 6", 2),
-			    "-ERR CONFIG SET failed (possibly related to argument 'timeout') - duplicate parameter ");
+			    "-ERR CONFIG SET failed (possibly related to argument 'TIMEOUT') - duplicate parameter ");
 	assert_string_equal(run("config set timeout 5 maxmemory", 2), "-ERR syntax error ");
 	assert_int_equal(run_ctrl->config.timeout, 0);
 	assert_string_equal(run("config rewrite", 2), "-ERR The server is running without a config file ");

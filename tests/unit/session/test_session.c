@@ -255,7 +255,15 @@ static void test_session__debug_sleep_holds_every_shard_and_answers_at_its_end(v
 	for (uint32_t workers = 1; workers <= 2; workers++) {
 		struct rig *r = rig_create(workers, 17);
 		struct rig_conn *c = rig_open(r, 0), *other = rig_open(r, workers - 1);
-		ask(c, "DEBUG SLEEP 0.01");
+		ask(c, "ECHO before");
+		rig_settle(r);
+		rig_expect(c, "$6\r\nbefore\r\n");
+		/* in one buffer: what follows is answered behind it */
+		char buf[512];
+		size_t n = request(buf, "DEBUG SLEEP 0.01");
+		n += request(buf + n, "ECHO after");
+		n += request(buf + n, "NOTHING");
+		rig_send_cut(c, buf, n, n);
 		rig_settle(r);
 		ask(other, "SET a 1");
 		ask(other, "SET b 1");
@@ -265,7 +273,7 @@ static void test_session__debug_sleep_holds_every_shard_and_answers_at_its_end(v
 		rig_expect(other, "");
 		rig_advance_us(r, 10001);
 		rig_settle(r);
-		rig_expect(c, "+OK\r\n");
+		rig_expect(c, "+OK\r\n$5\r\nafter\r\n-ERR unknown command 'NOTHING', with args beginning with: \r\n");
 		rig_expect(other, "+OK\r\n+OK\r\n");
 		rig_destroy(r);
 	}

@@ -130,7 +130,7 @@ struct model_entry *model_entry(struct model *m, uint32_t db, uint32_t k)
 {
 	struct model_entry *e = &m->e[db][k];
 
-	if (e->in && e->at_ms != MODEL_NO_TTL && e->at_ms <= m->now_ms) {
+	if (e->in && e->at_ms != MODEL_NO_TTL && e->at_ms < m->now_ms) {
 		model_unset(e);
 		m->expired++;
 	}

@@ -317,7 +317,7 @@ static void test_store_delete__of_an_expired_key_is_false(void **state)
 	struct model *m = model_create(5, 64);
 
 	store_set_string(m->s, 0, SLICE("k"), SLICE("v"), NULL, m->now_ms + 5);
-	model_advance(m, 5);
+	model_advance(m, 6);
 	assert_false(store_delete(m->s, 0, SLICE("k")));
 	assert_int_equal(m->expired_events, 1);
 	assert_int_equal(m->journal_dels, 1);

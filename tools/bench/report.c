@@ -62,7 +62,7 @@ static void text_distribution(const struct phase *p)
 	for (;;) {
 		uint64_t v = hist_percentile(p->hist, percent);
 		uint64_t upto = hist_count_upto(p->hist, v);
-		printf("%.3f%% <= %.3f milliseconds (cumulative count %lu)\n", percent, (double)v / NS_PER_MS, upto);
+		printf("%.3f%% <= %.4f milliseconds (cumulative count %lu)\n", percent, (double)v / NS_PER_MS, upto);
 		if (percent >= 100)
 			break;
 		percent = upto >= p->hist->count ? 100 : percent + step;
@@ -90,13 +90,13 @@ static void text_long(const struct options *o, const struct loop *l, const struc
 	       per_second(l, p));
 	printf("  %9s %9s %9s %9s %9s %9s %9s %9s %9s\n", "avg", "min", "p50", "p95", "p99", "p99.9", "p99.99",
 	       "p99.999", "max");
-	printf("  %9.3f %9.3f %9.3f %9.3f %9.3f %9.3f %9.3f %9.3f %9.3f\n\n", hist_mean(p->hist) / NS_PER_MS, min_ms(p),
+	printf("  %9.4f %9.4f %9.4f %9.4f %9.4f %9.4f %9.4f %9.4f %9.4f\n\n", hist_mean(p->hist) / NS_PER_MS, min_ms(p),
 	       ms(p, 50), ms(p, 95), ms(p, 99), ms(p, 99.9), ms(p, 99.99), ms(p, 99.999), ms(p, 100));
 }
 
 static void text_short(const struct loop *l, const struct phase *p)
 {
-	printf("%s: %.2f requests per second, p50=%.3f msec, p99=%.3f msec\n", p->title, per_second(l, p), ms(p, 50),
+	printf("%s: %.2f requests per second, p50=%.4f msec, p99=%.4f msec\n", p->title, per_second(l, p), ms(p, 50),
 	       ms(p, 99));
 	text_trouble(p, "  ");
 }

@@ -119,7 +119,7 @@ static void conn_write(struct admin_conn *c)
 			return;
 		}
 		c->out_bytes -= (size_t)sent;
-		while (sent > 0) {
+		while (sent > 0 && c->out_head != NULL) {
 			struct rte_mbuf *m = c->out_head;
 			if (sent < m->data_len) {
 				rte_pktmbuf_adj(m, (uint16_t)sent);
@@ -179,7 +179,8 @@ static void conn_watch(struct admin_conn *c)
 
 static void format_endpoint(char *out, const struct sockaddr_in *a)
 {
-	inet_ntop(AF_INET, &a->sin_addr, out, INET_ADDRSTRLEN);
+	if (inet_ntop(AF_INET, &a->sin_addr, out, INET_ADDRSTRLEN) == NULL)
+		return;
 	size_t n = strlen(out);
 	out[n++] = ':';
 	num_format_u64(out + n, ntohs(a->sin_port));
@@ -318,8 +319,10 @@ void admin_stop(struct admin *a)
 
 void admin_destroy(struct admin *a)
 {
-	while (a->conns != NULL)
-		conn_free(a->conns);
+	for (struct admin_conn *c = a->conns, *next; c != NULL; c = next) {
+		next = c->next;
+		conn_free(c);
+	}
 	if (a->fd >= 0)
 		close(a->fd);
 	free(a);

@@ -4,6 +4,20 @@
 
 #include "base/defs.h"
 
+/* The time-stamp counter alone. */
+static inline uint64_t clock_tsc(void)
+{
+#if defined(__x86_64__)
+	return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+	uint64_t v;
+	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(v));
+	return v;
+#else
+#error "no time-stamp counter known for this architecture"
+#endif
+}
+
 /* One reading. Written by the owner of the loop once per iteration. */
 struct clock_now {
 	uint64_t tsc;     /* cycles */

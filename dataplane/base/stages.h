@@ -5,9 +5,7 @@
  */
 #pragma once
 
-#include <rte_cycles.h>
-
-#include "base/defs.h"
+#include "base/clock.h"
 
 #define STAGES_EVERY  16  /* power of two */
 #define STAGE_BUCKETS 128 /* four to an octave of cycles: within 19% of the truth */
@@ -58,7 +56,7 @@ static inline void stages_mark(struct stages *s, enum stage stage)
 {
 	if (rp_likely(!s->on))
 		return;
-	uint64_t now = rte_rdtsc();
+	uint64_t now = clock_tsc();
 	s->spent[stage] += now - s->last;
 	s->last = now;
 }

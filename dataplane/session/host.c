@@ -154,7 +154,7 @@ static void prefetch_messages(struct session_host *h, struct msg **m, uint32_t n
 
 static void serve(struct session_host *h, struct msg **m, uint32_t n)
 {
-	struct object *hint[RP_MAX_BURST];
+	struct object *hint[RP_MAX_BURST] = {NULL};
 	if (h->own >= 0)
 		prefetch_messages(h, m, n, hint);
 	for (uint32_t i = 0; i < n; i++) {

@@ -199,7 +199,7 @@ static bool conn_open(struct admin *a, int fd, const struct sockaddr_in *peer)
 		free(c);
 		return false;
 	}
-	struct sockaddr_in self;
+	struct sockaddr_in self = {0};
 	socklen_t len = sizeof self;
 	if (getsockname(fd, (struct sockaddr *)&self, &len) == 0)
 		format_endpoint(c->session->cl.laddr, &self);
@@ -220,7 +220,7 @@ static bool conn_open(struct admin *a, int fd, const struct sockaddr_in *peer)
 
 static void accept_all(struct admin *a)
 {
-	struct sockaddr_in peer;
+	struct sockaddr_in peer = {0};
 	socklen_t len = sizeof peer;
 	int fd, one = 1;
 	while ((fd = accept4(a->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {

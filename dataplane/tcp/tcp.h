@@ -5,8 +5,8 @@
  * tcp_poll_timers(); from a callback every call below is allowed, except tcp_destroy().
  *
  * Below it speaks through struct tcp_lower (net/ in the product, a virtual wire in tests/sim).
- * Also followed: RFC 6298 (RTO), 5681 and 6582 (congestion), 7323 (window scale, timestamps, PAWS), 6528 (ISN), 1122
- * (delayed ACK, keepalive, SWS).
+ * Also followed: RFC 6298 (RTO), 5681 and 6582 (congestion), 7323 (window scale, timestamps, PAWS), 2018 and 2883
+ * (SACK), 8985 (RACK-TLP), 3522 and 3708 (undo), 6528 (ISN), 1122 (delayed ACK, keepalive, SWS). See docs/tcp.md.
  */
 #pragma once
 
@@ -78,6 +78,7 @@ struct tcp_params {
 	uint32_t user_timeout_ms; /* give up on unacknowledged data; default 30 s-class */
 	uint32_t init_cwnd;       /* segments; RFC 6928: 10 */
 	bool timestamps, window_scale;
+	bool no_sack;         /* neither offer nor accept SACK; losses are then found by counting duplicate ACKs */
 	uint64_t seed;        /* randomness and ISN key */
 	uint32_t name_tag;    /* makes rte_hash's global name unique */
 	struct log_ring *log; /* may be NULL */

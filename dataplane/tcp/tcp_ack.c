@@ -1,14 +1,17 @@
-/* What an acknowledgement means: RFC 9293 section 3.10.7.4 step 5, RFC 5681 and 6582 (loss recovery without SACK),
- * RFC 6298 (round trip time). */
+/* What an acknowledgement means: RFC 9293 section 3.10.7.4 step 5, RFC 6298 (round trip time), and what is lost: with
+ * SACK as RACK says (RFC 8985), without it by counting duplicates (RFC 5681 and 6582). */
 #include "tcp/tcp_priv.h"
 
+/* States in which an ACK may say more than its number. */
+#define SACK_WORK (TCP_F_RECOVERY | TCP_F_LOSS | TCP_F_TLP | TCP_F_DSACK_ROUND)
+
 /* Karn's rule: a segment sent twice gives no sample, unless the timestamp tells which one was answered. */
-static void sample_rtt(struct tcp_conn *c, const struct tcp_seg *s, uint64_t xmit_us, bool resent)
+static void sample_rtt(struct tcp_conn *c, const struct tcp_acked *a)
 {
-	if (!resent && xmit_us != 0) {
-		tcp_rto_sample(c, (uint32_t)RP_MIN(tcp_now_us(c->t) - xmit_us, (uint64_t)UINT32_MAX));
-	} else if (resent && (c->flags & TCP_F_TS) && (s->opts.has & TCP_OPT_HAS_TS)) {
-		uint32_t ticks = tcp_ts_now(c->t, c->ts_off) - s->opts.tsecr;
+	if (!a->resent && a->xmit_us != 0) {
+		tcp_rto_sample(c, (uint32_t)RP_MIN(tcp_now_us(c->t) - a->xmit_us, (uint64_t)UINT32_MAX));
+	} else if (a->resent && a->has_ts) {
+		uint32_t ticks = tcp_ts_now(c->t, c->ts_off) - a->tsecr;
 		if (ticks < c->t->p.rto_max_us / TCP_CLOCK_US)
 			tcp_rto_sample(c, RP_MAX(ticks, 1u) * TCP_CLOCK_US);
 	}
@@ -22,7 +25,7 @@ static void retransmit_head(struct tcp_conn *c)
 	tcp_conn_want_output(c);
 }
 
-/* RFC 6582 section 3.2 step 3 */
+/* RFC 6582 section 3.2 step 3. With SACK what is lost is known without guessing from partial ACKs. */
 static void recovery_ack(struct tcp_conn *c, uint32_t bytes)
 {
 	uint32_t mss = tcp_conn_mss(c);
@@ -33,8 +36,11 @@ static void recovery_ack(struct tcp_conn *c, uint32_t bytes)
 		c->dup_bytes = 0;
 		c->dupacks = 0;
 		c->t->cc->exit_recovery(c);
+		tcp_rack_recovered(c);
 		return;
 	}
+	if (c->flags & TCP_F_SACK)
+		return;
 	/* All but the mended hole had left the network before, as duplicate ACKs told. */
 	c->dup_bytes -= RP_MIN(c->dup_bytes, bytes > mss ? bytes - mss : 0);
 	retransmit_head(c);
@@ -53,24 +59,25 @@ static void congestion_ack(struct tcp_conn *c, uint32_t bytes)
 		c->recover = c->snd_una - 1; /* keeps up, or it would seem to be ahead after 2 GiB */
 	if (c->flags & (TCP_F_CWND_LIMITED | TCP_F_LOSS))
 		c->t->cc->acked(c, bytes);
-	if (loss_over)
+	if (loss_over) {
 		c->flags &= ~TCP_F_LOSS;
+		tcp_rack_recovered(c);
+	}
 }
 
-static void new_ack(struct tcp_conn *c, const struct tcp_seg *s)
+static void new_ack(struct tcp_conn *c, const struct tcp_seg *s, struct tcp_acked *a)
 {
 	struct tcp *t = c->t;
-	uint64_t xmit_us;
-	bool resent;
-	uint32_t bytes = tcp_sendq_ack(c, s->ack, &xmit_us, &resent);
 
+	tcp_sendq_ack(c, s->ack, a);
 	c->snd_una = s->ack;
 	c->progress_us = tcp_now_us(t);
 	c->backoff = 0;
 	c->flags &= ~TCP_F_RTX_NOW;
-	if (bytes > 0) {
-		sample_rtt(c, s, xmit_us, resent);
-		congestion_ack(c, bytes);
+	if (a->bytes > 0) {
+		sample_rtt(c, a);
+		tcp_recovery_check_undo(c, a);
+		congestion_ack(c, a->bytes);
 	}
 	if (c->snd_una == c->snd_nxt)
 		tcp_timer_clear(c, TCP_T_RTX);
@@ -93,10 +100,7 @@ static void dup_ack(struct tcp_conn *c)
 	tcp_conn_want_output(c);
 	if ((c->flags & TCP_F_RECOVERY) || c->dupacks != TCP_DUPACK_THRESHOLD || !tcp_seq_gt(c->snd_una, c->recover))
 		return;
-	c->t->count.fast_retransmits++;
-	c->t->cc->enter_recovery(c);
-	c->flags |= TCP_F_RECOVERY;
-	c->recover = c->snd_nxt;
+	tcp_recovery_enter(c);
 	retransmit_head(c);
 }
 
@@ -142,6 +146,55 @@ static void tell_room(struct tcp_conn *c)
 		ops->send_ready(ops->ctx, c, c->user);
 }
 
+/* What is behind the ACK when SACK is on. */
+static void sack_ack(struct tcp_conn *c, const struct tcp_seg *s, const struct tcp_acked *a)
+{
+	if (a->bytes == 0) {
+		if (a->sacked > 0 && a->xmit_us != 0)
+			sample_rtt(c, a);
+		tcp_recovery_check_undo(c, a);
+	}
+	tcp_tlp_acked(c, s, a);
+	tcp_rack_adapt(c, a->dsack);
+	if (a->sacked > 0) {
+		c->t->count.dup_acks_in += a->bytes == 0;
+		tcp_conn_want_output(c);
+	}
+	if (c->sacked_segs > 0 || (c->flags & (TCP_F_RECOVERY | TCP_F_LOSS)))
+		tcp_loss_detect(c);
+	/* Behind the last segment that is known to have arrived a probe may still be of use. */
+	if ((c->flags & TCP_F_PTO) && c->snd_una != c->snd_nxt)
+		tcp_timer_rtx_restart(c);
+}
+
+void tcp_loss_detect(struct tcp_conn *c)
+{
+	if (!tcp_rack_detect(c))
+		return;
+	if (!(c->flags & (TCP_F_RECOVERY | TCP_F_LOSS))) {
+		tcp_recovery_enter(c);
+		c->flags |= TCP_F_RTX_NOW;
+	}
+	tcp_conn_want_output(c);
+}
+
+static void take_ack(struct tcp_conn *c, const struct tcp_seg *s)
+{
+	struct tcp_acked a = {0};
+
+	a.has_ts = (c->flags & TCP_F_TS) && (s->opts.has & TCP_OPT_HAS_TS);
+	a.tsecr = s->opts.tsecr;
+	if ((c->flags & TCP_F_SACK) && s->opts.nblocks > 0)
+		tcp_sack_blocks(c, s, &a);
+	else if (!(c->flags & TCP_F_SACK) && s->ack == c->snd_una && is_dup_ack(c, s))
+		dup_ack(c);
+	update_window(c, s);
+	if (s->ack != c->snd_una)
+		new_ack(c, s, &a);
+	if (rp_unlikely((c->flags & TCP_F_SACK) && (c->flags & SACK_WORK || c->sacked_segs > 0 || a.dsack)))
+		sack_ack(c, s, &a);
+}
+
 bool tcp_ack_process(struct tcp_conn *c, const struct tcp_seg *s)
 {
 	if (rp_unlikely(tcp_seq_gt(s->ack, c->snd_nxt))) { /* acknowledges what was never sent */
@@ -159,11 +212,7 @@ bool tcp_ack_process(struct tcp_conn *c, const struct tcp_seg *s)
 		}
 		return false;
 	}
-	if (s->ack == c->snd_una && is_dup_ack(c, s))
-		dup_ack(c);
-	update_window(c, s);
-	if (s->ack != c->snd_una)
-		new_ack(c, s);
+	take_ack(c, s);
 	if (rp_unlikely(c->flags & TCP_F_WANT_ROOM))
 		tell_room(c);
 	return !(c->flags & TCP_F_DEAD);

@@ -8,7 +8,8 @@ static uint32_t flight_size(const struct tcp_conn *c)
 
 static uint32_t half_flight(const struct tcp_conn *c)
 {
-	return RP_MAX(flight_size(c) / 2, 2u * tcp_conn_mss(c)); /* RFC 5681 (4) */
+	/* RFC 5681 (4). With what is sacked the flight may be larger than the window was. */
+	return RP_MAX(RP_MIN(flight_size(c), c->cwnd) / 2, 2u * tcp_conn_mss(c));
 }
 
 static void newreno_init(struct tcp_conn *c)
@@ -34,12 +35,15 @@ static void newreno_acked(struct tcp_conn *c, uint32_t bytes)
 static void newreno_enter_recovery(struct tcp_conn *c)
 {
 	c->ssthresh = half_flight(c);
-	c->cwnd = c->ssthresh; /* the inflation by duplicate ACKs is in dup_bytes */
+	c->cwnd = RP_MIN(c->cwnd, c->ssthresh); /* the inflation by duplicate ACKs is in dup_bytes */
 }
 
 static void newreno_exit_recovery(struct tcp_conn *c)
 {
 	uint32_t mss = tcp_conn_mss(c);
+
+	if (c->flags & TCP_F_SACK)
+		return;                                                   /* what is under way was counted all along */
 	c->cwnd = RP_MIN(c->ssthresh, RP_MAX(flight_size(c), mss) + mss); /* RFC 6582 3.2 (3), no burst */
 }
 
@@ -55,6 +59,10 @@ static void newreno_restart(struct tcp_conn *c)
 	c->cwnd = RP_MIN(c->cwnd, c->t->p.init_cwnd * tcp_conn_mss(c)); /* RFC 5681 section 4.1 */
 }
 
+static void newreno_undo(struct tcp_conn *c)
+{
+}
+
 const struct tcp_cc tcp_cc_newreno = {
 	.name = "newreno",
 	.init = newreno_init,
@@ -63,4 +71,5 @@ const struct tcp_cc tcp_cc_newreno = {
 	.exit_recovery = newreno_exit_recovery,
 	.timeout = newreno_timeout,
 	.restart = newreno_restart,
+	.undo = newreno_undo,
 };

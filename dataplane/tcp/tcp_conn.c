@@ -137,6 +137,9 @@ void tcp_conn_negotiate(struct tcp_conn *c, const struct tcp_opts *o)
 		c->ts_recent_us = tcp_now_us(t);
 		c->ts_recent_valid = 1;
 	}
+	if (!t->p.no_sack && (o->has & TCP_OPT_HAS_SACK_OK))
+		c->flags |= TCP_F_SACK;
+	c->rack_fack = c->iss;
 	t->cc->init(c);
 }
 

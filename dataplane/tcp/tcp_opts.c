@@ -7,6 +7,8 @@ enum {
 	KIND_NOP = 1,
 	KIND_MSS = 2,
 	KIND_WSCALE = 3,
+	KIND_SACK_OK = 4,
+	KIND_SACK = 5,
 	KIND_TS = 8,
 };
 
@@ -23,6 +25,13 @@ static inline void store_be32(uint8_t *p, uint32_t v)
 	memcpy(p, &v, sizeof(v));
 }
 
+static void parse_sack(const uint8_t *p, uint32_t len, struct tcp_opts *o)
+{
+	o->nblocks = RP_MIN((len - 2) / 8, (uint32_t)TCP_SACK_BLOCKS);
+	for (uint32_t i = 0; i < o->nblocks; i++)
+		o->block[i] = (struct tcp_block){load_be32(p + 2 + 8 * i), load_be32(p + 6 + 8 * i)};
+}
+
 static void parse_one(const uint8_t *p, uint32_t len, struct tcp_opts *o)
 {
 	if (p[0] == KIND_MSS && len == 4) {
@@ -35,6 +44,10 @@ static void parse_one(const uint8_t *p, uint32_t len, struct tcp_opts *o)
 		o->tsval = load_be32(p + 2);
 		o->tsecr = load_be32(p + 6);
 		o->has |= TCP_OPT_HAS_TS;
+	} else if (p[0] == KIND_SACK_OK && len == 2) {
+		o->has |= TCP_OPT_HAS_SACK_OK;
+	} else if (p[0] == KIND_SACK && len % 8 == 2) {
+		parse_sack(p, len, o);
 	}
 }
 
@@ -43,6 +56,7 @@ bool tcp_opts_parse(const uint8_t *p, uint32_t len, struct tcp_opts *o)
 	const uint8_t *end = p + len;
 
 	o->has = 0;
+	o->nblocks = 0;
 	while (p < end && *p != KIND_END) {
 		if (*p == KIND_NOP) {
 			p++;
@@ -61,6 +75,7 @@ bool tcp_opts_parse_ts_only(const uint8_t *p, uint32_t len, struct tcp_opts *o)
 	if (len != TCP_OPT_TS_BYTES || load_be32(p) != (KIND_NOP << 24 | KIND_NOP << 16 | KIND_TS << 8 | 10))
 		return false;
 	o->has = TCP_OPT_HAS_TS;
+	o->nblocks = 0;
 	o->tsval = load_be32(p + 4);
 	o->tsecr = load_be32(p + 8);
 	return true;
@@ -71,6 +86,16 @@ void tcp_opts_emit_ts(uint8_t *p, uint32_t tsval, uint32_t tsecr)
 	store_be32(p, KIND_NOP << 24 | KIND_NOP << 16 | KIND_TS << 8 | 10);
 	store_be32(p + 4, tsval);
 	store_be32(p + 8, tsecr);
+}
+
+uint32_t tcp_opts_emit_sack(uint8_t *p, const struct tcp_block *b, uint32_t n)
+{
+	store_be32(p, KIND_NOP << 24 | KIND_NOP << 16 | KIND_SACK << 8 | (2 + 8 * n));
+	for (uint32_t i = 0; i < n; i++) {
+		store_be32(p + 4 + 8 * i, b[i].start);
+		store_be32(p + 8 + 8 * i, b[i].end);
+	}
+	return 4 + 8 * n;
 }
 
 uint32_t tcp_opts_emit_syn(uint8_t *p, const struct tcp_opts *o)
@@ -88,6 +113,10 @@ uint32_t tcp_opts_emit_syn(uint8_t *p, const struct tcp_opts *o)
 	if (o->has & TCP_OPT_HAS_TS) {
 		tcp_opts_emit_ts(p, o->tsval, o->tsecr);
 		p += TCP_OPT_TS_BYTES;
+	}
+	if (o->has & TCP_OPT_HAS_SACK_OK) {
+		store_be32(p, KIND_NOP << 24 | KIND_NOP << 16 | KIND_SACK_OK << 8 | 2);
+		p += 4;
 	}
 	return (uint32_t)(p - start);
 }

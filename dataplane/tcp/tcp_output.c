@@ -57,10 +57,28 @@ static uint16_t window_field(struct tcp_conn *c, uint8_t ws)
 	return (uint16_t)wnd;
 }
 
+/* Timestamp, and as many SACK blocks as a segment with len bytes of payload has room for. */
+static uint32_t put_options(struct tcp_conn *c, uint8_t *p, uint32_t len, uint8_t flags)
+{
+	uint32_t n = 0;
+
+	if (c->flags & TCP_F_TS) {
+		tcp_opts_emit_ts(p, tcp_ts_now(c->t, c->ts_off), c->ts_recent);
+		n = TCP_OPT_TS_BYTES;
+	}
+	if (rp_likely(c->nblocks == 0 && !(c->flags & TCP_F_DSACK_DUE)) || (flags & RTE_TCP_RST_FLAG))
+		return n;
+	uint32_t mss = tcp_conn_mss(c);
+	uint32_t room = len == 0 ? TCP_OPT_MAX - n : mss > len ? RP_MIN(mss - len, TCP_OPT_MAX - n) : 0;
+	return n + tcp_sack_emit(c, p + n, room);
+}
+
 /* Writes the header in front of the payload of m. Everything the header acknowledges counts as acknowledged. */
 static uint8_t put_header(struct tcp_conn *c, struct rte_mbuf *m, uint32_t seq, uint8_t flags)
 {
-	uint8_t hlen = (uint8_t)(sizeof(struct rte_tcp_hdr) + ((c->flags & TCP_F_TS) ? TCP_OPT_TS_BYTES : 0));
+	uint8_t opts[TCP_OPT_MAX];
+	uint32_t olen = put_options(c, opts, m->pkt_len, flags);
+	uint8_t hlen = (uint8_t)(sizeof(struct rte_tcp_hdr) + olen);
 	struct rte_tcp_hdr *h = (struct rte_tcp_hdr *)rte_pktmbuf_prepend(m, hlen);
 
 	h->src_port = c->key.lport;
@@ -72,8 +90,7 @@ static uint8_t put_header(struct tcp_conn *c, struct rte_mbuf *m, uint32_t seq, 
 	h->rx_win = rte_cpu_to_be_16(window_field(c, c->rcv_ws));
 	h->cksum = 0;
 	h->tcp_urp = 0;
-	if (c->flags & TCP_F_TS)
-		tcp_opts_emit_ts((uint8_t *)(h + 1), tcp_ts_now(c->t, c->ts_off), c->ts_recent);
+	memcpy(h + 1, opts, olen);
 	c->rcv_acked = c->rcv_nxt;
 	c->flags &= ~TCP_F_ACK_NOW;
 	tcp_timer_clear(c, TCP_T_DELACK);
@@ -122,6 +139,8 @@ bool tcp_output_syn(struct tcp_conn *c)
 		o.has |= TCP_OPT_HAS_WSCALE;
 	if (t->p.timestamps && (c->state == TCP_SYN_SENT || (c->flags & TCP_F_TS)))
 		o.has |= TCP_OPT_HAS_TS;
+	if (!t->p.no_sack && (c->state == TCP_SYN_SENT || (c->flags & TCP_F_SACK)))
+		o.has |= TCP_OPT_HAS_SACK_OK;
 	o.tsval = tcp_ts_now(t, c->ts_off);
 	o.tsecr = reply ? c->ts_recent : 0;
 	uint32_t olen = tcp_opts_emit_syn(opts, &o);
@@ -187,10 +206,12 @@ static bool transmit(struct tcp_conn *c, struct rte_mbuf *m)
 	uint32_t end = s->seq + s->len + !!(flags & RTE_TCP_FIN_FLAG);
 	if (s->flags & TCP_SEG_LOST)
 		c->lost_segs--;
-	if (s->flags & TCP_SEG_SENT)
+	if (s->flags & TCP_SEG_SENT) {
 		c->t->count.retransmits++;
-	else
+		tcp_recovery_resent(c);
+	} else {
 		c->t->count.bytes_out += s->len;
+	}
 	if (!(s->flags & TCP_SEG_INFLIGHT))
 		c->in_flight += s->len;
 	s->flags = TCP_SEG_SENT | TCP_SEG_INFLIGHT;
@@ -270,6 +291,33 @@ static bool output_new(struct tcp_conn *c, uint32_t *sent)
 		c->snd_new = rec(m)->next;
 		(*sent)++;
 	}
+	return true;
+}
+
+static struct rte_mbuf *last_sent(struct tcp_conn *c)
+{
+	struct rte_mbuf *m = c->snd_head;
+
+	if (c->snd_new == NULL)
+		return c->snd_tail;
+	while (rec(m)->next != c->snd_new)
+		m = rec(m)->next;
+	return m;
+}
+
+bool tcp_output_probe(struct tcp_conn *c)
+{
+	struct rte_mbuf *m = c->snd_new;
+	uint32_t len = m == NULL ? 0 : window_allows(c, RP_MIN(rec(m)->len, tcp_conn_mss(c)));
+
+	if (len > 0) {
+		if ((len < rec(m)->len && !tcp_sendq_split(c, m, len)) || !transmit(c, m))
+			return false;
+		c->snd_new = rec(m)->next;
+	} else if (!fit_mss(c, last_sent(c)) || !transmit(c, last_sent(c))) {
+		return false;
+	}
+	tcp_tlp_sent(c, len == 0);
 	return true;
 }
 

@@ -37,12 +37,14 @@
 #define TCP_TIMERS_PER_POLL  256
 #define TCP_CLOCK_US         1000 /* granularity of our timers: G of RFC 6298, and the unit of our timestamps */
 #define TCP_PAWS_IDLE_US     (24ULL * 86400 * 1000000) /* RFC 7323 section 5.5 */
-/* A peer may hold back the ACK of a flight shorter than two segments: up to 40 ms on common kernels. The
- * retransmission timer of such a flight never runs shorter than this, or every pause of a client would cost a
- * retransmission and the congestion window. */
+/* A peer may hold back the ACK of a flight shorter than two segments: up to 40 ms on common kernels. Where a probe
+ * cannot tell a needless retransmission from a useful one, or the peer is known to do so, the timer of such a flight
+ * never runs shorter than this, or every pause of a client would cost a retransmission and the congestion window. */
 #define TCP_PEER_DELACK_US 45000
-/* Room for Ethernet, VLAN, IPv6 and a TCP header with the timestamp option. */
-#define TCP_TX_HEADROOM (18 + 40 + 20 + TCP_OPT_TS_BYTES)
+/* So many probes that the peer proved needless, and it is taken for one that delays its ACKs. */
+#define TCP_TLP_NEEDLESS_MAX 2
+/* Room for Ethernet, VLAN, IPv6 and a TCP header with all its options. */
+#define TCP_TX_HEADROOM (18 + 40 + 20 + TCP_OPT_MAX)
 
 _Static_assert(TCP_TX_HEADROOM <= BUF_TX_HEADROOM, "headers are written in front of the payload");
 
@@ -76,6 +78,15 @@ enum {
 	TCP_F_SYN_COUNTED = 1 << 14,  /* counts as syn_received, not as conns */
 	TCP_F_NOMEM = 1 << 15,        /* lost a buffer of the user's: give up at the next output */
 	TCP_F_WS = 1 << 16,           /* both sides sent the window scale option */
+	TCP_F_SACK = 1 << 17,         /* both sides sent SACK-permitted */
+	TCP_F_DSACK_DUE = 1 << 18,    /* dup_block is to be reported */
+	TCP_F_REORDER = 1 << 19,      /* RACK has seen reordering */
+	TCP_F_DSACK_ROUND = 1 << 20,  /* the reordering window has grown in this round, until dsack_round */
+	TCP_F_UNDO = 1 << 21,         /* undo_* tell how to take the last reduction back */
+	TCP_F_EIFEL = 1 << 22,        /* the next ACK shows whether the first retransmission was needless */
+	TCP_F_PTO = 1 << 23,          /* the retransmission timer runs as probe timer */
+	TCP_F_TLP = 1 << 24,          /* a tail loss probe is out, its end at tlp_end */
+	TCP_F_TLP_RTX = 1 << 25,      /* it was a retransmission */
 };
 
 /* buf_seg.flags */
@@ -83,10 +94,12 @@ enum {
 	TCP_SEG_SENT = 1,
 	TCP_SEG_INFLIGHT = 2, /* counted in in_flight */
 	TCP_SEG_LOST = 4,     /* to be sent again; counted in lost_segs */
+	TCP_SEG_SACKED = 8,   /* has arrived out of order; counted in sacked_segs */
 };
 
 enum tcp_timer {
-	TCP_T_RTX, /* retransmission or persist */
+	TCP_T_RTX, /* retransmission, tail loss probe or persist */
+	TCP_T_REO, /* reordering has had its time (RACK) */
 	TCP_T_DELACK,
 	TCP_T_KEEP, /* keepalive; FIN_WAIT_2 of a closed connection */
 	TCP_TIMERS,
@@ -126,7 +139,7 @@ struct tcp_conn {
 	uint32_t snd_bytes, snd_segs; /* queued: unsent and unacknowledged */
 	uint32_t in_flight;           /* bytes sent, neither acknowledged nor taken for lost */
 	uint32_t dup_bytes;           /* what duplicate ACKs say has left the network */
-	uint32_t lost_segs;
+	uint32_t lost_segs, sacked_segs;
 	uint32_t cwnd;
 
 	/* timers */
@@ -157,11 +170,31 @@ struct tcp_conn {
 	uint8_t probes; /* SYN retries, persist and keepalive probes without an answer */
 	uint8_t ts_recent_valid;
 
+	/* SACK, sending side, and RACK-TLP */
+	struct rte_mbuf *sack_hint;              /* where the last search of the scoreboard ended */
+	struct tcp_block known[TCP_SACK_BLOCKS]; /* blocks of the last ACK */
+	uint64_t rack_xmit_us;                   /* of the youngest segment that has arrived */
+	uint32_t rack_end, rack_rtt_us, rack_fack;
+	uint32_t min_rtt_us;
+	uint64_t min_rtt_at_us;
+	uint32_t dsack_round;
+	uint32_t tlp_end;
+	uint8_t reo_mult, reo_persist;
+	uint8_t tlp_needless;
+	uint8_t nblocks;
+	/* undo of a needless recovery */
+	uint32_t undo_cwnd, undo_ssthresh, undo_marker, undo_ts;
+	uint32_t undo_rtx; /* retransmissions not shown to be needless */
+
+	/* SACK, receiving side */
+	struct tcp_block block[TCP_SACK_BLOCKS]; /* out-of-order data, the latest first */
+	struct tcp_block dup_block;
+
 	uint32_t hash;
 	struct tcp_key key;
 	struct net_path path;
 };
-_Static_assert(sizeof(struct tcp_conn) <= 512, "a million idle connections must fit");
+_Static_assert(sizeof(struct tcp_conn) <= 704, "a million idle connections must fit");
 
 /* What is left of a connection in TIME_WAIT. */
 struct tcp_tw {
@@ -186,6 +219,18 @@ struct tcp_seg {
 	struct tcp_opts opts;
 	uint32_t hash;
 	struct tcp_key *key;
+};
+
+/* What one ACK brought. */
+struct tcp_acked {
+	uint32_t bytes;   /* newly acknowledged payload */
+	uint32_t sacked;  /* payload that SACK blocks newly cover */
+	uint64_t xmit_us; /* when the youngest of it was sent; 0: none */
+	uint32_t tsecr;
+	bool has_ts;
+	bool resent; /* some of bytes was sent twice */
+	bool dsack;
+	struct tcp_block dup; /* if dsack */
 };
 
 static inline uint32_t tcp_seg_end(const struct tcp_seg *s)
@@ -215,6 +260,8 @@ struct tcp_cc {
 	void (*timeout)(struct tcp_conn *c, bool first);
 	/* about to send after a pause longer than the RTO */
 	void (*restart)(struct tcp_conn *c);
+	/* the last reduction was needless; cwnd and ssthresh are restored already */
+	void (*undo)(struct tcp_conn *c);
 };
 extern const struct tcp_cc tcp_cc_newreno;
 
@@ -324,10 +371,44 @@ void tcp_ts_update(struct tcp_conn *c, const struct tcp_seg *s);
 
 /* tcp_ack.c: returns false if the segment must be dropped */
 bool tcp_ack_process(struct tcp_conn *c, const struct tcp_seg *s);
+/* Lets RACK look and begins recovery if something is lost. Only with SACK. */
+void tcp_loss_detect(struct tcp_conn *c);
 static inline bool tcp_fin_acked(const struct tcp_conn *c)
 {
 	return (c->flags & TCP_F_FIN_QUEUED) && c->snd_una == c->snd_end + 1;
 }
+
+/* tcp_sack_rcv.c: out-of-order data [start, end) was kept; rcv_nxt moved; [start, end) came again; the option */
+void tcp_sack_note(struct tcp_conn *c, uint32_t start, uint32_t end);
+void tcp_sack_prune(struct tcp_conn *c);
+void tcp_sack_dup(struct tcp_conn *c, uint32_t start, uint32_t end);
+uint32_t tcp_sack_emit(struct tcp_conn *c, uint8_t *p, uint32_t room);
+
+/* tcp_sack.c: before the cumulative ACK is applied */
+void tcp_sack_blocks(struct tcp_conn *c, const struct tcp_seg *s, struct tcp_acked *a);
+void tcp_sack_reneged(struct tcp_conn *c);
+
+/* tcp_rack.c: only with SACK */
+void tcp_rack_delivered(struct tcp_conn *c, const struct buf_seg *s, const struct tcp_acked *a);
+void tcp_rack_adapt(struct tcp_conn *c, bool dsack);
+void tcp_rack_recovered(struct tcp_conn *c);
+/* Marks what is lost; true if something was. Arms the reordering timer for what may still come. */
+bool tcp_rack_detect(struct tcp_conn *c);
+/* The same when the retransmission timer fires. */
+void tcp_rack_timeout(struct tcp_conn *c);
+
+/* tcp_tlp.c */
+bool tcp_tlp_wanted(const struct tcp_conn *c);
+/* When the probe leaves if nothing is acknowledged or sent before. */
+uint64_t tcp_tlp_due_us(const struct tcp_conn *c);
+void tcp_tlp_sent(struct tcp_conn *c, bool resent);
+void tcp_tlp_acked(struct tcp_conn *c, const struct tcp_seg *s, const struct tcp_acked *a);
+
+/* tcp_recovery.c */
+void tcp_recovery_enter(struct tcp_conn *c);
+void tcp_recovery_timeout(struct tcp_conn *c);
+void tcp_recovery_resent(struct tcp_conn *c);
+void tcp_recovery_check_undo(struct tcp_conn *c, const struct tcp_acked *a);
 
 /* tcp_rto.c */
 void tcp_rto_init(struct tcp_conn *c);
@@ -345,6 +426,8 @@ void tcp_reass_free(struct tcp_conn *c);
 /* tcp_output.c */
 /* Sends all that is allowed; returns segments. *done false: out of buffers, try again. */
 uint32_t tcp_output_conn(struct tcp_conn *c, bool *done);
+/* One segment whatever cwnd says, new if there is any, else the last one again. False: nothing sent. */
+bool tcp_output_probe(struct tcp_conn *c);
 /* A segment without payload, at once. flags without ACK: as given. False: no buffer. */
 bool tcp_output_ctl(struct tcp_conn *c, uint32_t seq, uint8_t flags);
 bool tcp_output_ack(struct tcp_conn *c);
@@ -357,10 +440,11 @@ bool tcp_window_update_due(const struct tcp_conn *c);
 void tcp_sendq_push(struct tcp_conn *c, struct rte_mbuf *chain);
 /* Cuts m behind at bytes; the rest becomes the next record. False: no buffer. */
 bool tcp_sendq_split(struct tcp_conn *c, struct rte_mbuf *m, uint32_t at);
-/* Drops what ack covers; returns its bytes. *xmit_us: when the youngest of it was sent, 0 if none. *resent: some of it
- * was sent twice. */
-uint32_t tcp_sendq_ack(struct tcp_conn *c, uint32_t ack, uint64_t *xmit_us, bool *resent);
+/* Drops what ack covers and adds it up in *a. */
+void tcp_sendq_ack(struct tcp_conn *c, uint32_t ack, struct tcp_acked *a);
 void tcp_sendq_mark_lost(struct tcp_conn *c, struct rte_mbuf *m);
+/* It may still be under way after all. */
+void tcp_sendq_unmark_lost(struct tcp_conn *c, struct rte_mbuf *m);
 void tcp_sendq_free(struct tcp_conn *c);
 
 /* tcp_reply.c: segments that belong to no connection */

@@ -103,6 +103,7 @@ void tcp_reass_insert(struct tcp_conn *c, struct tcp_seg *s)
 		uint32_t overlap = rec_end(prev) - s->seq;
 		if (overlap >= s->len) {
 			c->t->count.dup_in++;
+			tcp_sack_dup(c, s->seq, s->seq + s->len);
 			rte_pktmbuf_free(s->m);
 			s->m = NULL;
 			return;
@@ -111,7 +112,9 @@ void tcp_reass_insert(struct tcp_conn *c, struct tcp_seg *s)
 	}
 	trim_right(c, prev, s);
 	c->t->count.ooo_in++;
+	uint32_t end = s->seq + s->len;
 	if (merge(c, prev, s)) {
+		tcp_sack_note(c, s->seq, end);
 		s->m = NULL;
 		return;
 	}
@@ -120,6 +123,7 @@ void tcp_reass_insert(struct tcp_conn *c, struct tcp_seg *s)
 		rte_pktmbuf_free(s->m);
 	} else {
 		link_after(c, prev, s);
+		tcp_sack_note(c, s->seq, end);
 	}
 	s->m = NULL;
 }

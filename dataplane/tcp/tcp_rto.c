@@ -27,11 +27,22 @@ void tcp_rto_sample(struct tcp_conn *c, uint32_t rtt_us)
 	c->rto_us = RP_MIN(RP_MAX(rto, p->rto_min_us), p->rto_max_us);
 }
 
+/* How long the ACK of a short flight may take beside the round trip. */
+static uint64_t peer_delay_us(const struct tcp_conn *c)
+{
+	const struct tcp_params *p = &c->t->p;
+
+	if (!(c->flags & TCP_F_SACK) || c->tlp_needless >= TCP_TLP_NEEDLESS_MAX)
+		return TCP_PEER_DELACK_US;
+	return p->rto_min_us + p->delack_us; /* a peer like ourselves */
+}
+
 uint64_t tcp_rto_now(const struct tcp_conn *c)
 {
 	uint64_t rto = (uint64_t)c->rto_us << c->backoff;
 
-	if (c->state >= TCP_ESTABLISHED && c->in_flight < 2u * tcp_conn_mss(c))
-		rto = RP_MAX(rto, (uint64_t)TCP_PEER_DELACK_US);
+	/* A FIN is acknowledged at once. */
+	if (c->state >= TCP_ESTABLISHED && c->in_flight < 2u * tcp_conn_mss(c) && c->snd_nxt != c->snd_end + 1)
+		rto = RP_MAX(rto, peer_delay_us(c));
 	return RP_MIN(rto, c->t->p.rto_max_us);
 }

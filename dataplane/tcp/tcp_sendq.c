@@ -113,8 +113,12 @@ static void forget(struct tcp_conn *c, struct rte_mbuf *m)
 
 	if (s->flags & TCP_SEG_LOST)
 		c->lost_segs--;
+	if (s->flags & TCP_SEG_SACKED)
+		c->sacked_segs--;
 	if (c->rtx_hint == m)
 		c->rtx_hint = s->next;
+	if (c->sack_hint == m)
+		c->sack_hint = NULL;
 	c->snd_head = s->next;
 	if (c->snd_head == NULL)
 		c->snd_tail = NULL;
@@ -122,22 +126,22 @@ static void forget(struct tcp_conn *c, struct rte_mbuf *m)
 	rte_pktmbuf_free(m);
 }
 
-uint32_t tcp_sendq_ack(struct tcp_conn *c, uint32_t ack, uint64_t *xmit_us, bool *resent)
+void tcp_sendq_ack(struct tcp_conn *c, uint32_t ack, struct tcp_acked *a)
 {
-	uint32_t freed = 0;
-
-	*xmit_us = 0;
-	*resent = false;
 	while (c->snd_head != NULL && c->snd_head != c->snd_new && tcp_seq_lt(rec(c->snd_head)->seq, ack)) {
 		struct rte_mbuf *m = c->snd_head;
 		struct buf_seg *s = rec(m);
 		uint32_t covered = RP_MIN(ack - s->seq, (uint32_t)s->len);
 		if (s->flags & TCP_SEG_INFLIGHT)
 			c->in_flight -= covered;
-		if (s->xmits > 1)
-			*resent = true;
-		*xmit_us = s->xmit_us;
-		freed += covered;
+		if (!(s->flags & TCP_SEG_SACKED)) { /* else it told its story when it arrived */
+			a->resent |= s->xmits > 1;
+			a->xmit_us = s->xmit_us;
+			if (c->flags & TCP_F_SACK)
+				tcp_rack_delivered(c, s, a);
+		}
+		a->bytes += covered;
+		c->snd_bytes -= covered;
 		if (covered == s->len) {
 			forget(c, m);
 			continue;
@@ -146,8 +150,6 @@ uint32_t tcp_sendq_ack(struct tcp_conn *c, uint32_t ack, uint64_t *xmit_us, bool
 		s->off += covered;
 		s->len -= covered;
 	}
-	c->snd_bytes -= freed;
-	return freed;
 }
 
 void tcp_sendq_mark_lost(struct tcp_conn *c, struct rte_mbuf *m)
@@ -164,6 +166,17 @@ void tcp_sendq_mark_lost(struct tcp_conn *c, struct rte_mbuf *m)
 		c->rtx_hint = m;
 }
 
+void tcp_sendq_unmark_lost(struct tcp_conn *c, struct rte_mbuf *m)
+{
+	struct buf_seg *s = rec(m);
+
+	if (!(s->flags & TCP_SEG_LOST))
+		return;
+	s->flags = (s->flags & ~TCP_SEG_LOST) | TCP_SEG_INFLIGHT;
+	c->in_flight += s->len;
+	c->lost_segs--;
+}
+
 void tcp_sendq_free(struct tcp_conn *c)
 {
 	while (c->snd_head != NULL) {
@@ -171,6 +184,6 @@ void tcp_sendq_free(struct tcp_conn *c)
 		c->snd_head = rec(m)->next;
 		rte_pktmbuf_free(m);
 	}
-	c->snd_tail = c->snd_new = c->rtx_hint = NULL;
-	c->snd_bytes = c->snd_segs = c->in_flight = c->lost_segs = 0;
+	c->snd_tail = c->snd_new = c->rtx_hint = c->sack_hint = NULL;
+	c->snd_bytes = c->snd_segs = c->in_flight = c->lost_segs = c->sacked_segs = 0;
 }

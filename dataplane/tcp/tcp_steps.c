@@ -46,10 +46,12 @@ static void unacceptable(struct tcp_conn *c, struct tcp_seg *s)
 		c->t->count.drop_rst++;
 		return;
 	}
-	if (s->len > 0 && tcp_seq_leq(tcp_seg_end(s), c->rcv_nxt))
+	if (s->len > 0 && tcp_seq_leq(tcp_seg_end(s), c->rcv_nxt)) {
 		c->t->count.dup_in++;
-	else
+		tcp_sack_dup(c, s->seq, s->seq + s->len);
+	} else {
 		c->t->count.drop_window++;
+	}
 	/* Our SYN-ACK was lost if the peer repeats its bare SYN. */
 	if (c->state == TCP_SYN_RECEIVED && s->seq == c->irs &&
 	    (s->flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG)) == RTE_TCP_SYN_FLAG) {
@@ -231,6 +233,8 @@ static void fill_holes(struct tcp_conn *c)
 		tcp_conn_ack_now(c); /* RFC 5681 section 4.2: at once when a hole closes */
 		deliver(c, m);
 	}
+	if (c->nblocks > 0)
+		tcp_sack_prune(c);
 }
 
 static bool receiving(const struct tcp_conn *c)

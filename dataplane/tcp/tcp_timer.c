@@ -1,4 +1,4 @@
-/* Timers: retransmission and persist, delayed ACK, keepalive and FIN_WAIT_2. */
+/* Timers: retransmission, probe and persist, reordering, delayed ACK, keepalive and FIN_WAIT_2. */
 #include "tcp/tcp_priv.h"
 
 void tcp_timer_set(struct tcp_conn *c, enum tcp_timer which, uint64_t at_us)
@@ -12,8 +12,14 @@ void tcp_timer_set(struct tcp_conn *c, enum tcp_timer which, uint64_t at_us)
 
 void tcp_timer_rtx_restart(struct tcp_conn *c)
 {
-	c->flags &= ~TCP_F_PERSIST;
-	tcp_timer_set(c, TCP_T_RTX, tcp_now_us(c->t) + tcp_rto_now(c));
+	uint64_t at = tcp_now_us(c->t) + tcp_rto_now(c);
+
+	c->flags &= ~(TCP_F_PERSIST | TCP_F_PTO);
+	if (tcp_tlp_wanted(c)) {
+		c->flags |= TCP_F_PTO;
+		at = tcp_tlp_due_us(c);
+	}
+	tcp_timer_set(c, TCP_T_RTX, at);
 }
 
 static uint64_t user_timeout_us(const struct tcp_conn *c)
@@ -78,17 +84,37 @@ static bool given_up(const struct tcp_conn *c)
 	return tcp_now_us(c->t) - since >= user_timeout_us(c);
 }
 
-/* RFC 6298 section 5 (5.4 to 5.6); all that is unacknowledged is taken for lost (RFC 5681 section 3.1). */
+/* Sending does not move the timer: whether the probe is due after the last segment, too, is seen here. */
+static void on_pto(struct tcp_conn *c)
+{
+	uint64_t due = tcp_tlp_due_us(c);
+
+	if (tcp_tlp_wanted(c) && due > tcp_now_us(c->t)) {
+		tcp_timer_set(c, TCP_T_RTX, due);
+		return;
+	}
+	c->flags &= ~TCP_F_PTO;
+	if (tcp_tlp_wanted(c))
+		tcp_output_probe(c);
+	tcp_timer_rtx_restart(c);
+}
+
+static void on_reo(struct tcp_conn *c)
+{
+	tcp_loss_detect(c);
+	output(c);
+}
+
+/* RFC 6298 section 5 (5.4 to 5.6). Without SACK all that is unacknowledged is taken for lost (RFC 5681 section 3.1). */
 static void on_rtx_timeout(struct tcp_conn *c)
 {
 	c->t->count.rtos++;
-	for (struct rte_mbuf *m = c->snd_head; m != NULL && m != c->snd_new; m = buf_priv(m)->seg.next)
+	if (c->flags & TCP_F_SACK)
+		tcp_rack_timeout(c);
+	for (struct rte_mbuf *m = c->snd_head; !(c->flags & TCP_F_SACK) && m != NULL && m != c->snd_new;
+	     m = buf_priv(m)->seg.next)
 		tcp_sendq_mark_lost(c, m);
-	c->t->cc->timeout(c, c->backoff == 0);
-	c->dup_bytes = 0;
-	c->dupacks = 0;
-	c->recover = c->snd_nxt;
-	c->flags = (c->flags & ~TCP_F_RECOVERY) | TCP_F_LOSS | TCP_F_RTX_NOW;
+	tcp_recovery_timeout(c);
 	back_off(c);
 	output(c);
 	if (!(c->flags & TCP_F_DEAD))
@@ -120,6 +146,8 @@ static void on_rtx(struct tcp_conn *c)
 		tcp_conn_reset(c, TCP_CLOSED_TIMEOUT);
 	else if (c->flags & TCP_F_PERSIST)
 		on_persist(c);
+	else if (c->snd_una != c->snd_nxt && (c->flags & TCP_F_PTO))
+		on_pto(c);
 	else if (c->snd_una != c->snd_nxt)
 		on_rtx_timeout(c);
 }
@@ -160,6 +188,7 @@ static void fire(struct tcp_conn *c, uint64_t now)
 {
 	static void (*const handler[TCP_TIMERS])(struct tcp_conn *) = {
 		[TCP_T_RTX] = on_rtx,
+		[TCP_T_REO] = on_reo,
 		[TCP_T_DELACK] = on_delack,
 		[TCP_T_KEEP] = on_keep,
 	};

@@ -11,7 +11,7 @@ struct scene {
 	const char *name;
 	bool (*lose)(const struct wire_seg *s);
 	/* what end 0, which sends and closes first, must have counted */
-	uint64_t fast_retransmits, rtos;
+	uint64_t fast_retransmits, rtos, tlp_probes;
 	uint64_t within_us; /* from connect to both closed */
 };
 
@@ -55,13 +55,13 @@ static bool any_ack(const struct wire_seg *s)
 }
 
 static const struct scene scenes[] = {
-	/* name, rule, fast recoveries, timeouts, time */
-	{"third data segment", data_3, 1, 0, 10000},
-	{"last data segment with the FIN", last_data, 0, 1, 100000},
-	{"SYN", syn, 0, 0, 300000},
-	{"SYN-ACK", syn_ack, 0, 0, 300000},
-	{"the server's FIN, which acknowledges ours", server_fin, 0, 1, 100000},
-	{"the only ACK of a flight", any_ack, 0, 1, 10000},
+	/* name, rule, fast recoveries, timeouts, probes, time */
+	{"third data segment", data_3, 1, 0, 0, 10000},
+	{"last data segment with the FIN", last_data, 0, 0, 1, 12000},
+	{"SYN", syn, 0, 0, 0, 300000},
+	{"SYN-ACK", syn_ack, 0, 0, 0, 300000},
+	{"the server's FIN, which acknowledges ours", server_fin, 0, 0, 1, 12000},
+	{"the only ACK of a flight", any_ack, 0, 0, 1, 10000},
 };
 
 static bool drop(void *ctx, const struct wire_seg *s)
@@ -147,9 +147,10 @@ static bool play(struct stage *st)
 	uint64_t took = st->w.now.mono_us - start;
 	const struct tcp_counters *n = tcp_counters(st->w.end[0].t);
 	bool ok = st->lost && st->closed == 2 && st->received == BYTES && took <= sc->within_us &&
-		  n->fast_retransmits == sc->fast_retransmits && n->rtos == sc->rtos && st->w.violations == 0;
-	printf("%s lost: %s, %lu us, %lu fast recoveries, %lu timeouts\n", sc->name, ok ? "mended" : "WRONG", took,
-	       n->fast_retransmits, n->rtos);
+		  n->fast_retransmits == sc->fast_retransmits && n->rtos == sc->rtos &&
+		  n->tlp_probes == sc->tlp_probes && st->w.violations == 0;
+	printf("%s lost: %s, %lu us, %lu fast recoveries, %lu timeouts, %lu probes\n", sc->name,
+	       ok ? "mended" : "WRONG", took, n->fast_retransmits, n->rtos, n->tlp_probes);
 	wire_fini(&st->w);
 	return ok && rte_mempool_avail_count(st->pool) == st->pool->size;
 }

@@ -3,6 +3,7 @@
  *
  *   sim_transfer [--runs N] [--seed N]     --seed replays one run and tells its parameters
  */
+#include "tcp/tcp_priv.h"
 #include "wire.h"
 
 #include <getopt.h>
@@ -14,6 +15,13 @@
 #define TX_BUFS   16383
 #define LIMIT_US  (600ULL * 1000000)
 
+/* Of a connection, as it was after the last iteration. */
+struct law {
+	bool known;
+	uint32_t cwnd, una, in_flight, undo_cwnd;
+	uint64_t undos;
+};
+
 struct side {
 	struct tcp_conn *c;
 	struct pair *pair;
@@ -22,6 +30,7 @@ struct side {
 	uint64_t received, held;
 	uint64_t expect;
 	bool peer_closed, closed, close_called;
+	struct law law;
 	enum tcp_close_reason why;
 };
 
@@ -189,6 +198,78 @@ static void work(void *ctx)
 	}
 }
 
+/* cwnd grows by no more than what was acknowledged, or back to where it was; what is sent fits it, but for one
+ * retransmission and one probe. */
+static void check_cwnd(struct sim *s, struct side *d)
+{
+	const struct tcp_conn *c = d->c;
+	uint32_t mss = tcp_mss(c);
+	struct law *l = &d->law, was = *l;
+	uint64_t undos = tcp_counters(s->w.end[d->end].t)->undos;
+
+	*l = (struct law){true, c->cwnd, c->snd_una, c->in_flight, c->undo_cwnd, undos};
+	if (!was.known)
+		return;
+	uint64_t most = (uint64_t)was.cwnd + (c->snd_una - was.una) + mss;
+	if (undos != was.undos)
+		most += RP_MAX(was.undo_cwnd, c->undo_cwnd);
+	if (c->cwnd > most || c->cwnd > TCP_CWND_MAX || c->cwnd < mss)
+		fail(s, "cwnd breaks its law");
+	uint32_t pipe = c->in_flight - RP_MIN(c->in_flight, c->dup_bytes);
+	uint32_t fits = RP_MAX(RP_MAX(was.cwnd, c->cwnd) + 2 * mss, was.in_flight + mss);
+	if (undos == was.undos && pipe > fits)
+		fail(s, "more under way than cwnd allows");
+}
+
+/* What waits for something has a timer or is on the output list, and the wheel looks in time. */
+static void check_timers(struct sim *s, const struct side *d)
+{
+	const struct tcp_conn *c = d->c;
+	uint64_t first = UINT64_MAX;
+
+	if (!tcp_list_empty(&c->out_link))
+		return;
+	for (int i = 0; i < TCP_TIMERS; i++) {
+		if (c->deadline[i] != 0)
+			first = RP_MIN(first, c->deadline[i]);
+	}
+	if (first != UINT64_MAX && (c->wheel_us == 0 || c->wheel_us > first))
+		fail(s, "the wheel has lost a deadline");
+	bool waits = c->snd_una != c->snd_nxt || c->snd_head != NULL || c->state < TCP_ESTABLISHED;
+	if (waits && c->deadline[TCP_T_RTX] == 0)
+		fail(s, "unacknowledged data and no timer");
+}
+
+/* The counts of the queue are what its records say. */
+static void check_queue(struct sim *s, const struct side *d)
+{
+	const struct tcp_conn *c = d->c;
+	uint32_t in_flight = 0, lost = 0, sacked = 0, bytes = 0;
+
+	for (struct rte_mbuf *m = c->snd_head; m != NULL; m = buf_priv(m)->seg.next) {
+		const struct buf_seg *r = &buf_priv(m)->seg;
+		in_flight += (r->flags & TCP_SEG_INFLIGHT) ? r->len : 0;
+		lost += (r->flags & TCP_SEG_LOST) != 0;
+		sacked += (r->flags & TCP_SEG_SACKED) != 0;
+		bytes += r->len;
+	}
+	if (in_flight != c->in_flight || lost != c->lost_segs || sacked != c->sacked_segs || bytes != c->snd_bytes)
+		fail(s, "the send queue's counts are wrong");
+}
+
+static void check_laws(struct sim *s)
+{
+	for (uint32_t i = 0; i < 2 * s->pairs; i++) {
+		struct side *d = &s->pair[i / 2].side[i % 2];
+		if (d->c == NULL)
+			continue;
+		check_timers(s, d);
+		check_queue(s, d);
+		if (d->c->state >= TCP_ESTABLISHED)
+			check_cwnd(s, d);
+	}
+}
+
 static uint64_t size_of_transfer(struct rng *r)
 {
 	switch (rng_below(r, 4)) {
@@ -229,6 +310,7 @@ static void choose_end(struct sim *s, int id)
 		.user_timeout_ms = 300000,
 		.timestamps = rng_below(r, 2),
 		.window_scale = rng_below(r, 2),
+		.no_sack = rng_below(r, 4) == 0,
 		.seed = rng_next(r),
 	};
 }
@@ -326,11 +408,14 @@ static void add_up(struct tcp_counters *sum, const struct sim *s)
 static bool met_everything(const struct tcp_counters *n)
 {
 	printf("%lu segments, %lu retransmitted, %lu fast recoveries, %lu timeouts, %lu out of order, %lu probes, "
-	       "%lu window updates, %lu delayed ACKs, %lu copies, %lu splits, %lu merges, %lu failed allocations\n",
+	       "%lu window updates, %lu delayed ACKs, %lu copies, %lu splits, %lu merges, %lu failed allocations, "
+	       "%lu probes for tails, %lu of them needless, %lu undone recoveries\n",
 	       n->segs_out, n->retransmits, n->fast_retransmits, n->rtos, n->ooo_in, n->window_probes,
-	       n->window_updates, n->delayed_acks, n->tx_copies, n->tx_splits, n->tx_merges, n->no_mbuf);
+	       n->window_updates, n->delayed_acks, n->tx_copies, n->tx_splits, n->tx_merges, n->no_mbuf, n->tlp_probes,
+	       n->tlp_needless, n->undos);
 	return n->fast_retransmits && n->rtos && n->ooo_in && n->window_probes && n->window_updates &&
-	       n->delayed_acks && n->tx_copies && n->tx_splits && n->tx_merges && n->fast_path && n->no_mbuf;
+	       n->delayed_acks && n->tx_copies && n->tx_splits && n->tx_merges && n->fast_path && n->no_mbuf &&
+	       n->tlp_probes && n->tlp_repairs && n->tlp_needless && n->undos && n->dsacks_in;
 }
 
 static bool run(struct sim *s, uint64_t seed, struct tcp_counters *sum)
@@ -342,8 +427,10 @@ static bool run(struct sim *s, uint64_t seed, struct tcp_counters *sum)
 	wire_attach(&s->w, 0, &s->p[0], rx_pool[0]);
 	wire_attach(&s->w, 1, &s->p[1], rx_pool[1]);
 	open_all(s);
-	while (!over(s) && s->failed == NULL && s->w.now.mono_us < LIMIT_US)
+	while (!over(s) && s->failed == NULL && s->w.now.mono_us < LIMIT_US) {
 		wire_step(&s->w, 20000);
+		check_laws(s);
+	}
 	check_end(s);
 	add_up(sum, s);
 	release(0);

@@ -1,0 +1,67 @@
+/* SACK, receiving side: RFC 2018 section 4 and RFC 2883. The blocks that changed last come first; what no longer fits
+ * is forgotten, the cumulative ACK covers it in the end. */
+#include "tcp/tcp_priv.h"
+
+static void drop_block(struct tcp_conn *c, uint32_t i)
+{
+	c->nblocks--;
+	memmove(&c->block[i], &c->block[i + 1], (c->nblocks - i) * sizeof(c->block[0]));
+}
+
+void tcp_sack_note(struct tcp_conn *c, uint32_t start, uint32_t end)
+{
+	struct tcp_block b = {start, end};
+
+	if (!(c->flags & TCP_F_SACK))
+		return;
+	for (uint32_t i = 0; i < c->nblocks;) {
+		const struct tcp_block *o = &c->block[i];
+		if (tcp_seq_gt(o->start, b.end) || tcp_seq_lt(o->end, b.start)) {
+			i++;
+			continue;
+		}
+		b.start = tcp_seq_lt(o->start, b.start) ? o->start : b.start;
+		b.end = tcp_seq_max(o->end, b.end);
+		drop_block(c, i);
+	}
+	if (c->nblocks == TCP_SACK_BLOCKS)
+		c->nblocks--;
+	memmove(&c->block[1], &c->block[0], c->nblocks * sizeof(c->block[0]));
+	c->block[0] = b;
+	c->nblocks++;
+}
+
+void tcp_sack_prune(struct tcp_conn *c)
+{
+	for (uint32_t i = 0; i < c->nblocks;) {
+		if (tcp_seq_leq(c->block[i].end, c->rcv_nxt))
+			drop_block(c, i);
+		else
+			i++;
+	}
+}
+
+void tcp_sack_dup(struct tcp_conn *c, uint32_t start, uint32_t end)
+{
+	if (!(c->flags & TCP_F_SACK) || start == end)
+		return;
+	c->flags |= TCP_F_DSACK_DUE;
+	c->dup_block = (struct tcp_block){start, end};
+}
+
+uint32_t tcp_sack_emit(struct tcp_conn *c, uint8_t *p, uint32_t room)
+{
+	struct tcp_block b[TCP_SACK_BLOCKS];
+	uint32_t n = 0, most = RP_MIN(room < 4 ? 0 : (room - 4) / 8, (uint32_t)TCP_SACK_BLOCKS);
+
+	if (most == 0)
+		return 0;
+	if (c->flags & TCP_F_DSACK_DUE) {
+		b[n++] = c->dup_block;
+		c->flags &= ~TCP_F_DSACK_DUE;
+		c->t->count.dsacks_out++;
+	}
+	for (uint32_t i = 0; i < c->nblocks && n < most; i++)
+		b[n++] = c->block[i];
+	return n == 0 ? 0 : tcp_opts_emit_sack(p, b, n);
+}

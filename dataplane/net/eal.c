@@ -13,6 +13,9 @@
 #define EAL_MAX_ARGS  24
 #define HUGE_2M_BYTES (UINT64_C(2) << 20)
 
+/* One per process, as EAL is. Control thread. */
+static bool eal_runs;
+
 struct eal_args {
 	int argc;
 	char *argv[EAL_MAX_ARGS + 1];
@@ -178,11 +181,14 @@ int port_eal_init(const struct port_eal_params *p, struct err *e)
 		diag_close();
 		return -1;
 	}
+	eal_runs = true;
 	return 0;
 }
 
 void port_eal_fini(void)
 {
-	rte_eal_cleanup();
+	if (eal_runs)
+		rte_eal_cleanup();
+	eal_runs = false;
 	diag_close();
 }

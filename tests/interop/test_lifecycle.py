@@ -88,7 +88,7 @@ def _():
         assert c.call("AUTH", "secret") == ("+", b"OK")
         c.call("SET", "x", "1")
         assert admin("GET", "x") == "1"
-        assert admin("MSET", *[w for i in range(20) for w in (f"m:{i}", i)]) == "OK"
+        assert admin("MSET", *[w for i in range(20) for w in (f"m:{i}", str(i))]) == "OK"
         assert c.call("MGET", *[f"m:{i}" for i in range(20)])[1] == [("$", str(i).encode()) for i in range(20)]
         assert "tcp_port:6379" in admin("INFO")
         assert admin("CONFIG", "SET", "requirepass", "") == "OK"

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "ctrlplane/ctrl_priv.h"
+#include "net/xdp.h"
 
 #define HUGE_2M          (2ull << 20)
 #define OWN_HEAP_RESERVE (8ull << 30) /* address space of a thread's own heap: requests being received */
@@ -120,10 +121,39 @@ static int boot_eal(struct ctrl *c, const struct memory_plan *m, struct err *e)
 	return 0;
 }
 
+/* The addresses and the gateway in use. The interface of af_xdp brings its own if none are set. */
+static int fill_addrs(const struct ctrl *c, struct net_params *n, struct err *e)
+{
+	const struct config_addrs list = config_addresses(&c->config);
+	const char *ifname = xdp_device_iface(c->config.device);
+
+	for (uint32_t i = 0; i < list.n && i < NET_MAX_ADDRS; i++) {
+		n->addrs[i].addr = (struct net_addr){.family = 4, .v4 = list.addr[i].v4};
+		n->addrs[i].prefix_len = list.addr[i].prefix_len;
+		n->naddrs++;
+	}
+	if (list.n == 0)
+		n->naddrs = xdp_iface_addrs(ifname, n->addrs, NET_MAX_ADDRS);
+	if (n->naddrs == 0)
+		return err_set(e, "device af_xdp:%s: the interface has no address; give it one, or set 'address'",
+			       ifname);
+	if (c->config.gateway.v4 != 0)
+		n->gateway = (struct net_addr){.family = 4, .v4 = c->config.gateway.v4};
+	else if (list.n == 0)
+		xdp_iface_gateway(ifname, &n->gateway);
+	return 0;
+}
+
 static int boot_port(struct ctrl *c, const struct memory_plan *m, struct err *e)
 {
 	const struct config *cf = &c->config;
+	struct net_params n = {0};
+	if (fill_addrs(c, &n, e) != 0)
+		return -1;
 	struct port_params p = {.device = cf->device,
+				.addrs = n.addrs,
+				.naddrs = n.naddrs,
+				.tcp_port = (uint16_t)cf->port,
 				.nworkers = c->nworkers,
 				.mtu = (uint32_t)cf->mtu,
 				.mbufs = m->mbufs,
@@ -201,7 +231,7 @@ static int boot_shared(struct ctrl *c, struct err *e)
 	return 0;
 }
 
-static void fill_net(const struct ctrl *c, uint32_t id, struct net_params *n)
+static int fill_net(const struct ctrl *c, uint32_t id, struct net_params *n, struct err *e)
 {
 	const struct config *cf = &c->config;
 	const struct port_info *pi = port_info(c->port);
@@ -213,17 +243,11 @@ static void fill_net(const struct ctrl *c, uint32_t id, struct net_params *n)
 				 .arp_age_s = (uint32_t)(cf->arp_age_us / 1000000),
 				 .tx_csum_ip = pi->tx_csum_ip,
 				 .tx_csum_tcp = pi->tx_csum_tcp};
-	for (uint32_t i = 0; i < cf->address.n && i < NET_MAX_ADDRS; i++) {
-		n->addrs[i].addr = (struct net_addr){.family = 4, .v4 = cf->address.addr[i].v4};
-		n->addrs[i].prefix_len = cf->address.addr[i].prefix_len;
-		n->naddrs++;
-	}
-	if (cf->gateway.v4 != 0)
-		n->gateway = (struct net_addr){.family = 4, .v4 = cf->gateway.v4};
 	if (c->steer_in != NULL) {
 		n->steer_in = c->steer_in[id];
 		n->steer_out = c->steer_out[id];
 	}
+	return fill_addrs(c, n, e);
 }
 
 static void fill_tcp(const struct ctrl *c, uint32_t id, struct tcp_params *t)
@@ -325,7 +349,8 @@ static int boot_worker(struct ctrl *c, const struct memory_plan *m, uint32_t id,
 				  .spin_us = (uint32_t)cf->idle_spin_us,
 				  .up = {up_build_table, up_drop_table, up_slow}};
 	rng_system(&p.seed, sizeof p.seed);
-	fill_net(c, id, &p.net);
+	if (fill_net(c, id, &p.net, e) != 0)
+		return -1;
 	fill_tcp(c, id, &p.tcp);
 	c->workers[id] = worker_create(&p, e);
 	return c->workers[id] != NULL ? 0 : -1;

@@ -136,20 +136,30 @@ uint32_t config_get(const struct config *c, struct slice pattern, config_visit_f
 	return n;
 }
 
+struct config_addrs config_addresses(const struct config *c)
+{
+	struct config_addrs list = c->address;
+
+	if (list.n == 0 && strncmp(c->device, "af_xdp:", 7) != 0) {
+		inet_pton(AF_INET, "10.77.0.2", &list.addr[0].v4);
+		list.addr[0].prefix_len = 24;
+		list.n = 1;
+	}
+	return list;
+}
+
 static int check_network(const struct config *c, struct err *e)
 {
+	const struct config_addrs list = config_addresses(c);
 	uint8_t any[16];
-	bool reachable = c->gateway.v4 == 0;
+	bool reachable = c->gateway.v4 == 0 || list.n == 0;
 
-	if (c->address.n == 0)
-		return err_set(e,
-			       "there is no address; set 'address' to one with its prefix length, as in 10.0.0.1/24");
-	for (uint32_t i = 0; i < c->address.n; i++) {
-		uint32_t mask = htonl(~0u << (32 - c->address.addr[i].prefix_len));
+	for (uint32_t i = 0; i < list.n; i++) {
+		uint32_t mask = htonl(~0u << (32 - list.addr[i].prefix_len));
 		for (uint32_t k = 0; k < i; k++)
-			if (c->address.addr[i].v4 == c->address.addr[k].v4)
+			if (list.addr[i].v4 == list.addr[k].v4)
 				return err_set(e, "an address is named twice; remove one of the two 'address' values");
-		reachable = reachable || ((c->gateway.v4 ^ c->address.addr[i].v4) & mask) == 0;
+		reachable = reachable || ((c->gateway.v4 ^ list.addr[i].v4) & mask) == 0;
 	}
 	if (!reachable)
 		return err_set(e, "the gateway is in none of our networks; correct 'gateway' or a prefix of 'address'");

@@ -120,6 +120,8 @@ void config_init(struct config *c);
 int config_load_file(struct config *c, const char *path, struct err *e);
 /* argv as main() got it: PROGRAM [CONFIG_FILE] [--directive value ...]...; the command line wins over the file. */
 int config_load_args(struct config *c, int argc, char **argv, struct err *e);
+/* The addresses to use: those that are set, or else the default; none where the device has its own (af_xdp). */
+struct config_addrs config_addresses(const struct config *c);
 /* Relations between directives. */
 int config_check(const struct config *c, struct err *e);
 

@@ -19,7 +19,9 @@
 #include <rte_launch.h>
 #include <rte_lcore.h>
 
+#include "base/log.h"
 #include "net/port_priv.h"
+#include "net/xdp.h"
 
 #define DESC_DEFAULT     1024
 #define POOL_CACHE       256
@@ -228,6 +230,23 @@ static int start(struct port *p, struct err *e)
 	return 0;
 }
 
+/* Before the driver opens its sockets, or libxdp attaches a program of its own that takes everything. */
+static int xdp_setup(struct port *p, const struct port_params *pp, struct err *e)
+{
+	if (p->dev.kind != PORT_AF_XDP || pp->naddrs == 0)
+		return 0;
+	struct xdp_params xp = {.ifname = p->dev.arg,
+				.addrs = pp->addrs,
+				.naddrs = pp->naddrs,
+				.tcp_port = pp->tcp_port,
+				.vlan = pp->vlan};
+	p->xdp = xdp_attach(&xp, e);
+	if (!p->xdp)
+		return -1;
+	p->info.shared = xdp_is_shared(p->xdp);
+	return 0;
+}
+
 static int open_steps(struct port *p, const struct port_params *pp, struct err *e)
 {
 	struct rte_eth_dev_info di;
@@ -235,8 +254,9 @@ static int open_steps(struct port *p, const struct port_params *pp, struct err *
 	p->info.nqueues = port_device_queues(&p->dev, p->nworkers, e);
 	if (p->info.nqueues == 0)
 		return -1;
-	if (probe(p, p->info.nqueues, e) < 0 || configure(p, pp, &di, e) < 0 || pool_create(p, pp, e) < 0 ||
-	    queues_setup(p, pp, e) < 0 || mtu_setup(p, pp, e) < 0 || rings_create(p, e) < 0 || start(p, e) < 0)
+	if (xdp_setup(p, pp, e) < 0 || probe(p, p->info.nqueues, e) < 0 || configure(p, pp, &di, e) < 0 ||
+	    pool_create(p, pp, e) < 0 || queues_setup(p, pp, e) < 0 || mtu_setup(p, pp, e) < 0 ||
+	    rings_create(p, e) < 0 || start(p, e) < 0)
 		return -1;
 	/* These copy a frame before tx_burst returns. */
 	p->info.tx_async = !(p->dev.kind == PORT_TAP || p->dev.kind == PORT_AF_PACKET || p->dev.kind == PORT_VHOST);
@@ -274,6 +294,11 @@ struct port *port_open(const struct port_params *pp, struct err *e)
 		p = NULL;
 	}
 	diag_redirect(false);
+	if (p && p->xdp)
+		log_write(LOG_NOTICE, "device %s: %s, XDP in %s", p->dev.text,
+			  p->info.shared ? "address and interface shared with the kernel"
+					 : "interface shared with the kernel, address our own",
+			  xdp_is_native(p->xdp) ? "the driver" : "the generic path (slower: the driver refuses it)");
 	return p;
 }
 
@@ -289,6 +314,7 @@ void port_close(struct port *p)
 		rte_vdev_uninit(p->vdev_name);
 	else if (p->port_id < RTE_MAX_ETHPORTS)
 		rte_eth_dev_close(p->port_id);
+	xdp_detach(p->xdp);
 	for (uint32_t w = 0; w < p->nworkers; w++) {
 		struct rte_mbuf *m;
 		while (p->tx_ring[w] && rte_ring_sc_dequeue(p->tx_ring[w], (void **)&m) == 0)

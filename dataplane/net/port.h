@@ -11,6 +11,7 @@
 #include "base/defs.h"
 #include "base/err.h"
 
+struct net_ifaddr;
 struct port;
 
 struct port_eal_params {
@@ -39,6 +40,11 @@ struct port_params {
 	uint32_t mbufs;            /* size of the packet pool; 0: from queues and workers */
 	uint32_t rx_desc, tx_desc; /* 0: defaults */
 	bool csum_offload;         /* allow use of checksum offloads */
+	/* af_xdp: what is taken off the interface (see xdp_filter.h); without addresses every frame is. */
+	const struct net_ifaddr *addrs;
+	uint32_t naddrs;
+	uint16_t tcp_port; /* host order; only asked for where the kernel has the addresses too */
+	uint16_t vlan;     /* 0: untagged frames */
 };
 
 /* What the port can do, after the self-test. Constant once open; any thread. */
@@ -52,6 +58,7 @@ struct port_info {
 	bool tx_multi_seg;
 	bool tx_async;        /* the driver may hold an mbuf after tx_burst returns */
 	bool rx_partial_csum; /* a sender on this host may leave the TCP checksum unfinished (see port.c): accepted */
+	bool shared; /* the kernel has our addresses too and answers ARP and ICMP for them: see net_params */
 };
 
 struct port *port_open(const struct port_params *p, struct err *e);

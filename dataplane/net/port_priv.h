@@ -48,6 +48,7 @@ struct port {
 	uint32_t nworkers;
 	bool copy_foreign; /* the driver only sends direct buffers of its own pool */
 	bool has_intr;
+	struct xdp *xdp; /* our program on the interface, or NULL */
 	struct rte_mempool *pool;
 	struct rte_ring *tx_ring[RP_MAX_WORKERS]; /* of workers without a queue */
 	struct port_queue q[RP_MAX_WORKERS];

@@ -1,0 +1,37 @@
+/* One NIC for the kernel and us: our XDP program on a kernel interface, and what the kernel knows of that interface.
+ * Control thread.
+ *
+ * The program is attached through a BPF link whose only reference is a descriptor of this process: however the
+ * process ends, the kernel takes the program off the interface.
+ */
+#pragma once
+
+#include "net/net.h"
+
+struct xdp;
+
+struct xdp_params {
+	const char *ifname;
+	const struct net_ifaddr *addrs;
+	uint32_t naddrs;
+	uint16_t tcp_port; /* host order */
+	uint16_t vlan;     /* frames must carry this identifier; 0: no tag */
+};
+
+/* Loads the program and attaches it, in the driver if that can, else in the kernel's generic path. Must come before the
+ * sockets are opened: libxdp adopts it. NULL with *e. */
+struct xdp *xdp_attach(const struct xdp_params *p, struct err *e);
+/* After the sockets are closed. */
+void xdp_detach(struct xdp *x);
+/* The kernel has the addresses too: it answers ARP and ICMP for them. */
+bool xdp_is_shared(const struct xdp *x);
+bool xdp_is_native(const struct xdp *x);
+
+/* The interface of an `af_xdp:IFACE` device, or NULL if device is of another kind. */
+const char *xdp_device_iface(const char *device);
+/* The kernel's addresses on the interface; returns how many were put into out. */
+uint32_t xdp_iface_addrs(const char *ifname, struct net_ifaddr *out, uint32_t cap);
+/* The kernel's IPv4 default route over the interface. */
+bool xdp_iface_gateway(const char *ifname, struct net_addr *out);
+/* Does the kernel of this network namespace have the address, on whichever interface? */
+bool xdp_kernel_has(const struct net_addr *a);

@@ -81,7 +81,7 @@ struct tcp *tcp_create(const struct tcp_params *p, struct err *e)
 	}
 	t->p = *p;
 	set_defaults(&t->p);
-	t->cc = &tcp_cc_newreno;
+	t->cc = t->p.cc == TCP_CC_NEWRENO ? &tcp_cc_newreno : &tcp_cc_cubic;
 	tcp_list_init(&t->out);
 	tcp_list_init(&t->dead);
 	tcp_list_init(&t->tw_list);

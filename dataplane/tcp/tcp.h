@@ -5,8 +5,9 @@
  * tcp_poll_timers(); from a callback every call below is allowed, except tcp_destroy().
  *
  * Below it speaks through struct tcp_lower (net/ in the product, a virtual wire in tests/sim).
- * Also followed: RFC 6298 (RTO), 5681 and 6582 (congestion), 7323 (window scale, timestamps, PAWS), 2018 and 2883
- * (SACK), 8985 (RACK-TLP), 3522 and 3708 (undo), 6528 (ISN), 1122 (delayed ACK, keepalive, SWS). See docs/tcp.md.
+ * Also followed: RFC 6298 (RTO), 5681 and 6582 (congestion), 9438 (CUBIC), 7323 (window scale, timestamps, PAWS), 2018
+ * and 2883 (SACK), 8985 (RACK-TLP), 3522 and 3708 (undo), 6528 (ISN), 1122 (delayed ACK, keepalive, SWS). See
+ * docs/tcp.md.
  */
 #pragma once
 
@@ -61,6 +62,11 @@ struct tcp_lower {
 			   the same buffer while held (refcnt > 1) */
 };
 
+enum tcp_cc_kind {
+	TCP_CC_CUBIC, /* RFC 9438 */
+	TCP_CC_NEWRENO,
+};
+
 struct tcp_params {
 	struct tcp_ops ops;
 	struct tcp_lower lower;
@@ -77,6 +83,7 @@ struct tcp_params {
 	uint32_t time_wait_ms;                                          /* default 1000 */
 	uint32_t user_timeout_ms; /* give up on unacknowledged data; default 30 s-class */
 	uint32_t init_cwnd;       /* segments; RFC 6928: 10 */
+	enum tcp_cc_kind cc;
 	bool timestamps, window_scale;
 	bool no_sack;         /* neither offer nor accept SACK; losses are then found by counting duplicate ACKs */
 	uint64_t seed;        /* randomness and ISN key */

@@ -38,13 +38,12 @@ static void newreno_enter_recovery(struct tcp_conn *c)
 	c->cwnd = RP_MIN(c->cwnd, c->ssthresh); /* the inflation by duplicate ACKs is in dup_bytes */
 }
 
-static void newreno_exit_recovery(struct tcp_conn *c)
+void tcp_cc_exit_recovery(struct tcp_conn *c)
 {
 	uint32_t mss = tcp_conn_mss(c);
 
-	if (c->flags & TCP_F_SACK)
-		return;                                                   /* what is under way was counted all along */
-	c->cwnd = RP_MIN(c->ssthresh, RP_MAX(flight_size(c), mss) + mss); /* RFC 6582 3.2 (3), no burst */
+	if (!(c->flags & TCP_F_SACK))
+		c->cwnd = RP_MIN(c->ssthresh, RP_MAX(flight_size(c), mss) + mss);
 }
 
 static void newreno_timeout(struct tcp_conn *c, bool first)
@@ -68,7 +67,7 @@ const struct tcp_cc tcp_cc_newreno = {
 	.init = newreno_init,
 	.acked = newreno_acked,
 	.enter_recovery = newreno_enter_recovery,
-	.exit_recovery = newreno_exit_recovery,
+	.exit_recovery = tcp_cc_exit_recovery,
 	.timeout = newreno_timeout,
 	.restart = newreno_restart,
 	.undo = newreno_undo,

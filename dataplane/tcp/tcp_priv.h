@@ -114,6 +114,14 @@ struct tcp_key {
 };
 _Static_assert(sizeof(struct tcp_key) == 48, "rte_hash compares 48 bytes with vector code");
 
+/* CUBIC, RFC 9438: bytes and milliseconds. */
+struct tcp_cubic {
+	uint32_t epoch_ms, last_ms; /* begin of this stage of congestion avoidance, last growth in it */
+	uint32_t k_ms;
+	uint32_t w_max, w_est, w_prior, undo_w_max;
+	bool running;
+};
+
 struct tcp_conn {
 	/* every segment */
 	struct tcp *t;
@@ -182,6 +190,7 @@ struct tcp_conn {
 	uint8_t reo_mult, reo_persist;
 	uint8_t tlp_needless;
 	uint8_t nblocks;
+	struct tcp_cubic cubic;
 	/* undo of a needless recovery */
 	uint32_t undo_cwnd, undo_ssthresh, undo_marker, undo_ts;
 	uint32_t undo_rtx; /* retransmissions not shown to be needless */
@@ -194,7 +203,7 @@ struct tcp_conn {
 	struct tcp_key key;
 	struct net_path path;
 };
-_Static_assert(sizeof(struct tcp_conn) <= 704, "a million idle connections must fit");
+_Static_assert(sizeof(struct tcp_conn) <= 768, "a million idle connections must fit");
 
 /* What is left of a connection in TIME_WAIT. */
 struct tcp_tw {
@@ -263,7 +272,9 @@ struct tcp_cc {
 	/* the last reduction was needless; cwnd and ssthresh are restored already */
 	void (*undo)(struct tcp_conn *c);
 };
-extern const struct tcp_cc tcp_cc_newreno;
+extern const struct tcp_cc tcp_cc_newreno, tcp_cc_cubic;
+/* RFC 6582 section 3.2 step 3: no burst. With SACK what is under way was counted all along. */
+void tcp_cc_exit_recovery(struct tcp_conn *c);
 
 #define TCP_WHEEL_SLOTS 4096
 #define TCP_WHEEL_SHIFT 10 /* a tick is 1024 us */

@@ -327,6 +327,7 @@ static bool set_param(struct play *pl, const char *name, uint32_t v)
 		{"time_wait_ms", &p->time_wait_ms, NULL},
 		{"user_timeout_ms", &p->user_timeout_ms, NULL},
 		{"keepalive_idle_s", &p->keepalive_idle_s, NULL},
+		{"newreno", (uint32_t *)&p->cc, NULL}, /* 1: TCP_CC_NEWRENO */
 		{"timestamps", NULL, &p->timestamps},
 		{"window_scale", NULL, &p->window_scale},
 		{"no_sack", NULL, &p->no_sack},

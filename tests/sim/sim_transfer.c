@@ -311,6 +311,7 @@ static void choose_end(struct sim *s, int id)
 		.timestamps = rng_below(r, 2),
 		.window_scale = rng_below(r, 2),
 		.no_sack = rng_below(r, 4) == 0,
+		.cc = rng_below(r, 2) ? TCP_CC_CUBIC : TCP_CC_NEWRENO,
 		.seed = rng_next(r),
 	};
 }

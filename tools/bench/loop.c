@@ -11,6 +11,7 @@
 #define CONNECTING_MAX 256     /* SYNs under way: servers keep a few hundred half-open connections */
 #define LINGER_CONNS   8192    /* closed by us and still saying goodbye */
 #define PATIENCE_US    5000000 /* without one connection open for so long the server is given up */
+#define REFUSED_US     300000  /* with the very first one refused that long is enough */
 #define DRAIN_US       5000000 /* replies are waited for so long after the last request */
 #define PROGRESS_PER_S 4
 #define STALL_TRIES    64 /* connections without buffers looked at in one iteration */
@@ -232,11 +233,13 @@ static bool all_open(const struct loop *l)
 int loop_connect(struct loop *l, struct err *e)
 {
 	char what[96];
+	uint64_t patience;
 
 	l->alive_us = l->rig.now.mono_us;
 	while (!all_open(l) && !*l->interrupted) {
 		iterate(l);
-		if (!l->fatal.text[0] && l->rig.now.mono_us - l->alive_us < PATIENCE_US)
+		patience = !l->reached && l->last_why == TCP_CLOSED_REFUSED ? REFUSED_US : PATIENCE_US;
+		if (!l->fatal.text[0] && l->rig.now.mono_us - l->alive_us < patience)
 			continue;
 		snprintf(what, sizeof what, "only %lu of %lu connections could be opened", l->nopen + l->nidle_open,
 			 (l->keepalive ? l->nconns : 0) + l->nidle);

@@ -199,6 +199,9 @@ int rig_open(struct rig *r, const struct options *o, const struct tcp_ops *ops, 
 	if (open_net(r, &np, e) < 0 || open_tcp(r, ops, max_conns, e) < 0)
 		return -1;
 	rig_set_now(r);
+	/* The server may remember another station that had our addresses: the run before this one. */
+	net_announce(r->net);
+	net_poll_tx(r->net);
 	return 0;
 }
 

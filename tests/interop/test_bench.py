@@ -1,0 +1,178 @@
+#!/usr/bin/python3
+"""redpoll-bench against the server over memif: two processes, no kernel between them, no namespaces."""
+import contextlib
+import csv
+import io
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../lib"))
+from labtest import BUILD, REDPOLL, main, test, wait_for
+from resp import Client
+
+BENCH = f"{BUILD}/tools/bench/redpoll-bench"
+SERVER, CLIENTS = "10.210.0.1", ["10.210.0.2/24", "10.210.0.3/24"]
+CPUS = sorted(os.sched_getaffinity(0))
+
+
+class Server:
+    def __init__(self, *options):
+        self.options = options
+
+    def __enter__(self):
+        self.dir = tempfile.mkdtemp(prefix="redpoll-bench-")
+        self.socket = f"{self.dir}/memif.sock"
+        with open(f"{self.dir}/log", "w") as log:
+            self.process = subprocess.Popen(
+                [REDPOLL, "--device", f"memif:{self.socket}", "--address", f"{SERVER}/24", "--cores", str(CPUS[-1]),
+                 "--idle", "adaptive", "--admin-port", "0", "--hugepages", "no", "--eal-memory", "512mb",
+                 "--file-prefix", f"redpoll-test-{os.getpid()}", *self.options],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        wait_for(lambda: "is ready" in self.text() or self.process.poll() is not None, 20, "the server")
+        return self
+
+    def text(self):
+        with open(f"{self.dir}/log") as f:
+            return f.read()
+
+    def __exit__(self, *exc):
+        self.process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(10)
+        self.process.kill()
+        status = self.process.wait()
+        text = self.text()
+        shutil.rmtree(self.dir)
+        if exc[0] is None:
+            assert status == 0, f"the server ended with status {status}:\n{text}"
+
+    def command(self, *options):
+        addresses = [w for a in CLIENTS for w in ("--address", a)]
+        return [BENCH, "--device", f"memif:{self.socket},client", *addresses, "-h", SERVER, "--hugepages", "no",
+                "--cores", str(CPUS[0]), *options]
+
+    def bench(self, *options, status=0):
+        done = subprocess.run(self.command(*options), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        assert done.returncode == status, f"exit status {done.returncode}:\n{done.stdout[-2000:]}\n{done.stderr}"
+        return done.stderr if status else done.stdout
+
+    def results(self, *options):
+        return {r["test"]: r for r in json.loads(self.bench("--json", *options))}
+
+
+def check(result, requests=None):
+    assert result["errors"] == result["wrong"] == result["lost"] == 0, result
+    assert result["requests"] > 0 and (requests is None or result["requests"] == requests), result
+    latency = list(result["latency_ms"].values())[1:]
+    assert latency == sorted(latency) and latency[0] > 0, latency
+
+
+@test("closed loop: every reply is right, also of pipelines and of values larger than a segment")
+def _():
+    with Server() as s:
+        got = s.results("-c", "8", "-n", "5000", "-r", "2000", "-d", "40", "--load", "--verify", "-t",
+                        "ping,set,get,incr,mset")
+        assert set(got) == {"LOAD", "PING_INLINE", "PING_MBULK", "SET", "GET", "INCR", "MSET (10 keys)"}
+        for name, result in got.items():
+            check(result, 2000 if name == "LOAD" else 5000)
+        for result in s.results("-c", "50", "-P", "33", "-n", "20001", "-r", "1000", "--zipf", "0.99", "--load", "--verify",
+                                "-t", "get,set").values():
+            check(result)
+        for result in s.results("-c", "3", "-P", "2", "-n", "300", "-r", "20", "-d", "30000", "--load", "--verify", "-t",
+                                "get,set,mset").values():
+            check(result)
+
+
+@test("--verify finds a value that was changed behind its back, and errors")
+def _():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with Server("--admin-port", str(port)) as s:
+        process = subprocess.Popen(s.command("--load", "-r", "10", "-d", "12", "--seconds", "2", "-q", "--verify", "-t", "get"),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        admin = Client("127.0.0.1", port)
+        wait_for(lambda: admin.call("EXISTS", "key:000000000007") == (":", 1), what="the keys")
+        assert admin.call("SETRANGE", "key:000000000007", "11", "!") == (":", 12)
+        out, err = process.communicate(timeout=20)
+        assert process.returncode == 1 and "wrong value of key 7" in out, out + err
+        assert admin.call("SET", "counter:000000000000", "abc") == ("+", b"OK")
+        out = subprocess.run(s.command("-n", "10", "-q", "--verify", "-t", "incr"), stdin=subprocess.DEVNULL,
+                             capture_output=True, text=True, timeout=20)
+        assert out.returncode == 1 and "not an integer" in out.stdout, out
+
+
+@test("for a time: --seconds ends in time, and the rate of --rate is kept")
+def _():
+    with Server() as s:
+        started = time.monotonic()
+        check(s.results("-c", "16", "--seconds", "1", "--verify", "-t", "get")["GET"])
+        assert 1 <= time.monotonic() - started < 5
+        paced = s.results("-c", "16", "--seconds", "1", "--rate", "5000", "--verify", "-t", "set")["SET"]
+        check(paced)
+        assert 4800 <= paced["requests"] + paced["unsent"] <= 5010, paced
+        check(s.results("-c", "16", "-n", "2000", "--rate", "4000", "-P", "4", "--verify", "-t", "get")["GET"], 2000)
+
+
+@test("a connection for each request, and for each pipeline; also at a fixed rate")
+def _():
+    with Server() as s:
+        for result in s.results("-k", "0", "-c", "20", "-n", "5000", "--verify", "-t", "ping,set").values():
+            check(result, 5000)
+        check(s.results("-k", "0", "-c", "20", "-P", "7", "-n", "5000", "--verify", "-t", "set")["SET"], 5000)
+        check(s.results("-k", "0", "-c", "20", "-n", "1000", "--rate", "2000", "--verify", "-t", "set")["SET"], 1000)
+
+
+@test("idle connections stay open beside the ones that work")
+def _():
+    with Server() as s:
+        result = s.results("--idle", "3000", "-c", "10", "-n", "2000", "--verify", "-t", "get")["GET"]
+        check(result, 2000)
+        assert result["idle"] == 3000 and result["reopened"] == 0, result
+
+
+@test("AUTH and SELECT come first, a command of one's own, CSV, and text")
+def _():
+    with Server("--requirepass", "secret") as s:
+        assert "NOAUTH" in s.bench("-n", "10", "--dbnum", "2", "-t", "get", status=1)
+        assert "WRONGPASS" in s.bench("-n", "10", "-a", "wrong", "-t", "get", status=1)
+        mine = s.results("-a", "secret", "--dbnum", "2", "-n", "500", "-r", "50", "--verify", "SETEX", "k:__rand_int__",
+                         "100", "__data__")
+        check(mine["SETEX k:__rand_int__ 100 __data__"], 500)
+        rows = list(csv.DictReader(io.StringIO(s.bench("-a", "secret", "--csv", "-n", "500", "-t", "set,get"))))
+        assert [r["test"] for r in rows] == ["SET", "GET"] and float(rows[0]["rps"]) > 0, rows
+        text = s.bench("-a", "secret", "-n", "500", "-t", "get")
+        assert "====== GET ======" in text and "throughput summary:" in text, text
+        assert s.bench("-a", "secret", "-n", "500", "-q", "-t", "get").startswith("GET: ")
+
+
+@test("what goes wrong is told in one sentence")
+def _():
+    with Server("--maxclients", "20") as s:
+        assert "refused" in s.bench("-p", "7777", "-t", "get", status=1)
+        assert "--gateway" in s.bench("-h", "10.99.0.1", "-t", "get", status=1)
+        assert "nosuchtest" in s.bench("-t", "nosuchtest", status=1)
+        assert "max number of clients" in s.bench("-c", "30", "-n", "1000", "-t", "get")
+        errors = s.results("-n", "100", "-c", "5", "NOSUCHCOMMAND")["NOSUCHCOMMAND"]
+        assert errors["errors"] == 100 and "unknown command" in errors["first_error"], errors
+
+
+@test("SIGINT: what was measured so far is told")
+def _():
+    with Server() as s:
+        process = subprocess.Popen(s.command("--load", "--seconds", "60", "-q", "-t", "get,set"), stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout.readline().startswith("LOAD: ")
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+        assert process.returncode == 0 and out.startswith("GET: ") and "SET" not in out, out + err
+
+main()

@@ -239,6 +239,7 @@ static int fill_net(const struct ctrl *c, uint32_t id, struct net_params *n, str
 				 .nworkers = c->nworkers,
 				 .mac = pi->mac,
 				 .mtu = pi->mtu,
+				 .shared = pi->shared,
 				 .arp_entries = (uint32_t)cf->arp_entries,
 				 .arp_age_s = (uint32_t)(cf->arp_age_us / 1000000),
 				 .tx_csum_ip = pi->tx_csum_ip,

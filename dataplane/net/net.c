@@ -169,6 +169,8 @@ uint32_t net_poll_timers(struct net *n)
 
 void net_announce(struct net *n)
 {
+	if (n->p.shared)
+		return;
 	for (uint32_t i = 0; i < n->p.naddrs; i++)
 		net_arp_request(n, n->p.addrs[i].addr.v4, NULL);
 }

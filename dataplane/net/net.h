@@ -55,6 +55,9 @@ struct net_params {
 	struct rte_ring **steer_in, **steer_out;
 	uint32_t arp_entries; /* neighbour table size; default 1024 */
 	uint32_t arp_age_s;   /* default 60: then probed, kept while it answers */
+	/* The kernel has our addresses too (port_info.shared): answers to ARP go there. We send none, and a neighbour is
+	 * where its last segment came from. */
+	bool shared;
 	bool tx_csum_ip, tx_csum_tcp;
 	bool accept_partial_csum;                       /* simulations: as port_info.rx_partial_csum */
 	void (*tx_hook)(void *ctx, struct rte_mbuf *m); /* simulations: takes a complete frame */

@@ -112,6 +112,8 @@ static struct rte_mbuf *tcp_segment(struct net *n, struct net_rx *rx)
 		refuse(rx, &n->c.rx_tcp_csum);
 		return NULL;
 	}
+	if (n->p.shared)
+		neigh_hear(n, rx->ip->src_addr, &rx->eth->src_addr);
 	if (rp_unlikely(n->low) && (rx->l4_len > hlen || (tcp->tcp_flags & RTE_TCP_SYN_FLAG))) {
 		n->c.rx_shed++;
 		net_reserve_give(n, m);

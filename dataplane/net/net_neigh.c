@@ -101,7 +101,8 @@ static void ask(struct net *n, struct neigh *e)
 {
 	e->tries++;
 	e->asked_us = n->now.mono_us;
-	net_arp_request(n, e->ip, e->state == NEIGH_PROBE ? &e->eth.dst_addr : NULL);
+	if (!n->p.shared)
+		net_arp_request(n, e->ip, e->state == NEIGH_PROBE ? &e->eth.dst_addr : NULL);
 }
 
 uint32_t neigh_get(struct net *n, uint32_t ip)
@@ -135,6 +136,18 @@ void neigh_learn(struct net *n, uint32_t ip, const struct rte_ether_addr *mac, b
 		neigh_output(n, idx, e->waiting[i]);
 }
 
+/* An entry in use keeps its MAC until it has aged: no single forged segment moves a live peer. */
+void neigh_hear(struct net *n, uint32_t ip, const struct rte_ether_addr *mac)
+{
+	if (rp_likely(ip == n->heard_ip && rte_is_same_ether_addr(mac, &n->heard_mac)))
+		return;
+	n->heard_ip = ip;
+	n->heard_mac = *mac;
+	uint32_t hop = net_next_hop(n, ip), idx = neigh_lookup(n, hop);
+	if (idx == NET_NEIGH_NONE || n->neigh[idx].state != NEIGH_REACHABLE)
+		neigh_learn(n, hop, mac, true);
+}
+
 void neigh_output(struct net *n, uint32_t idx, struct rte_mbuf *m)
 {
 	struct neigh *e = &n->neigh[idx];
@@ -163,6 +176,8 @@ static void age(struct net *n, uint32_t idx)
 		e->state = NEIGH_PROBE;
 		e->tries = 0;
 		ask(n, e);
+	} else if (e->state == NEIGH_PROBE && n->p.shared) {
+		return; /* nobody to ask: used until heard again */
 	} else if (e->state != NEIGH_REACHABLE && now - e->asked_us >= NET_RETRY_US) {
 		if (e->tries < NET_TRIES) {
 			ask(n, e);
@@ -176,6 +191,7 @@ static void age(struct net *n, uint32_t idx)
 uint32_t neigh_poll(struct net *n)
 {
 	uint32_t k = RP_MIN(n->p.arp_entries, (uint32_t)NET_NEIGH_SLICE), busy = 0;
+	n->heard_ip = 0;
 	for (uint32_t i = 0; i < k; i++) {
 		n->neigh_scan = n->neigh_scan + 1 < n->p.arp_entries ? n->neigh_scan + 1 : 0;
 		if (n->neigh[n->neigh_scan].state != NEIGH_FREE) {

@@ -3,12 +3,14 @@
 
 #include "net/net_priv.h"
 
-/* Next hop of remote: itself when it is in one of our subnets, else the gateway; 0: no route. */
-static uint32_t next_hop(const struct net *n, uint32_t remote)
+uint32_t net_next_hop(const struct net *n, uint32_t remote)
 {
 	if (net_subnet_of(n, remote) >= 0)
 		return remote;
-	return n->p.gateway.family == 4 ? n->p.gateway.v4 : 0;
+	if (n->p.gateway.family == 4)
+		return n->p.gateway.v4;
+	/* Back to the router that the peer's segment came through. */
+	return n->p.shared ? remote : 0;
 }
 
 /* No connection goes to ourselves, to nobody or to everybody. */
@@ -19,14 +21,14 @@ static bool reachable(const struct net *n, uint32_t remote)
 		return false;
 	int i = net_subnet_of(n, remote);
 	bool bcast = i >= 0 && n->p.addrs[i].prefix_len < 31 && (remote | n->prefix_mask[i]) == UINT32_MAX;
-	return !bcast && next_hop(n, remote) != 0;
+	return !bcast && net_next_hop(n, remote) != 0;
 }
 
 int net_local_for(struct net *n, const struct net_addr *remote, struct net_addr *local)
 {
 	if (remote->family != 4 || !reachable(n, remote->v4))
 		return -ENETUNREACH;
-	int i = net_subnet_of(n, next_hop(n, remote->v4));
+	int i = net_subnet_of(n, net_next_hop(n, remote->v4));
 	*local = n->p.addrs[i < 0 ? 0 : i].addr;
 	return 0;
 }
@@ -38,7 +40,7 @@ int net_path_init(struct net *n, struct net_path *path, const struct net_addr *l
 	if (remote->family != 4 || !reachable(n, remote->v4))
 		return -ENETUNREACH;
 	*path = (struct net_path){.local = *local, .remote = *remote, .mtu = n->p.mtu};
-	path->neigh = neigh_lookup(n, next_hop(n, remote->v4));
+	path->neigh = neigh_lookup(n, net_next_hop(n, remote->v4));
 	if (path->neigh != NET_NEIGH_NONE)
 		path->neigh_gen = n->neigh[path->neigh].gen;
 	return 0;
@@ -109,7 +111,7 @@ void net_tcp_output(struct net *n, struct net_path *path, struct rte_mbuf *m, ui
 		ip->hdr_checksum = csum_ipv4_header(ip, NET_IPV4_LEN);
 	rte_pktmbuf_prepend(m, NET_ETH_LEN);
 	if (rp_unlikely(!path_valid(n, path))) {
-		path->neigh = neigh_get(n, next_hop(n, dst));
+		path->neigh = neigh_get(n, net_next_hop(n, dst));
 		path->neigh_gen = n->neigh[path->neigh].gen;
 	}
 	neigh_output(n, path->neigh, m);

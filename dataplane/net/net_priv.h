@@ -76,6 +76,8 @@ struct net {
 	uint32_t neigh_mask;
 	uint32_t neigh_free; /* list through next */
 	uint32_t neigh_scan;
+	uint32_t heard_ip; /* shared: the last that neigh_hear() saw; 0: none */
+	struct rte_ether_addr heard_mac;
 
 	uint32_t steer_next; /* ring to start with: no worker starves another */
 	uint32_t *nsteer;    /* per worker: how many wait in steer_q for the end of the burst */
@@ -103,6 +105,8 @@ static inline bool net_is_local(const struct net *n, uint32_t ip)
 	return false;
 }
 
+/* Where frames for remote go: itself when it is in one of our subnets, else the gateway; 0: no route. */
+uint32_t net_next_hop(const struct net *n, uint32_t remote);
 /* Index of the address whose subnet holds ip, or -1. */
 int net_subnet_of(const struct net *n, uint32_t ip);
 
@@ -133,6 +137,8 @@ uint32_t neigh_lookup(const struct net *n, uint32_t ip);
 uint32_t neigh_get(struct net *n, uint32_t ip);
 /* The neighbour told its address. Creates the entry only if create. */
 void neigh_learn(struct net *n, uint32_t ip, const struct rte_ether_addr *mac, bool create);
+/* Shared addresses: a segment of ip came from mac. */
+void neigh_hear(struct net *n, uint32_t ip, const struct rte_ether_addr *mac);
 /* m: a complete frame but for its Ethernet header, which is reserved in front. Sends it or lets it wait. */
 void neigh_output(struct net *n, uint32_t idx, struct rte_mbuf *m);
 uint32_t neigh_poll(struct net *n);

@@ -11,7 +11,10 @@
 
 static int parse(struct options *o, struct err *e, int n, const char *const *words)
 {
-	char *argv[32] = {(char *)(uintptr_t) "redpoll-bench"};
+	static char *argv[32]; /* the options point into it */
+
+	memset(argv, 0, sizeof argv);
+	argv[0] = (char *)(uintptr_t) "redpoll-bench";
 	for (int i = 0; i < n; i++)
 		argv[i + 1] = (char *)(uintptr_t)words[i];
 	e->text[0] = '\0';

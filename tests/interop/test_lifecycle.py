@@ -71,7 +71,7 @@ def _():
             conf.write("port 1\nmaxmemory-polcy allkeys-lru\n")
             conf.flush()
             refused(rf"{conf.name}:2: unknown directive 'maxmemory-polcy'; did you mean 'maxmemory-policy'\?", conf.name)
-        refused(r"6380", "--device", "tap:rp9", "--file-prefix", QUIET[-1],
+        refused(r"6380", "--device", "tap:rp9", "--hugepages", "no", "--file-prefix", QUIET[-1],
                 through=[LAB, "exec", "-s", "--name", lab.name])
         assert lab.client().call("PING") == ("+", b"PONG"), "the first server still runs"
 

@@ -68,6 +68,7 @@ static void set_keys(struct tcp *t)
 	for (int i = 0; i < 2; i++) {
 		t->isn_key[i] = rng_next(&t->rng);
 		t->ts_key[i] = rng_next(&t->rng);
+		t->cookie_key[i] = rng_next(&t->rng);
 	}
 }
 

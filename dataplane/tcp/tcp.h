@@ -6,8 +6,8 @@
  *
  * Below it speaks through struct tcp_lower (net/ in the product, a virtual wire in tests/sim).
  * Also followed: RFC 6298 (RTO), 5681 and 6582 (congestion), 9438 (CUBIC), 7323 (window scale, timestamps, PAWS), 2018
- * and 2883 (SACK), 8985 (RACK-TLP), 3522 and 3708 (undo), 6528 (ISN), 1122 (delayed ACK, keepalive, SWS). See
- * docs/tcp.md.
+ * and 2883 (SACK), 8985 (RACK-TLP), 3522 and 3708 (undo), 6528 (ISN), 4987 (SYN cookies), 3168 (ECN), 1191 and 4821
+ * (path MTU), 1122 (delayed ACK, keepalive, SWS). docs/tcp.md says what is implemented, and what is not.
  */
 #pragma once
 
@@ -67,6 +67,12 @@ enum tcp_cc_kind {
 	TCP_CC_NEWRENO,
 };
 
+enum tcp_ecn {
+	TCP_ECN_PASSIVE, /* when the peer asks for it */
+	TCP_ECN_OFF,
+	TCP_ECN_ON, /* ask for it, too */
+};
+
 struct tcp_params {
 	struct tcp_ops ops;
 	struct tcp_lower lower;
@@ -84,8 +90,10 @@ struct tcp_params {
 	uint32_t user_timeout_ms; /* give up on unacknowledged data; default 30 s-class */
 	uint32_t init_cwnd;       /* segments; RFC 6928: 10 */
 	enum tcp_cc_kind cc;
+	enum tcp_ecn ecn; /* RFC 3168 */
 	bool timestamps, window_scale;
-	bool no_sack;         /* neither offer nor accept SACK; losses are then found by counting duplicate ACKs */
+	bool no_sack;         /* losses are then found by counting duplicate ACKs */
+	bool no_syn_cookies;  /* over max_syn SYNs are dropped instead of answered with a cookie */
 	uint64_t seed;        /* randomness and ISN key */
 	uint32_t name_tag;    /* makes rte_hash's global name unique */
 	struct log_ring *log; /* may be NULL */

@@ -5,7 +5,9 @@
 
 #include <rte_prefetch.h>
 
-#define SLOW_FLAGS (RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG | RTE_TCP_RST_FLAG | RTE_TCP_URG_FLAG)
+#define SLOW_FLAGS                                                                                      \
+	(RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG | RTE_TCP_RST_FLAG | RTE_TCP_URG_FLAG | RTE_TCP_ECE_FLAG | \
+	 RTE_TCP_CWR_FLAG)
 
 struct batch {
 	uint32_t n;
@@ -34,6 +36,14 @@ static void read_key(const struct rte_mbuf *m, const struct rte_tcp_hdr *h, stru
 	}
 	k->rport = h->src_port;
 	k->lport = h->dst_port;
+}
+
+/* Both ECN bits of the IP header set: congestion experienced. */
+static bool read_ce(const struct rte_mbuf *m, const struct rte_tcp_hdr *h)
+{
+	const uint8_t *ip = (const uint8_t *)h - m->l3_len;
+
+	return ip[0] >> 4 == 4 ? (ip[1] & 3) == 3 : (ip[1] & 0x30) == 0x30;
 }
 
 /* Combinations that no honest stack sends. */
@@ -74,6 +84,7 @@ static bool parse(struct tcp *t, struct rte_mbuf *m, struct tcp_seg *s, struct t
 	s->hlen = (uint8_t)hlen;
 	s->len = m->data_len - hlen;
 	read_key(m, h, k);
+	s->ce = read_ce(m, h);
 	s->key = k;
 	s->hash = tcp_key_hash(t, k);
 	rte_pktmbuf_adj(m, (uint16_t)hlen);
@@ -84,8 +95,8 @@ static bool parse(struct tcp *t, struct rte_mbuf *m, struct tcp_seg *s, struct t
 /* Established, in order, nothing special: a few compares instead of the steps. */
 static bool fast_path(struct tcp_conn *c, struct tcp_seg *s)
 {
-	if (c->state != TCP_ESTABLISHED || (s->flags & SLOW_FLAGS) || s->seq != c->rcv_nxt || c->ooo_head != NULL ||
-	    (c->flags & TCP_F_OOO_FIN) || s->len > c->rcv_adv - c->rcv_nxt)
+	if (c->state != TCP_ESTABLISHED || (s->flags & SLOW_FLAGS) || s->ce || s->seq != c->rcv_nxt ||
+	    c->ooo_head != NULL || (c->flags & TCP_F_OOO_FIN) || s->len > c->rcv_adv - c->rcv_nxt)
 		return false;
 	if (c->flags & TCP_F_TS) {
 		if (!(s->opts.has & TCP_OPT_HAS_TS) || tcp_seq_lt(s->opts.tsval, c->ts_recent))

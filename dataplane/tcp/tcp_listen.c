@@ -43,13 +43,9 @@ bool tcp_listener_match(const struct tcp *t, const struct tcp_key *k)
 	return false;
 }
 
-/* New work is shed first: no SYN is taken at the limits, nor while buffers are short. */
+/* New work is shed first: no SYN is taken at the limit, nor while buffers are short. */
 static bool may_accept(struct tcp *t)
 {
-	if (t->count.syn_received >= t->p.max_syn) {
-		t->count.drop_syn_limit++;
-		return false;
-	}
 	if (t->count.conns >= t->p.max_conns) {
 		t->count.drop_conn_limit++;
 		return false;
@@ -61,30 +57,58 @@ static bool may_accept(struct tcp *t)
 	return true;
 }
 
-static void accept_syn(struct tcp *t, struct tcp_seg *s, bool have_floor, uint32_t snd_floor)
+/* A half-open connection between irs and iss. */
+static struct tcp_conn *half_open(struct tcp *t, const struct tcp_seg *s, uint32_t irs, uint32_t iss,
+				  const struct tcp_opts *o)
 {
-	struct tcp_conn *c;
 	int err;
+	struct tcp_conn *c = tcp_conn_new(t, s->key, s->hash, &err);
 
-	if (!may_accept(t))
-		return;
-	c = tcp_conn_new(t, s->key, s->hash, &err);
 	if (c == NULL) {
 		t->count.drop_path++;
-		return;
+		return NULL;
 	}
 	c->state = TCP_SYN_RECEIVED;
 	c->flags |= TCP_F_SYN_COUNTED;
 	t->count.syn_received++;
 	t->count.passive_opens++;
-	c->irs = s->seq;
-	c->rcv_nxt = c->rcv_adv = c->rcv_acked = s->seq + 1;
-	c->iss = tcp_isn(t, s->key);
-	if (have_floor && tcp_seq_leq(c->iss, snd_floor))
-		c->iss = snd_floor + 65536; /* behind all that the predecessor sent */
-	c->snd_una = c->recover = c->iss;
-	c->snd_nxt = c->snd_end = c->iss + 1;
-	tcp_conn_negotiate(c, &s->opts);
+	c->irs = irs;
+	c->rcv_nxt = c->rcv_adv = c->rcv_acked = irs + 1;
+	c->iss = iss;
+	c->snd_una = c->recover = iss;
+	c->snd_nxt = c->snd_end = iss + 1;
+	tcp_conn_negotiate(c, o);
+	return c;
+}
+
+/* At the limit of half-open connections none is kept: the answer carries what it would remember. A reused tuple waits:
+ * a cookie cannot be chosen behind what the predecessor sent. */
+static void at_syn_limit(struct tcp *t, const struct tcp_seg *s, bool have_floor)
+{
+	if (t->p.no_syn_cookies || have_floor)
+		t->count.drop_syn_limit++;
+	else
+		tcp_cookie_send(t, s);
+}
+
+static void accept_syn(struct tcp *t, struct tcp_seg *s, bool have_floor, uint32_t snd_floor)
+{
+	struct tcp_conn *c;
+	uint32_t iss = tcp_isn(t, s->key);
+
+	if (!may_accept(t))
+		return;
+	if (t->count.syn_received >= t->p.max_syn) {
+		at_syn_limit(t, s, have_floor);
+		return;
+	}
+	if (have_floor && tcp_seq_leq(iss, snd_floor))
+		iss = snd_floor + 65536; /* behind all that the predecessor sent */
+	c = half_open(t, s, s->seq, iss, &s->opts);
+	if (c == NULL)
+		return;
+	if (tcp_ecn_wanted(t, s->flags))
+		c->flags |= TCP_F_ECN;
 	if (!tcp_output_syn(c)) {
 		t->count.drop_syn_nomem++;
 		tcp_conn_kill(c, TCP_CLOSED_NOMEM);
@@ -93,9 +117,38 @@ static void accept_syn(struct tcp *t, struct tcp_seg *s, bool have_floor, uint32
 	tcp_timer_rtx_restart(c);
 }
 
+/* The ACK that a SYN cookie comes back in. False: it is none. */
+static bool accept_cookie(struct tcp *t, struct tcp_seg *s)
+{
+	struct tcp_opts o;
+	bool ecn;
+
+	if ((s->flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG)) != RTE_TCP_ACK_FLAG || !tcp_listener_match(t, s->key) ||
+	    !tcp_cookie_check(t, s, &o, &ecn))
+		return false;
+	if (!may_accept(t))
+		return true;
+	struct tcp_conn *c = half_open(t, s, s->seq - 1, s->ack - 1, &o);
+	if (c == NULL)
+		return true;
+	c->flags |= TCP_F_COOKIE | (ecn ? TCP_F_ECN : 0);
+	c->probes = 1; /* when the SYN-ACK left is not known: no round trip to measure */
+	c->rcv_adv = c->rcv_nxt + RP_MIN(t->p.rcv_buf, 65535u);
+	tcp_input_steps(c, s);
+	if (!(c->flags & TCP_F_DEAD) && c->state == TCP_SYN_RECEIVED)
+		tcp_conn_kill(c, TCP_CLOSED_REFUSED);
+	return true;
+}
+
 void tcp_input_listen(struct tcp *t, struct tcp_seg *s, bool have_floor, uint32_t snd_floor)
 {
 	if (s->flags & RTE_TCP_RST_FLAG) {
+		t->count.drop_no_conn++;
+		return;
+	}
+	if (accept_cookie(t, s))
+		return;
+	if ((s->flags & RTE_TCP_ACK_FLAG) && tcp_cookie_may_follow(t, s)) {
 		t->count.drop_no_conn++;
 		return;
 	}
@@ -117,6 +170,10 @@ static void take_peer_syn(struct tcp_conn *c, const struct tcp_seg *s)
 	c->snd_wl2 = s->ack;
 	c->last_rx_us = tcp_now_us(c->t);
 	tcp_conn_negotiate(c, &s->opts);
+	if (tcp_ecn_wanted(c->t, s->flags) && !(s->flags & RTE_TCP_ACK_FLAG))
+		c->flags |= TCP_F_ECN;
+	else
+		tcp_ecn_syn_ack(c, s->flags);
 }
 
 void tcp_input_syn_sent(struct tcp_conn *c, struct tcp_seg *s)

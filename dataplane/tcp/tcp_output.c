@@ -3,6 +3,7 @@
 #include "tcp/tcp_priv.h"
 
 #define MAX_UNSCALED_WND 65535u
+#define IP_ECT0          2 /* in the TOS byte: ECN-capable */
 
 static inline struct buf_seg *rec(struct rte_mbuf *m)
 {
@@ -86,7 +87,7 @@ static uint8_t put_header(struct tcp_conn *c, struct rte_mbuf *m, uint32_t seq, 
 	h->sent_seq = rte_cpu_to_be_32(seq);
 	h->recv_ack = rte_cpu_to_be_32((flags & RTE_TCP_ACK_FLAG) ? c->rcv_nxt : 0);
 	h->data_off = (uint8_t)(hlen / 4 << 4);
-	h->tcp_flags = flags;
+	h->tcp_flags = flags | ((c->flags & TCP_F_ECE) ? RTE_TCP_ECE_FLAG : 0);
 	h->rx_win = rte_cpu_to_be_16(window_field(c, c->rcv_ws));
 	h->cksum = 0;
 	h->tcp_urp = 0;
@@ -151,7 +152,7 @@ bool tcp_output_syn(struct tcp_conn *c)
 	h->sent_seq = rte_cpu_to_be_32(c->iss);
 	h->recv_ack = rte_cpu_to_be_32(reply ? c->rcv_nxt : 0);
 	h->data_off = (uint8_t)(hlen / 4 << 4);
-	h->tcp_flags = RTE_TCP_SYN_FLAG | (reply ? RTE_TCP_ACK_FLAG : 0);
+	h->tcp_flags = RTE_TCP_SYN_FLAG | (reply ? RTE_TCP_ACK_FLAG : 0) | tcp_ecn_syn_flags(c);
 	h->rx_win = rte_cpu_to_be_16((uint16_t)RP_MIN(t->p.rcv_buf, MAX_UNSCALED_WND));
 	h->cksum = 0;
 	h->tcp_urp = 0;
@@ -201,6 +202,11 @@ static bool transmit(struct tcp_conn *c, struct rte_mbuf *m)
 
 	if (tx == NULL)
 		return false;
+	if ((c->flags & TCP_F_ECN) && !(s->flags & TCP_SEG_SENT)) {
+		c->path.tos = IP_ECT0;
+		flags |= (c->flags & TCP_F_CWR_DUE) ? RTE_TCP_CWR_FLAG : 0;
+		c->flags &= ~TCP_F_CWR_DUE;
+	}
 	if (is_last(c, s))
 		flags |= RTE_TCP_PSH_FLAG | ((c->flags & TCP_F_FIN_QUEUED) ? RTE_TCP_FIN_FLAG : 0);
 	uint32_t end = s->seq + s->len + !!(flags & RTE_TCP_FIN_FLAG);
@@ -219,6 +225,7 @@ static bool transmit(struct tcp_conn *c, struct rte_mbuf *m)
 	s->xmit_us = c->last_tx_us = tcp_now_us(c->t);
 	c->snd_nxt = tcp_seq_max(c->snd_nxt, end);
 	send(c, tx, put_header(c, tx, s->seq, flags));
+	c->path.tos = 0;
 	return true;
 }
 

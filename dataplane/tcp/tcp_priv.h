@@ -87,6 +87,11 @@ enum {
 	TCP_F_PTO = 1 << 23,          /* the retransmission timer runs as probe timer */
 	TCP_F_TLP = 1 << 24,          /* a tail loss probe is out, its end at tlp_end */
 	TCP_F_TLP_RTX = 1 << 25,      /* it was a retransmission */
+	TCP_F_ECN = 1 << 26,          /* both sides agreed on ECN */
+	TCP_F_ECE = 1 << 27,          /* we saw congestion: say so until the peer answers with CWR */
+	TCP_F_CWR_DUE = 1 << 28,      /* the next new data says that we reduced the window */
+	TCP_F_CWR = 1 << 29,          /* reduced for ECN in this window, until cwr_end */
+	TCP_F_COOKIE = 1 << 30,       /* opened by a SYN cookie */
 };
 
 /* buf_seg.flags */
@@ -187,6 +192,7 @@ struct tcp_conn {
 	uint64_t min_rtt_at_us;
 	uint32_t dsack_round;
 	uint32_t tlp_end;
+	uint32_t cwr_end;
 	uint8_t reo_mult, reo_persist;
 	uint8_t tlp_needless;
 	uint8_t nblocks;
@@ -225,6 +231,7 @@ struct tcp_seg {
 	uint16_t wnd;  /* unscaled */
 	uint8_t flags; /* RTE_TCP_*_FLAG */
 	uint8_t hlen;
+	bool ce; /* congestion experienced */
 	struct tcp_opts opts;
 	uint32_t hash;
 	struct tcp_key *key;
@@ -301,7 +308,8 @@ struct tcp {
 	uint64_t starved_us; /* last failed allocation */
 	struct rng rng;
 	uint64_t hash_seed;
-	uint64_t isn_key[2], ts_key[2];
+	uint64_t isn_key[2], ts_key[2], cookie_key[2];
+	uint64_t cookie_us; /* a SYN cookie was last sent */
 	struct tcp_rate challenge_rate, rst_rate;
 	struct tcp_listener listener[TCP_LISTENERS];
 	struct pool conns, tws;
@@ -458,7 +466,31 @@ void tcp_sendq_mark_lost(struct tcp_conn *c, struct rte_mbuf *m);
 void tcp_sendq_unmark_lost(struct tcp_conn *c, struct rte_mbuf *m);
 void tcp_sendq_free(struct tcp_conn *c);
 
+/* tcp_cookie.c: answers a SYN without keeping anything; judges the ACK that comes back and fills the options that the
+ * SYN would have had */
+void tcp_cookie_send(struct tcp *t, const struct tcp_seg *s);
+bool tcp_cookie_check(struct tcp *t, const struct tcp_seg *s, struct tcp_opts *o, bool *ecn);
+/* A cookie that was sent may still come back. */
+bool tcp_cookie_in_use(const struct tcp *t);
+/* Later data of a connection whose cookie has not come back: the first data will be repeated, a RST would kill it. */
+static inline bool tcp_cookie_may_follow(const struct tcp *t, const struct tcp_seg *s)
+{
+	return s->len > 0 && tcp_cookie_in_use(t);
+}
+
+/* tcp_ecn.c: RFC 3168 */
+/* Does a SYN with these flags get ECN? */
+bool tcp_ecn_wanted(const struct tcp *t, uint8_t flags);
+/* A SYN-ACK with these flags came to our SYN. */
+void tcp_ecn_syn_ack(struct tcp_conn *c, uint8_t flags);
+/* What our SYN or SYN-ACK carries. */
+uint8_t tcp_ecn_syn_flags(struct tcp_conn *c);
+/* CE and CWR of an acceptable segment; ECE of an acceptable ACK. Only if agreed on. */
+void tcp_ecn_received(struct tcp_conn *c, const struct tcp_seg *s);
+void tcp_ecn_echo(struct tcp_conn *c);
+
 /* tcp_reply.c: segments that belong to no connection */
+bool tcp_reply_syn_ack(struct tcp *t, const struct tcp_key *k, const struct rte_tcp_hdr *h, struct tcp_opts *o);
 void tcp_reply_rst(struct tcp *t, const struct tcp_seg *s);
 void tcp_reply_tw_ack(struct tcp *t, const struct tcp_tw *w);
 

@@ -1,37 +1,55 @@
-/* Segments sent for no connection: RST to a stranger, and the ACK of a TIME_WAIT record. */
+/* Segments sent for no connection: RST to a stranger, a SYN cookie, and the ACK of a TIME_WAIT record. */
 #include "tcp/tcp_priv.h"
 
-/* A bare header from us to the peer of k, everything but the tuple already in *h; ts: the timestamp option or NULL. */
-static void reply(struct tcp *t, const struct tcp_key *k, const struct rte_tcp_hdr *h, const uint8_t *ts)
+static bool find_path(struct tcp *t, const struct tcp_key *k, struct net_path *path)
 {
 	struct net_addr local, remote;
-	struct net_path path;
-	struct rte_mbuf *m;
-	uint8_t hlen = (uint8_t)(sizeof(*h) + (ts != NULL ? TCP_OPT_TS_BYTES : 0));
 
 	tcp_key_addrs(k, &local, &remote);
-	if (t->p.lower.path_init(t->p.lower.ctx, &path, &local, &remote) != 0) {
-		t->count.drop_path++;
-		return;
-	}
-	m = tcp_mbuf(t);
+	if (t->p.lower.path_init(t->p.lower.ctx, path, &local, &remote) == 0)
+		return true;
+	t->count.drop_path++;
+	return false;
+}
+
+/* A bare header from us to the peer of k, everything but the tuple already in *h. */
+static bool reply(struct tcp *t, struct net_path *path, const struct tcp_key *k, const struct rte_tcp_hdr *h,
+		  const uint8_t *opts, uint32_t olen)
+{
+	uint8_t hlen = (uint8_t)(sizeof(*h) + olen);
+	struct rte_mbuf *m = tcp_mbuf(t);
+
 	if (m == NULL)
-		return;
+		return false;
 	struct rte_tcp_hdr *to = (struct rte_tcp_hdr *)rte_pktmbuf_prepend(m, hlen);
 	*to = *h;
 	to->src_port = k->lport;
 	to->dst_port = k->rport;
 	to->data_off = (uint8_t)(hlen / 4 << 4);
-	if (ts != NULL)
-		memcpy(to + 1, ts, TCP_OPT_TS_BYTES);
+	if (olen > 0)
+		memcpy(to + 1, opts, olen);
 	t->count.segs_out++;
-	t->p.lower.output(t->p.lower.ctx, &path, m, hlen);
+	t->p.lower.output(t->p.lower.ctx, path, m, hlen);
+	return true;
+}
+
+/* o but for the MSS, which the path says. */
+bool tcp_reply_syn_ack(struct tcp *t, const struct tcp_key *k, const struct rte_tcp_hdr *h, struct tcp_opts *o)
+{
+	struct net_path path;
+	uint8_t opts[TCP_OPT_MAX];
+
+	if (!find_path(t, k, &path))
+		return false;
+	o->mss = (uint16_t)(path.mtu - (k->family == 4 ? 20 : 40) - sizeof(*h));
+	return reply(t, &path, k, h, opts, tcp_opts_emit_syn(opts, o));
 }
 
 /* RFC 9293 section 3.10.7.1 */
 void tcp_reply_rst(struct tcp *t, const struct tcp_seg *s)
 {
 	struct rte_tcp_hdr h = {.tcp_flags = RTE_TCP_RST_FLAG};
+	struct net_path path;
 
 	if ((s->flags & RTE_TCP_RST_FLAG) || !tcp_rate_ok(t, &t->rst_rate, TCP_RST_PER_S))
 		return;
@@ -42,12 +60,14 @@ void tcp_reply_rst(struct tcp *t, const struct tcp_seg *s)
 		h.tcp_flags |= RTE_TCP_ACK_FLAG;
 	}
 	t->count.rst_out++;
-	reply(t, s->key, &h, NULL);
+	if (find_path(t, s->key, &path))
+		reply(t, &path, s->key, &h, NULL, 0);
 }
 
 void tcp_reply_tw_ack(struct tcp *t, const struct tcp_tw *w)
 {
 	uint8_t ts[TCP_OPT_TS_BYTES];
+	struct net_path path;
 	struct rte_tcp_hdr h = {
 		.sent_seq = rte_cpu_to_be_32(w->snd_nxt),
 		.recv_ack = rte_cpu_to_be_32(w->rcv_nxt),
@@ -59,5 +79,6 @@ void tcp_reply_tw_ack(struct tcp *t, const struct tcp_tw *w)
 		return;
 	tcp_opts_emit_ts(ts, tcp_ts_now(t, w->ts_off), w->ts_recent);
 	t->count.acks_out++;
-	reply(t, &w->key, &h, w->ts ? ts : NULL);
+	if (find_path(t, &w->key, &path))
+		reply(t, &path, &w->key, &h, ts, w->ts ? TCP_OPT_TS_BYTES : 0);
 }

@@ -130,13 +130,32 @@ static bool step_syn(struct tcp_conn *c, struct tcp_seg *s)
 	return false;
 }
 
+/* The peer answers a cookie that it got before there was room for this half-open connection: go on from the cookie. */
+static bool adopt_cookie(struct tcp_conn *c, const struct tcp_seg *s)
+{
+	struct tcp_opts o;
+	bool ecn;
+
+	if ((c->flags & TCP_F_ACTIVE) || s->seq != c->rcv_nxt || !tcp_cookie_check(c->t, s, &o, &ecn))
+		return false;
+	c->iss = c->snd_una = c->recover = s->ack - 1;
+	c->snd_nxt = c->snd_end = s->ack;
+	c->flags &= ~(TCP_F_TS | TCP_F_WS | TCP_F_SACK | TCP_F_ECN);
+	c->flags |= TCP_F_COOKIE | (ecn ? TCP_F_ECN : 0);
+	c->rcv_ws = c->snd_ws = 0;
+	tcp_conn_negotiate(c, &o);
+	c->probes = 1;
+	return true;
+}
+
 static bool finish_handshake(struct tcp_conn *c, struct tcp_seg *s)
 {
 	struct tcp *t = c->t;
 
-	if (!tcp_seq_gt(s->ack, c->snd_una) || tcp_seq_gt(s->ack, c->snd_nxt)) {
+	if ((!tcp_seq_gt(s->ack, c->snd_una) || tcp_seq_gt(s->ack, c->snd_nxt)) && !adopt_cookie(c, s)) {
 		t->count.drop_ack++;
-		tcp_reply_rst(t, s);
+		if (!tcp_cookie_may_follow(t, s))
+			tcp_reply_rst(t, s);
 		return false;
 	}
 	if ((c->flags & TCP_F_SYN_COUNTED) && t->count.conns >= t->p.max_conns) {
@@ -165,7 +184,10 @@ static void fin_acked(struct tcp_conn *c)
 		tcp_tw_enter(c);
 		break;
 	case TCP_LAST_ACK:
-		tcp_conn_kill(c, TCP_CLOSED_NORMAL);
+		if (c->flags & TCP_F_COOKIE) /* the cookie must not open it again */
+			tcp_tw_enter(c);
+		else
+			tcp_conn_kill(c, TCP_CLOSED_NORMAL);
 		break;
 	default:
 		break;
@@ -304,6 +326,8 @@ void tcp_input_steps(struct tcp_conn *c, struct tcp_seg *s)
 	if (!step_sequence(c, s) || !step_rst(c, s) || !step_syn(c, s))
 		return;
 	tcp_ts_update(c, s);
+	if (c->flags & TCP_F_ECN)
+		tcp_ecn_received(c, s);
 	if (!step_ack(c, s))
 		return;
 	uint32_t fin_seq = s->seq + s->len; /* before the text is trimmed and given away */

@@ -328,6 +328,8 @@ static bool set_param(struct play *pl, const char *name, uint32_t v)
 		{"user_timeout_ms", &p->user_timeout_ms, NULL},
 		{"keepalive_idle_s", &p->keepalive_idle_s, NULL},
 		{"newreno", (uint32_t *)&p->cc, NULL}, /* 1: TCP_CC_NEWRENO */
+		{"ecn", (uint32_t *)&p->ecn, NULL},
+		{"no_syn_cookies", NULL, &p->no_syn_cookies},
 		{"timestamps", NULL, &p->timestamps},
 		{"window_scale", NULL, &p->window_scale},
 		{"no_sack", NULL, &p->no_sack},

@@ -298,7 +298,7 @@ static void choose_end(struct sim *s, int id)
 			.closed = on_closed},
 		.pool = tx_pool[id],
 		.max_conns = MAX_PAIRS,
-		.max_syn = MAX_PAIRS,
+		.max_syn = 1 + (uint32_t)rng_below(r, MAX_PAIRS),
 		.max_time_wait = MAX_PAIRS,
 		.rcv_buf = 2000u << rng_below(r, 9),
 		.snd_buf = 2000u << rng_below(r, 9),
@@ -311,6 +311,7 @@ static void choose_end(struct sim *s, int id)
 		.timestamps = rng_below(r, 2),
 		.window_scale = rng_below(r, 2),
 		.no_sack = rng_below(r, 4) == 0,
+		.ecn = (enum tcp_ecn)rng_below(r, 3),
 		.cc = rng_below(r, 2) ? TCP_CC_CUBIC : TCP_CC_NEWRENO,
 		.seed = rng_next(r),
 	};

@@ -1,75 +1,15 @@
 /* Boot: memory, EAL, port, rings, shards, workers - in this order, and down again in the reverse one. */
-#include <errno.h>
-#include <fcntl.h>
 #include <rte_cycles.h>
 #include <rte_ring.h>
 #include <stdlib.h>
-#include <sys/sysinfo.h>
-#include <unistd.h>
 
 #include "ctrlplane/ctrl_priv.h"
 #include "net/xdp.h"
 
-#define HUGE_2M          (2ull << 20)
 #define OWN_HEAP_RESERVE (8ull << 30) /* address space of a thread's own heap: requests being received */
 #define STEER_RING       1024
 #define INDEX_INITIAL    16384
 #define ADMIN_SESSIONS   1024
-
-/* ---- memory ---- */
-
-struct memory_plan {
-	bool huge;
-	size_t eal, shard_reserve, shard_huge;
-	uint32_t mbufs;
-};
-
-static uint64_t huge_free_bytes(void)
-{
-	unsigned long long pages = 0;
-	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "r");
-	if (f == NULL)
-		return 0;
-	if (fscanf(f, "%llu", &pages) != 1)
-		pages = 0;
-	fclose(f);
-	return pages * HUGE_2M;
-}
-
-static uint64_t ram_bytes(void)
-{
-	struct sysinfo si;
-	return sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit : 1ull << 30;
-}
-
-static int plan_memory(const struct ctrl *c, struct memory_plan *m, struct err *e)
-{
-	const struct config *cf = &c->config;
-	uint64_t ram = ram_bytes(), free_huge = huge_free_bytes();
-	uint64_t limit = cf->maxmemory != 0 ? cf->maxmemory + cf->maxmemory / 2 + (1ull << 30) : ram;
-	m->mbufs = cf->mbufs != 0 ? (uint32_t)cf->mbufs : 16384 + 16384 * c->nworkers;
-	uint64_t packets = (uint64_t)m->mbufs * 2560 + (64ull << 20);
-	m->eal = cf->eal_memory != 0 ? cf->eal_memory : packets + (128ull << 20);
-	m->shard_reserve = limit;
-	m->shard_huge = 0;
-	m->huge = cf->hugepages != CONFIG_HUGEPAGES_NO && free_huge >= m->eal + c->nworkers * HUGE_2M;
-	if (cf->hugepages == CONFIG_HUGEPAGES_YES && !m->huge)
-		return err_set(
-			e,
-			"hugepages yes, but only %llu MiB of 2 MiB hugepages are free and %llu MiB are needed: echo "
-			"%llu > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages, or use hugepages no",
-			(unsigned long long)(free_huge >> 20), (unsigned long long)(m->eal >> 20),
-			(unsigned long long)((m->eal + c->nworkers * 4 * HUGE_2M) / HUGE_2M));
-	if (m->huge) {
-		/* A part stays free for the tables of a growing index, which EAL takes on demand. */
-		uint64_t shard = (free_huge - m->eal) / 4 * 3 / c->nworkers / HUGE_2M * HUGE_2M;
-		m->shard_huge = RP_MIN(shard, limit);
-	} else if (cf->eal_memory == 0) {
-		/* Plain memory is reserved once and used as needed: leave room for a large index. */
-		m->eal += ram / 4;
-	}
-	return 0;
-}
 
 /* ---- settings of the data path ---- */
 
@@ -122,37 +62,34 @@ static int boot_eal(struct ctrl *c, const struct memory_plan *m, struct err *e)
 }
 
 /* The addresses and the gateway in use. The interface of af_xdp brings its own if none are set. */
-static int fill_addrs(const struct ctrl *c, struct net_params *n, struct err *e)
+static int boot_addresses(struct ctrl *c, struct err *e)
 {
 	const struct config_addrs list = config_addresses(&c->config);
 	const char *ifname = xdp_device_iface(c->config.device);
 
 	for (uint32_t i = 0; i < list.n && i < NET_MAX_ADDRS; i++) {
-		n->addrs[i].addr = (struct net_addr){.family = 4, .v4 = list.addr[i].v4};
-		n->addrs[i].prefix_len = list.addr[i].prefix_len;
-		n->naddrs++;
+		c->addrs[i].addr = (struct net_addr){.family = 4, .v4 = list.addr[i].v4};
+		c->addrs[i].prefix_len = list.addr[i].prefix_len;
+		c->naddrs++;
 	}
 	if (list.n == 0)
-		n->naddrs = xdp_iface_addrs(ifname, n->addrs, NET_MAX_ADDRS);
-	if (n->naddrs == 0)
+		c->naddrs = xdp_iface_addrs(ifname, c->addrs, NET_MAX_ADDRS);
+	if (c->naddrs == 0)
 		return err_set(e, "device af_xdp:%s: the interface has no address; give it one, or set 'address'",
 			       ifname);
 	if (c->config.gateway.v4 != 0)
-		n->gateway = (struct net_addr){.family = 4, .v4 = c->config.gateway.v4};
+		c->gateway = (struct net_addr){.family = 4, .v4 = c->config.gateway.v4};
 	else if (list.n == 0)
-		xdp_iface_gateway(ifname, &n->gateway);
+		xdp_iface_gateway(ifname, &c->gateway);
 	return 0;
 }
 
 static int boot_port(struct ctrl *c, const struct memory_plan *m, struct err *e)
 {
 	const struct config *cf = &c->config;
-	struct net_params n = {0};
-	if (fill_addrs(c, &n, e) != 0)
-		return -1;
 	struct port_params p = {.device = cf->device,
-				.addrs = n.addrs,
-				.naddrs = n.naddrs,
+				.addrs = c->addrs,
+				.naddrs = c->naddrs,
 				.tcp_port = (uint16_t)cf->port,
 				.nworkers = c->nworkers,
 				.mtu = (uint32_t)cf->mtu,
@@ -231,7 +168,7 @@ static int boot_shared(struct ctrl *c, struct err *e)
 	return 0;
 }
 
-static int fill_net(const struct ctrl *c, uint32_t id, struct net_params *n, struct err *e)
+static void fill_net(const struct ctrl *c, uint32_t id, struct net_params *n)
 {
 	const struct config *cf = &c->config;
 	const struct port_info *pi = port_info(c->port);
@@ -248,7 +185,9 @@ static int fill_net(const struct ctrl *c, uint32_t id, struct net_params *n, str
 		n->steer_in = c->steer_in[id];
 		n->steer_out = c->steer_out[id];
 	}
-	return fill_addrs(c, n, e);
+	n->naddrs = c->naddrs;
+	n->gateway = c->gateway;
+	memcpy(n->addrs, c->addrs, sizeof n->addrs);
 }
 
 static void fill_tcp(const struct ctrl *c, uint32_t id, struct tcp_params *t)
@@ -272,53 +211,6 @@ static void fill_tcp(const struct ctrl *c, uint32_t id, struct tcp_params *t)
 				 .window_scale = cf->tcp_window_scaling,
 				 .name_tag = id};
 	rng_system(&t->seed, sizeof t->seed);
-}
-
-/* ---- what workers ask of us; runs on the control thread ---- */
-
-static void give_table(void *owner, struct msg *m)
-{
-	index_give_table(m->arg[0], m->arg[1]);
-}
-
-static void up_build_table(void *owner, struct msg *m)
-{
-	struct ctrl *c = owner;
-	struct worker *w = m->arg[2];
-	struct index *ix = m->arg[0];
-	struct msg *back = msg_get(c->bus, msg_bus_control(c->bus));
-	struct index_table *t = index_table_create(index_name(ix), index_seed(ix), (uint32_t)(uintptr_t)m->arg[1]);
-	if (t == NULL)
-		log_write(LOG_WARNING, "no memory for a larger index table; raise eal-memory");
-	if (back == NULL) {
-		index_table_destroy(t); /* the index then grows in place */
-		return;
-	}
-	back->kind = MSG_CALL_SHARD;
-	back->owner = (uint8_t)w->id;
-	back->fn = give_table;
-	back->arg[0] = ix;
-	back->arg[1] = t;
-	back->arg[3] = NULL;
-	msg_send(c->bus, back);
-}
-
-static void up_drop_table(void *owner, struct msg *m)
-{
-	index_table_destroy(m->arg[0]);
-}
-
-static void up_slow(void *owner, struct msg *m)
-{
-	struct ctrl *c = owner;
-	struct slow_note *n = m->arg[0];
-	const struct cmd *cmd = cmd_at((uint32_t)n->cmd_id);
-	if (c->dp.slowlog_us >= 0 && n->us >= (uint64_t)c->dp.slowlog_us)
-		slowlog_add(c->slowlog, n, (uint32_t)c->config.slowlog_max_len);
-	if (c->dp.latency_ms != 0 && n->us >= c->dp.latency_ms * 1000)
-		latency_add(c->latency, cmd->flags & CMD_F_FAST ? "fast-command" : "command", n->wall_us / 1000000,
-			    (uint32_t)(n->us / 1000));
-	heap_free_remote(n->heap, n);
 }
 
 /* ---- workers ---- */
@@ -348,10 +240,9 @@ static int boot_worker(struct ctrl *c, const struct memory_plan *m, uint32_t id,
 				  .tsc_hz = c->clock.tsc_hz,
 				  .adaptive = cf->idle == CONFIG_IDLE_ADAPTIVE,
 				  .spin_us = (uint32_t)cf->idle_spin_us,
-				  .up = {up_build_table, up_drop_table, up_slow}};
+				  .up = upcalls_table()};
 	rng_system(&p.seed, sizeof p.seed);
-	if (fill_net(c, id, &p.net, e) != 0)
-		return -1;
+	fill_net(c, id, &p.net);
 	fill_tcp(c, id, &p.tcp);
 	c->workers[id] = worker_create(&p, e);
 	return c->workers[id] != NULL ? 0 : -1;
@@ -367,15 +258,6 @@ static int boot_workers(struct ctrl *c, const struct memory_plan *m, struct err 
 	for (uint32_t i = 0; i < c->nworkers; i++)
 		heap_prefault(c->workers[i]->shard_heap, 16 << 20);
 	return 0;
-}
-
-static void own_slow(void *ctx, const struct cmd_ctx *cc, uint64_t us)
-{
-	struct ctrl *c = ctx;
-	struct slow_note *n = slow_note_create(c->heap, cc, c->now.wall_us, us);
-	struct msg m = {.arg = {n}};
-	if (n != NULL)
-		up_slow(c, &m);
 }
 
 static int boot_host(struct ctrl *c, struct err *e)
@@ -401,7 +283,7 @@ static int boot_host(struct ctrl *c, struct err *e)
 					.first_client_id = c->nworkers + 1,
 					.client_id_step = c->nworkers + 1,
 					.tsc_hz = c->clock.tsc_hz,
-					.ops = {.ctx = c, .slow = own_slow},
+					.ops = {.ctx = c, .slow = upcalls_own_slow},
 					.owner = c};
 	rng_system(&p.seed, sizeof p.seed);
 	return host_init(&c->host, &p, e);
@@ -427,7 +309,7 @@ int boot(struct ctrl *c, struct err *e)
 	c->nworkers = (uint32_t)c->config.workers;
 	boot_commands();
 	boot_dp_conf(c);
-	if (plan_memory(c, &m, e) != 0 || boot_eal(c, &m, e) != 0)
+	if (memory_plan_make(c, &m, e) != 0 || boot_eal(c, &m, e) != 0)
 		return -1;
 	clock_init(&c->clock, rte_get_tsc_hz());
 	clock_read(&c->clock, &c->now);
@@ -438,8 +320,8 @@ int boot(struct ctrl *c, struct err *e)
 	c->base.cmd = calloc(cmd_count, sizeof *c->base.cmd);
 	if (c->slowlog == NULL || c->latency == NULL || c->base.cmd == NULL)
 		return err_set(e, "out of memory at boot");
-	if (boot_port(c, &m, e) != 0 || boot_steering(c, e) != 0 || boot_shared(c, e) != 0 || boot_host(c, e) != 0 ||
-	    boot_workers(c, &m, e) != 0)
+	if (boot_addresses(c, e) != 0 || boot_port(c, &m, e) != 0 || boot_steering(c, e) != 0 ||
+	    boot_shared(c, e) != 0 || boot_host(c, e) != 0 || boot_workers(c, &m, e) != 0)
 		return -1;
 	c->admin = admin_create(c, e);
 	return c->admin == NULL && e->text[0] != '\0' ? -1 : 0;

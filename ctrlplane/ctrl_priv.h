@@ -1,4 +1,4 @@
-/* Between ctrl.c and boot.c. */
+/* Between the files that make up the control thread itself. */
 #pragma once
 
 #include "ctrlplane/ctrl.h"
@@ -8,3 +8,17 @@ int boot(struct ctrl *c, struct err *e);
 void boot_undo(struct ctrl *c);
 /* The data path's settings out of the configuration. */
 void boot_dp_conf(struct ctrl *c);
+
+/* memory_plan.c */
+struct memory_plan {
+	bool huge;
+	size_t eal, shard_reserve, shard_huge;
+	uint32_t mbufs;
+};
+
+int memory_plan_make(const struct ctrl *c, struct memory_plan *m, struct err *e);
+
+/* upcalls.c */
+struct worker_upcalls upcalls_table(void);
+/* The control thread's own commands that were slow; ctx: struct ctrl *. */
+void upcalls_own_slow(void *ctx, const struct cmd_ctx *c, uint64_t us);

@@ -44,6 +44,9 @@ static void report_slow(struct session_host *h, const struct cmd_ctx *c, uint64_
 void execute_counted(struct session_host *h, struct cmd_ctx *c)
 {
 	uint64_t cycles = cmd_run(c);
+	/* What it will hold its shards for (DEBUG SLEEP) is its time as well. */
+	if (rp_unlikely(c->hold_us != 0))
+		cycles += c->hold_us * (h->tsc_hz / 1000000);
 	h->count.commands++;
 	if (rp_unlikely(cycles >= h->slow_cycles))
 		report_slow(h, c, cycles);

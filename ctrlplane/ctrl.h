@@ -24,6 +24,9 @@ struct ctrl {
 	int64_t started_wall_us;
 	uint64_t started_mono_us;
 	struct port *port;
+	struct net_ifaddr addrs[NET_MAX_ADDRS]; /* in use: set, the default, or the interface's */
+	uint32_t naddrs;
+	struct net_addr gateway;
 	struct msg_bus *bus;
 	struct lease_table *leases;
 	uint16_t *slot_map;

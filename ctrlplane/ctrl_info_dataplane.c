@@ -11,6 +11,21 @@ static void config_line(const struct ctrl *c, const char *name, const char *key,
 	text_add(t, "%s:%s\r\n", key, value);
 }
 
+static void address_lines(const struct ctrl *c, struct text *t)
+{
+	char ip[64];
+
+	text_add(t, "addresses:");
+	for (uint32_t i = 0; i < c->naddrs; i++) {
+		net_addr_format(&c->addrs[i].addr, ip, sizeof ip);
+		text_add(t, "%s%s/%u", i ? " " : "", ip, c->addrs[i].prefix_len);
+	}
+	ip[0] = '\0';
+	if (c->gateway.family != 0)
+		net_addr_format(&c->gateway, ip, sizeof ip);
+	text_add(t, "\r\ngateway:%s\r\nshared_with_kernel:%d\r\n", ip, port_info(c->port)->shared);
+}
+
 static void port_lines(const struct ctrl *c, struct text *t)
 {
 	const struct port_info *p = port_info(c->port);
@@ -154,8 +169,7 @@ void info_dataplane(const struct ctrl *c, struct text *t)
 {
 	text_add(t, "# Dataplane\r\nworkers:%u\r\n", c->nworkers);
 	config_line(c, "device", "device", t);
-	config_line(c, "address", "addresses", t);
-	config_line(c, "gateway", "gateway", t);
+	address_lines(c, t);
 	port_lines(c, t);
 	text_add(t, "hugepages:%d\r\n", c->hugepages);
 	config_line(c, "idle", "idle", t);

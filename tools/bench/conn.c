@@ -220,12 +220,12 @@ static void on_greeted(struct loop *l, struct conn *c, char type)
 
 static void note_wrong(struct phase *p, const struct conn *c, char type, bool nil, uint64_t key)
 {
-	if (p->wrong++ > 0 || p->first_error[0])
+	if (p->wrong++ > 0)
 		return;
 	if (c->wrong)
-		snprintf(p->first_error, sizeof p->first_error, "wrong value of key %lu", key);
+		snprintf(p->first_wrong, sizeof p->first_wrong, "wrong value of key %lu", key);
 	else
-		snprintf(p->first_error, sizeof p->first_error, "a reply of type '%c'%s where one of '%s' should be",
+		snprintf(p->first_wrong, sizeof p->first_wrong, "a reply of type '%c'%s where one of '%s' should be",
 			 type, nil ? " (nil)" : "", p->expected);
 }
 

@@ -283,8 +283,7 @@ static void phase_end(struct loop *l)
 		else if (c->on == &l->ready)
 			conn_leave_list(c);
 	}
-	if (!p->first_error[0])
-		memcpy(p->first_error, l->error, sizeof p->first_error);
+	memcpy(p->first_error, l->error, sizeof p->first_error);
 	l->phase = NULL;
 }
 

@@ -64,7 +64,7 @@ struct phase {
 	uint64_t reopened; /* connections that failed */
 	uint64_t start_tsc, last_tsc;
 	uint64_t busy_cycles, cycles;
-	char first_error[160];
+	char first_error[160], first_wrong[96];
 
 	uint64_t deadline_tsc;
 	double tsc_per_request; /* open loop */

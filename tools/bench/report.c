@@ -43,7 +43,7 @@ static void text_trouble(const struct phase *p, const char *indent)
 	if (p->errors)
 		printf("%s%lu error replies, the first: %s\n", indent, p->errors, p->first_error);
 	if (p->wrong)
-		printf("%s%lu wrong replies, the first: %s\n", indent, p->wrong, p->first_error);
+		printf("%s%lu wrong replies, the first: %s\n", indent, p->wrong, p->first_wrong);
 	if (p->lost)
 		printf("%s%lu requests without a reply\n", indent, p->lost);
 	if (p->reopened)
@@ -141,6 +141,7 @@ static void json_object(const struct options *o, const struct loop *l, const str
 	       "\"unsent\": %lu, \"reopened\": %lu, ",
 	       seconds(l, p), p->done, per_second(l, p), p->errors, p->wrong, p->lost, p->unsent, p->reopened);
 	json_text("first_error", p->first_error);
+	json_text("first_wrong", p->first_wrong);
 	printf("\n   \"generator_busy\": %.4f, \"generator_cycles_per_request\": %.1f,\n", busy_percent(p) / 100,
 	       cycles_per_request(p));
 	printf("   \"latency_ms\": {\"avg\": %.6f, \"min\": %.6f, \"p50\": %.6f, \"p95\": %.6f, \"p99\": %.6f, "

@@ -93,16 +93,26 @@ static int choose_cpu(const struct options *o, struct err *e)
 	return 0;
 }
 
-static uint64_t huge_free_bytes(void)
+static uint64_t huge_pages(const char *what)
 {
+	char path[96];
 	unsigned long long pages = 0;
-	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "r");
+
+	snprintf(path, sizeof path, "/sys/kernel/mm/hugepages/hugepages-2048kB/%s_hugepages", what);
+	FILE *f = fopen(path, "r");
 	if (f == NULL)
 		return 0;
 	if (fscanf(f, "%llu", &pages) != 1)
 		pages = 0;
 	fclose(f);
-	return (uint64_t)pages << 21;
+	return pages;
+}
+
+/* Pages that another process has mapped and not touched yet still count as free. */
+static uint64_t huge_free_bytes(void)
+{
+	uint64_t all = huge_pages("free"), reserved = huge_pages("resv");
+	return all > reserved ? (all - reserved) << 21 : 0;
 }
 
 static int open_eal(struct rig *r, const struct options *o, size_t mem, struct err *e)

@@ -11,6 +11,10 @@ int plot_check(const char *file, struct err *e)
 		return err_set(e, "--plot needs gnuplot, which is not installed: apt-get install gnuplot-nox");
 	if (strpbrk(file, "'\n"))
 		return err_set(e, "--plot: choose a file name without quotes and line breaks");
+	FILE *f = fopen(file, "ab"); /* told before measuring, not after */
+	if (f == NULL)
+		return err_set(e, "--plot cannot write %s: %s", file, strerror(errno));
+	fclose(f);
 	return 0;
 }
 
@@ -25,7 +29,7 @@ static void put_curve(FILE *f, const struct phase *p, uint32_t i)
 
 int plot_write(const char *file, const struct phase *phases, uint32_t n, struct err *e)
 {
-	FILE *f = popen("gnuplot 2>&1", "w");
+	FILE *f = popen("gnuplot >/dev/null 2>&1", "w");
 
 	if (f == NULL)
 		return err_set(e, "gnuplot does not start: %s", strerror(errno));
@@ -44,6 +48,7 @@ int plot_write(const char *file, const struct phase *phases, uint32_t n, struct 
 	}
 	fprintf(f, "\n");
 	if (pclose(f) != 0 || access(file, R_OK) != 0)
-		return err_set(e, "gnuplot could not draw %s: is its directory writable?", file);
+		return err_set(e, "gnuplot could not draw %s: does it know png? `gnuplot -e 'set terminal png'` tells",
+			       file);
 	return 0;
 }

@@ -136,6 +136,28 @@ void tcp_set_now(struct tcp *t, const struct clock_now *now)
 	t->now = *now;
 }
 
+static bool tuple_free(const struct tcp *t, const struct tcp_key *k)
+{
+	void *e = tcp_table_find(t, k, tcp_key_hash(t, k));
+	return e == NULL || (tcp_entry_is_tw(e) && tcp_tw_reusable(t, tcp_entry_tw(e)));
+}
+
+/* A TIME_WAIT record in the way goes; the ISN lies behind all that it knows to have been sent. */
+static uint32_t take_tuple(struct tcp *t, const struct tcp_key *k, uint32_t hash)
+{
+	uint32_t iss = tcp_isn(t, k);
+	void *e = tcp_table_find(t, k, hash);
+
+	if (e == NULL)
+		return iss;
+	struct tcp_tw *w = tcp_entry_tw(e);
+	if (tcp_seq_leq(iss, w->snd_nxt))
+		iss = w->snd_nxt + 65536;
+	tcp_tw_drop(t, w);
+	t->count.tw_reused++;
+	return iss;
+}
+
 /* A port whose replies come to this worker and whose tuple is free; 0: none. */
 static uint16_t choose_port(struct tcp *t, const struct net_addr *local, const struct net_addr *remote, uint16_t rport)
 {
@@ -148,7 +170,7 @@ static uint16_t choose_port(struct tcp *t, const struct net_addr *local, const s
 		if (low->flow_worker != NULL && low->flow_worker(low->ctx, local, port, remote, rport) != t->p.worker)
 			continue;
 		tcp_key_set(&k, local, port, remote, rport);
-		if (tcp_table_find(t, &k, tcp_key_hash(t, &k)) == NULL)
+		if (tuple_free(t, &k))
 			return port;
 	}
 	return 0;
@@ -166,7 +188,7 @@ static int connect_key(struct tcp *t, const struct net_addr *remote, uint16_t rp
 	if (lport == 0)
 		return -EADDRNOTAVAIL;
 	tcp_key_set(k, &local, lport, remote, rport);
-	return tcp_table_find(t, k, tcp_key_hash(t, k)) == NULL ? 0 : -EADDRINUSE;
+	return tuple_free(t, k) ? 0 : -EADDRINUSE;
 }
 
 struct tcp_conn *tcp_connect(struct tcp *t, const struct net_addr *remote, uint16_t rport, uint16_t lport, void *user,
@@ -178,13 +200,15 @@ struct tcp_conn *tcp_connect(struct tcp *t, const struct net_addr *remote, uint1
 	*err = t->count.conns >= t->p.max_conns ? -ENOBUFS : connect_key(t, remote, rport, lport, &k);
 	if (*err != 0)
 		return NULL;
-	c = tcp_conn_new(t, &k, tcp_key_hash(t, &k), err);
+	uint32_t hash = tcp_key_hash(t, &k);
+	uint32_t iss = take_tuple(t, &k, hash);
+	c = tcp_conn_new(t, &k, hash, err);
 	if (c == NULL)
 		return NULL;
 	c->flags |= TCP_F_ACTIVE | TCP_F_OWED;
 	c->state = TCP_SYN_SENT;
 	c->user = user;
-	c->iss = tcp_isn(t, &k);
+	c->iss = iss;
 	c->snd_una = c->recover = c->iss;
 	c->snd_nxt = c->snd_end = c->iss + 1;
 	t->count.conns++;

@@ -131,6 +131,11 @@ void tcp_unlisten(struct tcp *t, uint16_t port);
 struct tcp_conn *tcp_connect(struct tcp *t, const struct net_addr *remote, uint16_t rport, uint16_t lport, void *user,
 			     int *err);
 
+/* A router says that segments of this connection (ports in host order, local is us) are too long for an IP MTU of mtu
+ * bytes (0: it did not say); seq is the sequence number that it quotes. False: no such connection, or not credible. */
+bool tcp_pmtu_update(struct tcp *t, const struct net_addr *local, uint16_t lport, const struct net_addr *remote,
+		     uint16_t rport, uint32_t seq, uint16_t mtu);
+
 void tcp_set_user(struct tcp_conn *c, void *user);
 void *tcp_user(const struct tcp_conn *c);
 void tcp_conn_addrs(const struct tcp_conn *c, struct net_addr *local, uint16_t *lport, struct net_addr *remote,

@@ -148,7 +148,7 @@ void tcp_input_listen(struct tcp *t, struct tcp_seg *s, bool have_floor, uint32_
 	}
 	if (accept_cookie(t, s))
 		return;
-	if ((s->flags & RTE_TCP_ACK_FLAG) && tcp_cookie_may_follow(t, s)) {
+	if ((s->flags & RTE_TCP_ACK_FLAG) && tcp_cookie_in_use(t) && tcp_listener_match(t, s->key)) {
 		t->count.drop_no_conn++;
 		return;
 	}

@@ -371,6 +371,8 @@ static bool output_data(struct tcp_conn *c, uint32_t *sent)
 		if (c->snd_new != NULL && now - c->last_tx_us > c->rto_us)
 			c->t->cc->restart(c);
 	}
+	if (rp_unlikely(c->mtu_retry_us != 0 && now >= c->mtu_retry_us))
+		tcp_pmtu_retry(c);
 	c->flags &= ~TCP_F_CWND_LIMITED;
 	bool ok = output_lost(c, sent) && output_new(c, sent) && output_fin(c, sent);
 	output_timers(c);

@@ -205,6 +205,8 @@ struct tcp_conn {
 	struct tcp_block block[TCP_SACK_BLOCKS]; /* out-of-order data, the latest first */
 	struct tcp_block dup_block;
 
+	uint64_t mtu_retry_us; /* when mtu_full is tried again; 0: it is in use */
+	uint16_t mtu_full;
 	uint32_t hash;
 	struct tcp_key key;
 	struct net_path path;
@@ -470,13 +472,9 @@ void tcp_sendq_free(struct tcp_conn *c);
  * SYN would have had */
 void tcp_cookie_send(struct tcp *t, const struct tcp_seg *s);
 bool tcp_cookie_check(struct tcp *t, const struct tcp_seg *s, struct tcp_opts *o, bool *ecn);
-/* A cookie that was sent may still come back. */
+/* A cookie that was sent may still come back. Until then a stray ACK may belong to it and have overtaken it: it gets no
+ * RST, which would kill what is about to be opened. */
 bool tcp_cookie_in_use(const struct tcp *t);
-/* Later data of a connection whose cookie has not come back: the first data will be repeated, a RST would kill it. */
-static inline bool tcp_cookie_may_follow(const struct tcp *t, const struct tcp_seg *s)
-{
-	return s->len > 0 && tcp_cookie_in_use(t);
-}
 
 /* tcp_ecn.c: RFC 3168 */
 /* Does a SYN with these flags get ECN? */
@@ -489,6 +487,10 @@ uint8_t tcp_ecn_syn_flags(struct tcp_conn *c);
 void tcp_ecn_received(struct tcp_conn *c, const struct tcp_seg *s);
 void tcp_ecn_echo(struct tcp_conn *c);
 
+/* tcp_pmtu.c: after a timeout: perhaps a black hole; when mtu_retry_us is over */
+void tcp_pmtu_timeout(struct tcp_conn *c);
+void tcp_pmtu_retry(struct tcp_conn *c);
+
 /* tcp_reply.c: segments that belong to no connection */
 bool tcp_reply_syn_ack(struct tcp *t, const struct tcp_key *k, const struct rte_tcp_hdr *h, struct tcp_opts *o);
 void tcp_reply_rst(struct tcp *t, const struct tcp_seg *s);
@@ -497,6 +499,8 @@ void tcp_reply_tw_ack(struct tcp *t, const struct tcp_tw *w);
 /* tcp_timewait.c */
 void tcp_tw_enter(struct tcp_conn *c);
 void tcp_tw_drop(struct tcp *t, struct tcp_tw *w);
+/* May an active open take this record's place (RFC 6191)? */
+bool tcp_tw_reusable(const struct tcp *t, const struct tcp_tw *w);
 /* Arrival in TIME_WAIT. */
 void tcp_input_time_wait(struct tcp *t, struct tcp_tw *w, struct tcp_seg *s);
 uint32_t tcp_tw_poll(struct tcp *t);

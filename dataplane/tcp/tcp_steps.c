@@ -154,7 +154,7 @@ static bool finish_handshake(struct tcp_conn *c, struct tcp_seg *s)
 
 	if ((!tcp_seq_gt(s->ack, c->snd_una) || tcp_seq_gt(s->ack, c->snd_nxt)) && !adopt_cookie(c, s)) {
 		t->count.drop_ack++;
-		if (!tcp_cookie_may_follow(t, s))
+		if (!tcp_cookie_in_use(t)) /* else it may come from a peer that got one */
 			tcp_reply_rst(t, s);
 		return false;
 	}

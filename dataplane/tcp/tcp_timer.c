@@ -116,6 +116,7 @@ static void on_rtx_timeout(struct tcp_conn *c)
 		tcp_sendq_mark_lost(c, m);
 	tcp_recovery_timeout(c);
 	back_off(c);
+	tcp_pmtu_timeout(c);
 	output(c);
 	if (!(c->flags & TCP_F_DEAD))
 		tcp_timer_rtx_restart(c);

@@ -65,6 +65,14 @@ static bool newer_syn(const struct tcp_tw *w, const struct tcp_seg *s)
 	return tcp_seq_gt(s->seq, w->rcv_nxt);
 }
 
+/* What the old incarnation left in the network is older than the new one's first timestamp. */
+bool tcp_tw_reusable(const struct tcp *t, const struct tcp_tw *w)
+{
+	uint64_t since_us = w->expires_us - t->p.time_wait_ms * 1000ULL;
+
+	return w->ts && t->p.timestamps && tcp_now_us(t) >= since_us + 2 * TCP_CLOCK_US;
+}
+
 void tcp_input_time_wait(struct tcp *t, struct tcp_tw *w, struct tcp_seg *s)
 {
 	if (s->flags & RTE_TCP_RST_FLAG) { /* RFC 1337: no assassination */

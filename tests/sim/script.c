@@ -269,7 +269,7 @@ static void expect_packet(struct play *pl, const struct script_line *l)
 	}
 	const struct sent *s = &pl->sent[pl->taken++];
 	if (!l->any_time && (s->at_us + 100 < due || s->at_us > due + TOLERANCE_US))
-		PROBLEM(pl, "sent %.6f s after the line before", (double)(s->at_us - pl->last_us) / 1e6);
+		PROBLEM(pl, "sent %.6f s after the line before", ((double)s->at_us - (double)pl->last_us) / 1e6);
 	if (s->flags != (p->flags & ~RTE_TCP_PSH_FLAG))
 		PROBLEM(pl, "flags %x", s->flags);
 	if (s->seq - pl->isn != p->seq || s->len != p->len)
@@ -298,15 +298,25 @@ static void do_send(struct play *pl, uint32_t bytes)
 	}
 }
 
-static void do_connect(struct play *pl)
+static void do_connect(struct play *pl, bool may)
 {
 	int err;
 
 	pl->isn_known = false;
 	pl->c = tcp_connect(pl->t, &(struct net_addr){.family = 4, .v4 = rte_cpu_to_be_32(0x0a000002)}, PEER_PORT, PORT,
 			    NULL, &err);
-	if (pl->c == NULL)
+	if ((pl->c != NULL) != may)
 		PROBLEM(pl, "connect: error %d", err);
+}
+
+/* A router quotes sequence number seq and names an MTU. */
+static void do_icmp(struct play *pl, uint32_t seq, uint16_t mtu)
+{
+	struct net_addr l, r;
+	uint16_t lport, rport;
+
+	tcp_conn_addrs(pl->c, &l, &lport, &r, &rport);
+	tcp_pmtu_update(pl->t, &l, lport, &r, rport, pl->isn + seq, mtu);
 }
 
 /* Parameters of the instance; before anything else happens. */
@@ -403,8 +413,8 @@ static void act(struct play *pl, const struct script_line *l)
 {
 	uint32_t n = (uint32_t)strtoul(l->arg[0], NULL, 0);
 
-	if (strcmp(l->word, "connect") == 0)
-		do_connect(pl);
+	if (strncmp(l->word, "connect", 7) == 0)
+		do_connect(pl, strcmp(l->word, "connect_fails") != 0);
 	else if (strcmp(l->word, "expect") == 0)
 		expect_value(pl, l->arg[0], l->arg[1]);
 	else if (strcmp(l->word, "silence") == 0)
@@ -415,6 +425,8 @@ static void act(struct play *pl, const struct script_line *l)
 		do_send(pl, n);
 	else if (strcmp(l->word, "read") == 0)
 		tcp_rx_consumed(pl->c, n);
+	else if (strcmp(l->word, "icmp") == 0)
+		do_icmp(pl, n, (uint16_t)strtoul(l->arg[1], NULL, 0));
 	else if (strcmp(l->word, "close") == 0)
 		tcp_close(pl->c);
 	else if (strcmp(l->word, "abort") == 0)

@@ -317,6 +317,33 @@ static void choose_end(struct sim *s, int id)
 	};
 }
 
+/* What befalls some runs beside plain loss. */
+static void choose_trouble(struct sim *s)
+{
+	struct rng *r = &s->rng;
+	struct wire_params *p = &s->wp;
+
+	if (rng_below(r, 4) == 0)
+		p->noise_us = p->delay_us;
+	if (rng_below(r, 4) == 0) {
+		p->burst_ppm = 2000;
+		p->burst_us = 10u << rng_below(r, 12);
+	}
+	if (rng_below(r, 4) == 0)
+		p->ce_ppm = 20000;
+	if (rng_below(r, 4) == 0 && p->loss_ppm < 50000 && p->burst_us == 0) { /* or a handshake may end in it */
+		p->dark_us = 1000000 + rng_below(r, 300000);
+		p->dark_for_us = rng_below(r, 2000000);
+	}
+	if (rng_below(r, 6) == 0)
+		p->queue = 4 + (uint32_t)rng_below(r, 60);
+	if (rng_below(r, 6) == 0 && p->mtu > 600) {
+		p->link_mtu = (uint16_t)(576 + rng_below(r, p->mtu - 576u));
+		p->link_us = 1000000 + rng_below(r, 100000);
+		p->link_silent = rng_below(r, 2);
+	}
+}
+
 static void choose(struct sim *s, uint64_t seed)
 {
 	static const uint32_t loss[] = {0, 0, 1000, 10000, 50000, 150000};
@@ -334,6 +361,7 @@ static void choose(struct sim *s, uint64_t seed)
 		.mtu = rng_below(r, 3) ? 1500 : (uint16_t)(200 + rng_below(r, 1300)),
 	};
 	s->wp.jitter_us = s->wp.delay_us * 4;
+	choose_trouble(s);
 	s->chunk_max = rng_below(r, 2) ? 2048 : 100;
 	s->read_ppm = rng_below(r, 3) ? 1000000 : 50000;
 	s->pairs = 1 + (uint32_t)rng_below(r, MAX_PAIRS);
@@ -411,13 +439,15 @@ static bool met_everything(const struct tcp_counters *n)
 {
 	printf("%lu segments, %lu retransmitted, %lu fast recoveries, %lu timeouts, %lu out of order, %lu probes, "
 	       "%lu window updates, %lu delayed ACKs, %lu copies, %lu splits, %lu merges, %lu failed allocations, "
-	       "%lu probes for tails, %lu of them needless, %lu undone recoveries\n",
+	       "%lu probes for tails, %lu of them needless, %lu undone recoveries, "
+	       "%lu cookies, %lu ECN reductions, %lu MTUs lowered by ICMP, %lu for a black hole\n",
 	       n->segs_out, n->retransmits, n->fast_retransmits, n->rtos, n->ooo_in, n->window_probes,
 	       n->window_updates, n->delayed_acks, n->tx_copies, n->tx_splits, n->tx_merges, n->no_mbuf, n->tlp_probes,
-	       n->tlp_needless, n->undos);
+	       n->tlp_needless, n->undos, n->cookies_good, n->ecn_reductions, n->pmtu_updates, n->pmtu_blackholes);
 	return n->fast_retransmits && n->rtos && n->ooo_in && n->window_probes && n->window_updates &&
 	       n->delayed_acks && n->tx_copies && n->tx_splits && n->tx_merges && n->fast_path && n->no_mbuf &&
-	       n->tlp_probes && n->tlp_repairs && n->tlp_needless && n->undos && n->dsacks_in;
+	       n->tlp_probes && n->tlp_repairs && n->tlp_needless && n->undos && n->dsacks_in && n->cookies_good &&
+	       n->ecn_reductions && n->pmtu_updates && n->pmtu_blackholes;
 }
 
 static bool run(struct sim *s, uint64_t seed, struct tcp_counters *sum)

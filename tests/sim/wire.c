@@ -167,12 +167,14 @@ static uint64_t arrival(struct wire *w)
 {
 	uint64_t at = w->now.mono_us + w->p.delay_us;
 
+	if (w->p.noise_us != 0)
+		at += rng_below(&w->rng, w->p.noise_us);
 	if (w->p.jitter_us != 0 && chance(w, w->p.reorder_ppm))
 		at += rng_below(&w->rng, w->p.jitter_us);
 	return at;
 }
 
-static void put_frame(struct wire_end *e, struct rte_mbuf *m)
+static void put_frame(struct wire_end *e, struct rte_mbuf *m, uint8_t tos)
 {
 	struct wire *w = e->w;
 	uint8_t *ip = (uint8_t *)rte_pktmbuf_prepend(m, IP_BYTES);
@@ -180,11 +182,42 @@ static void put_frame(struct wire_end *e, struct rte_mbuf *m)
 	rp_assert(ip != NULL && m->nb_segs == 1 && m->next == NULL);
 	memset(ip, 0, IP_BYTES);
 	ip[0] = 0x45;
+	ip[1] = (tos & 3) != 0 && chance(w, w->p.ce_ppm) ? 3 : tos;
 	memcpy(ip + 12, &e->addr.v4, 4);
 	memcpy(ip + 16, &w->end[!e->id].addr.v4, 4);
 	uint8_t *eth = (uint8_t *)rte_pktmbuf_prepend(m, ETH_BYTES);
 	rp_assert(eth != NULL);
 	memset(eth, 0xee, ETH_BYTES);
+}
+
+static bool too_long(struct wire_end *e, const struct rte_mbuf *m, const struct wire_seg *s)
+{
+	const struct wire_params *p = &e->w->p;
+
+	if (p->link_mtu == 0 || s->now_us < p->link_us || m->pkt_len + IP_BYTES <= p->link_mtu)
+		return false;
+	if (!p->link_silent) {
+		e->icmp = true;
+		e->icmp_sport = s->sport;
+		e->icmp_dport = s->dport;
+		e->icmp_seq = s->seq;
+	}
+	return true;
+}
+
+static bool is_lost(struct wire_end *e, const struct rte_mbuf *m, const struct wire_seg *s)
+{
+	struct wire *w = e->w;
+
+	if (too_long(e, m, s) || (w->p.queue != 0 && e->queued >= w->p.queue))
+		return true;
+	if (w->p.dark_us != 0 && s->now_us >= w->p.dark_us && s->now_us < w->p.dark_us + w->p.dark_for_us)
+		return true;
+	if (chance(w, w->p.burst_ppm))
+		e->burst_until_us = s->now_us + w->p.burst_us;
+	if (s->now_us < e->burst_until_us)
+		return true;
+	return chance(w, w->p.loss_ppm);
 }
 
 static void wire_output(void *ctx, struct net_path *path, struct rte_mbuf *m, uint8_t tcp_len)
@@ -196,17 +229,20 @@ static void wire_output(void *ctx, struct net_path *path, struct rte_mbuf *m, ui
 	describe(e, m, tcp_len, &s);
 	rp_assert(m->pkt_len == m->data_len && m->pkt_len + IP_BYTES <= w->p.mtu);
 	observe(w, &s, rte_pktmbuf_mtod(m, struct rte_tcp_hdr *));
-	put_frame(e, m);
+	bool lost = is_lost(e, m, &s);
+	put_frame(e, m, path->tos);
 	if (w->p.watch != NULL)
 		w->p.watch(w->p.ctx, &s);
-	if ((w->p.drop != NULL && w->p.drop(w->p.ctx, &s)) || chance(w, w->p.loss_ppm)) {
+	if ((w->p.drop != NULL && w->p.drop(w->p.ctx, &s)) || lost) {
 		rte_pktmbuf_free(m);
 		return;
 	}
 	if (chance(w, w->p.dup_ppm)) {
 		rte_mbuf_refcnt_update(m, 1);
+		e->queued++;
 		put_on_wire(w, m, !e->id, arrival(w));
 	}
+	e->queued++;
 	put_on_wire(w, m, !e->id, arrival(w));
 }
 
@@ -290,6 +326,17 @@ static struct rte_mbuf *receive(struct wire *w, struct wire_packet p)
 	return m;
 }
 
+static void deliver_icmp(struct wire *w)
+{
+	for (int i = 0; i < 2; i++) {
+		struct wire_end *e = &w->end[i];
+		if (e->icmp)
+			tcp_pmtu_update(e->t, &e->addr, e->icmp_sport, &w->end[!i].addr, e->icmp_dport, e->icmp_seq,
+					w->p.link_mtu);
+		e->icmp = false;
+	}
+}
+
 static void input(struct wire *w)
 {
 	struct rte_mbuf *burst[2][RP_MAX_BURST];
@@ -297,6 +344,7 @@ static void input(struct wire *w)
 
 	while (w->n > 0 && w->heap[0].at_us <= w->now.mono_us && n[0] < RP_MAX_BURST && n[1] < RP_MAX_BURST) {
 		struct wire_packet p = heap_pop(w);
+		w->end[!p.to].queued--;
 		struct rte_mbuf *m = receive(w, p);
 		if (m != NULL)
 			burst[p.to][n[p.to]++] = m;
@@ -317,6 +365,7 @@ void wire_step(struct wire *w, uint64_t max_step_us)
 	for (int i = 0; i < 2; i++)
 		tcp_set_now(w->end[i].t, &w->now);
 	input(w);
+	deliver_icmp(w);
 	if (w->work != NULL)
 		w->work(w->work_ctx);
 	for (int i = 0; i < 2; i++) {

@@ -29,7 +29,15 @@ struct wire_params {
 	uint64_t seed;
 	uint32_t loss_ppm, dup_ppm, reorder_ppm;
 	uint32_t delay_us, jitter_us;
+	uint32_t noise_us;             /* each frame is late by up to this */
+	uint32_t burst_ppm, burst_us;  /* a frame begins a burst of losses at this rate */
+	uint32_t ce_ppm;               /* ECN-capable frames are marked */
+	uint64_t dark_us, dark_for_us; /* nothing passes from dark_us on; 0: never */
+	uint32_t queue;                /* frames one end may have under way, the rest is lost; 0: any */
 	uint16_t mtu;
+	uint16_t link_mtu; /* from link_us on longer frames are lost; 0: never */
+	uint64_t link_us;
+	bool link_silent; /* and no router says so */
 	/* true: drop. May be NULL. */
 	bool (*drop)(void *ctx, const struct wire_seg *s);
 	/* sees every segment before loss. May be NULL. */
@@ -45,6 +53,11 @@ struct wire_end {
 	struct net_addr addr;
 	uint32_t data_segs;
 	uint64_t rx_dropped; /* no receive buffer */
+	uint64_t burst_until_us;
+	uint32_t queued;
+	bool icmp; /* a router's message about the frame quoted is due */
+	uint16_t icmp_sport, icmp_dport;
+	uint32_t icmp_seq;
 };
 
 struct wire_packet {

@@ -43,6 +43,7 @@ static int fill_filter(const struct xdp *x, const struct xdp_params *p, struct x
 {
 	memset(f, 0, sizeof(*f));
 	f->exclusive = !x->shared;
+	f->unread = XDP_PASS;
 	f->port = rte_cpu_to_be_16(p->tcp_port);
 	f->vlan = p->vlan;
 	for (uint32_t i = 0; i < p->naddrs; i++) {
@@ -57,18 +58,29 @@ static int fill_filter(const struct xdp *x, const struct xdp_params *p, struct x
 	return 0;
 }
 
+struct bpf_object *xdp_load(const struct xdp_filter *filter)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "redpoll");
+	struct bpf_object *obj = bpf_object__open_mem(object, sizeof(object), &opts);
+	struct bpf_map *map = obj ? bpf_object__find_map_by_name(obj, ".rodata") : NULL;
+
+	if (!map || bpf_map__set_initial_value(map, filter, sizeof(*filter)) != 0 || bpf_object__load(obj) != 0) {
+		int why = errno;
+		bpf_object__close(obj);
+		errno = why;
+		return NULL;
+	}
+	return obj;
+}
+
 static int load(struct xdp *x, const struct xdp_params *p, struct err *e)
 {
 	struct xdp_filter filter;
-	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "redpoll");
 
 	if (fill_filter(x, p, &filter, e) < 0)
 		return -1;
-	x->obj = bpf_object__open_mem(object, sizeof(object), &opts);
-	struct bpf_map *map = x->obj ? bpf_object__find_map_by_name(x->obj, ".rodata") : NULL;
-	if (!map || bpf_map__set_initial_value(map, &filter, sizeof(filter)) != 0)
-		return err_set(e, "device af_xdp:%s: the XDP program is damaged: %s", p->ifname, strerror(errno));
-	if (bpf_object__load(x->obj) != 0)
+	x->obj = xdp_load(&filter);
+	if (!x->obj)
 		return err_set(e, "device af_xdp:%s: the kernel refuses the XDP program: %s%s", p->ifname,
 			       strerror(errno), errno == EPERM ? "; run as root" : "");
 	return 0;

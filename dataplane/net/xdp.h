@@ -8,7 +8,9 @@
 
 #include "net/net.h"
 
+struct bpf_object;
 struct xdp;
+struct xdp_filter;
 
 struct xdp_params {
 	const char *ifname;
@@ -18,6 +20,8 @@ struct xdp_params {
 	uint16_t vlan;     /* frames must carry this identifier; 0: no tag */
 };
 
+/* The program with this filter, loaded but not attached; NULL with errno. For bpf_object__close(). */
+struct bpf_object *xdp_load(const struct xdp_filter *filter);
 /* Loads the program and attaches it, in the driver if that can, else in the kernel's generic path. Must come before the
  * sockets are opened: libxdp adopts it. NULL with *e. */
 struct xdp *xdp_attach(const struct xdp_params *p, struct err *e);

@@ -153,7 +153,7 @@ int xsk_def_prog(struct xdp_md *ctx)
 {
 	if (!take((const void *)(long)ctx->data, (const void *)(long)ctx->data_end))
 		return XDP_PASS;
-	return bpf_redirect_map(&xsks_map, ctx->rx_queue_index, XDP_PASS);
+	return bpf_redirect_map(&xsks_map, ctx->rx_queue_index, filter.unread);
 }
 
 char license_text[] SEC("license") = "Dual BSD/GPL";

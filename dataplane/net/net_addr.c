@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+#include "base/num.h"
 #include "net/net.h"
 
 static bool prefix_parse(const char *text, uint8_t max, uint8_t *out)
@@ -44,10 +45,24 @@ bool net_addr_parse(const char *text, struct net_addr *out, uint8_t *prefix_len)
 	return true;
 }
 
+/* By hand: each accepted client's address is formatted on its worker. */
+static size_t format_v4(const uint8_t *octet, char *buf)
+{
+	size_t n = 0;
+	for (uint32_t i = 0; i < 4; i++) {
+		if (i > 0)
+			buf[n++] = '.';
+		n += num_format_u64(buf + n, octet[i]);
+	}
+	return n;
+}
+
 size_t net_addr_format(const struct net_addr *a, char *buf, size_t cap)
 {
 	if (cap == 0)
 		return 0;
+	if (a->family == 4 && cap >= INET_ADDRSTRLEN)
+		return format_v4(a->v6, buf);
 	if (!inet_ntop(a->family == 6 ? AF_INET6 : AF_INET, a->v6, buf, (socklen_t)cap))
 		buf[0] = '\0';
 	return strlen(buf);

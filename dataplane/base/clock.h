@@ -27,6 +27,7 @@ struct clock_now {
 
 struct clock {
 	uint64_t tsc_hz;
+	uint64_t us_per_tick; /* microseconds of one cycle, times 2^64 */
 	uint64_t base_tsc;
 	int64_t base_wall_us;
 	uint64_t resync_tsc; /* when wall time is next compared with the kernel's */

@@ -211,7 +211,7 @@ struct tcp_conn {
 	struct tcp_key key;
 	struct net_path path;
 };
-_Static_assert(sizeof(struct tcp_conn) <= 768, "a million idle connections must fit");
+_Static_assert(sizeof(struct tcp_conn) <= 640, "a million idle connections must fit");
 
 /* What is left of a connection in TIME_WAIT. */
 struct tcp_tw {

@@ -495,7 +495,7 @@ static void tell(const struct sim *s)
 int main(int argc, char **argv)
 {
 	static const struct option opts[] = {{"runs", 1, NULL, 'r'}, {"seed", 1, NULL, 's'}, {0}};
-	uint64_t runs = 2000, first = 1;
+	uint64_t runs = 4000, first = 1;
 	bool replay = false;
 	int o;
 

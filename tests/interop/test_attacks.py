@@ -1,0 +1,145 @@
+#!/usr/bin/python3
+"""Attacks from the network: established clients go on, honest new ones get in, memory stays within its bounds."""
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../lib"))
+from labtest import ROOT, Lab, main, test, wait_for
+from resp import encode
+
+GATEWAY = ["--gateway", "10.77.0.1"]
+
+
+def counters(lab, line):
+    text = lab.exec_server_side("redis-cli", "-p", "6380", "info", "dataplane")
+    fields = next(l for l in text.splitlines() if l.startswith(line)).split(":", 1)[1]
+    return {k: int(v) for k, v in (f.split("=") for f in fields.strip().split(",") if "=" in f)}
+
+
+def flood(lab, kind, rate, seconds, ports=()):
+    p = subprocess.Popen([f"{ROOT}/tests/lib/flood.py", kind, lab.host, str(lab.port), str(rate), str(seconds)],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    p.stdin.write("".join(f"{port}\n" for port in ports))
+    p.stdin.close()
+    p.stdin = None
+    return p
+
+
+def requests_per_second(client, seconds):
+    """An established client that always has sixteen requests under way."""
+    batch = [("SET", f"k:{i}", "v" * 32) for i in range(16)]
+    done, start = 0, time.monotonic()
+    while time.monotonic() - start < seconds:
+        assert client.pipeline(batch) == [("+", b"OK")] * 16
+        done += 16
+    return done / (time.monotonic() - start)
+
+
+@test("under a SYN flood an established client keeps its throughput and honest clients still connect")
+def _():
+    with Lab("af_packet", options=[*GATEWAY, "--tcp-backlog", "256"]) as lab:
+        client = lab.client()
+        ratio = 0
+        for _ in range(3):  # the best of three: the flood and the client share one CPU of this machine
+            speed = {}
+            for kind in ("udp", "syn"):
+                attack = flood(lab, kind, 20000, 3.5)
+                time.sleep(0.5)
+                speed[kind] = requests_per_second(client, 2)
+                if kind == "syn":
+                    for _ in range(20):
+                        fresh = lab.client(timeout=5)
+                        assert fresh.call("PING") == ("+", b"PONG")
+                        fresh.close()
+                assert int(attack.communicate()[0]) > 10000
+            ratio = max(ratio, speed["syn"] / speed["udp"])
+            if ratio >= 0.8:
+                break
+        assert ratio >= 0.8, f"{ratio:.2f} of its throughput"
+        tcp = counters(lab, "worker0_tcp")
+        assert tcp["syn_received"] <= 256
+        assert counters(lab, "worker0:")["mbufs_in_use"] < 8000
+
+
+@test("segments forged without knowledge of the sequence numbers do not harm a connection")
+def _():
+    with Lab("af_packet") as lab:
+        clients = [lab.client() for _ in range(8)]
+        ports = [c.sock.getsockname()[1] for c in clients]
+        attack = flood(lab, "blind", 20000, 3, ports)
+        while attack.poll() is None:
+            for c in clients:
+                assert c.pipeline([("INCR", "n")] * 4)[-1][0] == ":"
+        assert int(attack.stdout.read()) > 10000
+        # answers to forged segments are limited (RFC 5961), so they cannot be used to shout at the victim
+        tcp = counters(lab, "worker0_tcp")
+        assert tcp["challenge_acks"] + tcp["rate_limited"] > 0, {k: v for k, v in tcp.items() if v}
+
+
+@test("ten thousand half-sent commands hold bounded memory and disturb nobody")
+def _():
+    import resource
+    resource.setrlimit(resource.RLIMIT_NOFILE, (11000, 11000))
+    with Lab("af_packet", 2, ["--maxclients", "10100", "--tcp-backlog", "4096"]) as lab:
+        socks = []
+        for i in range(10000):
+            s = socket.create_connection((lab.host, lab.port), 20)
+            s.sendall(b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$100\r\n" + b"x" * 50)
+            socks.append(s)
+        c = lab.client()
+        for _ in range(200):
+            assert c.call("SET", "honest", "1") == ("+", b"OK")
+        held = counters(lab, "worker0:")["mbufs_in_use"]  # of the pool that all workers share
+        assert held < 14000, f"{held} buffers"
+        for s in socks:
+            s.close()
+        wait_for(lambda: sum(counters(lab, f"worker{w}:")["clients"] for w in range(2)) == 1, 20, "they are gone")
+
+
+@test("fragments that never become whole are bounded and counted")
+def _():
+    with Lab("af_packet") as lab:
+        attack = flood(lab, "frag", 20000, 2)
+        c = lab.client()
+        while attack.poll() is None:
+            assert c.call("PING") == ("+", b"PONG")
+        assert counters(lab, "worker0:")["mbufs_in_use"] < 4000
+
+
+@test("a reader with a tiny window gets everything and holds nobody up")
+def _():
+    with Lab("af_packet") as lab:
+        value = os.urandom(300000)
+        lab.client().call("SET", "k", value)
+        s = socket.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, 600)
+        s.settimeout(30)
+        s.connect((lab.host, lab.port))
+        s.sendall(encode(["GET", "k"]))
+        slow = []
+        worst = []
+
+        def others():
+            c = lab.client()
+            while not slow:
+                t = time.monotonic()
+                c.call("PING")
+                worst.append(time.monotonic() - t)
+
+        t = threading.Thread(target=others)
+        t.start()
+        data = b""
+        while len(data) < len(value) + 11:
+            data += s.recv(4096)
+        slow.append(True)
+        t.join()
+        assert data == b"$%d\r\n%s\r\n" % (len(value), value)
+        assert sorted(worst)[len(worst) // 2] < 0.01
+
+
+main()

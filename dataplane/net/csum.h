@@ -27,6 +27,18 @@ static inline uint64_t csum_pseudo_v4(uint32_t src, uint32_t dst, uint8_t proto,
 	return (uint64_t)src + dst + rte_cpu_to_be_16(proto) + rte_cpu_to_be_16(len);
 }
 
+/* RFC 8200, 8.1. src and dst: 16 bytes each. */
+static inline uint64_t csum_pseudo_v6(const void *src, const void *dst, uint8_t proto, uint16_t len)
+{
+	uint32_t w[8];
+	uint64_t sum = (uint64_t)rte_cpu_to_be_16(proto) + rte_cpu_to_be_16(len);
+	memcpy(w, src, 16);
+	memcpy(w + 4, dst, 16);
+	for (int i = 0; i < 8; i++)
+		sum += w[i];
+	return sum;
+}
+
 /* Header of an IPv4 packet without trusting its length field beyond what the caller checked. */
 static inline uint16_t csum_ipv4_header(const struct rte_ipv4_hdr *ip, size_t len)
 {

@@ -4,20 +4,36 @@
 
 #include "net/net_priv.h"
 
-static int params_check(const struct net_params *p, struct err *e)
+static int addrs_check(const struct net_params *p, struct err *e)
 {
 	if (p->naddrs == 0 || p->naddrs > NET_MAX_ADDRS)
 		return err_set(e, "a port needs 1 to %d addresses, got %u", NET_MAX_ADDRS, p->naddrs);
 	for (uint32_t i = 0; i < p->naddrs; i++) {
-		if (p->addrs[i].addr.family != 4)
-			return err_set(e, "only IPv4 addresses are supported on the device");
-		if (p->addrs[i].prefix_len > 32)
-			return err_set(e, "prefix length %u is more than 32", p->addrs[i].prefix_len);
+		uint8_t family = p->addrs[i].addr.family, most = family == 4 ? 32 : 128;
+		if (family != 4 && family != 6)
+			return err_set(e, "address %u is neither IPv4 nor IPv6", i + 1);
+		if (p->addrs[i].prefix_len > most)
+			return err_set(e, "prefix length %u is more than %u", p->addrs[i].prefix_len, most);
+		if (family == 6 && p->mtu < NET_MIN_MTU6)
+			return err_set(e, "IPv6 needs an mtu of at least %d, it is %u", NET_MIN_MTU6, p->mtu);
 	}
-	if (p->mtu < 576 || p->mtu > NET_MAX_MTU)
-		return err_set(e, "mtu %u is not between 576 and %d", p->mtu, NET_MAX_MTU);
-	if (p->gateway.family != 0 && p->gateway.family != 4)
-		return err_set(e, "the gateway must be an IPv4 address");
+	return 0;
+}
+
+static int params_check(const struct net_params *p, struct err *e)
+{
+	if (addrs_check(p, e) < 0)
+		return -1;
+	if (p->mtu < NET_MIN_MTU || p->mtu > NET_MAX_MTU)
+		return err_set(e, "mtu %u is not between %d and %d", p->mtu, NET_MIN_MTU, NET_MAX_MTU);
+	if (rte_pktmbuf_data_room_size(p->pool) < RTE_PKTMBUF_HEADROOM + p->mtu + NET_ETH_LEN)
+		return err_set(e, "mtu %u does not fit the packet buffers", p->mtu);
+	if (p->vlan > 4094)
+		return err_set(e, "vlan %u is not between 0 and 4094", p->vlan);
+	if (p->gateway.family && p->gateway.family == p->gateway6.family)
+		return err_set(e, "two gateways of one family");
+	if (p->arp_queue > NET_NEIGH_QUEUE)
+		return err_set(e, "%u frames cannot wait for a neighbour, at most %d", p->arp_queue, NET_NEIGH_QUEUE);
 	if (p->nworkers == 0 || p->nworkers > RP_MAX_WORKERS || p->worker >= p->nworkers)
 		return err_set(e, "worker %u of %u is out of range", p->worker, p->nworkers);
 	if (!p->port && !p->tx_hook)
@@ -25,19 +41,59 @@ static int params_check(const struct net_params *p, struct err *e)
 	return 0;
 }
 
+static void param_default(uint32_t *field, uint32_t value)
+{
+	if (*field == 0)
+		*field = value;
+}
+
+static void params_default(struct net_params *p)
+{
+	param_default(&p->arp_entries, 1024);
+	param_default(&p->arp_age_s, 60);
+	param_default(&p->arp_retry_ms, 500);
+	param_default(&p->arp_tries, 4);
+	param_default(&p->arp_queue, 8);
+	param_default(&p->arp_announce, 1);
+	param_default(&p->arp_defend_s, 10);
+	param_default(&p->nd_reachable_s, 30);
+	param_default(&p->nd_delay_s, 5);
+	param_default(&p->echo_rate, 20000);
+	param_default(&p->frag_max, 16);
+	param_default(&p->frag_timeout_ms, 5000);
+	param_default(&p->pmtu_entries, 256);
+	param_default(&p->pmtu_age_s, 600);
+}
+
+static void gateway_set(struct net *n, const struct net_addr *gw)
+{
+	if (gw->family == 4)
+		n->gw4 = *gw;
+	else if (gw->family == 6)
+		n->gw6 = *gw;
+}
+
 static void derive(struct net *n)
 {
 	const struct net_params *p = &n->p;
-	for (uint32_t i = 0; i < p->naddrs; i++) {
-		uint8_t len = p->addrs[i].prefix_len;
-		n->prefix_mask[i] = rte_cpu_to_be_32(len ? UINT32_MAX << (32 - len) : 0);
-	}
-	memset(&n->bcast_eth.dst_addr, 0xff, sizeof(n->bcast_eth.dst_addr));
-	n->bcast_eth.src_addr = p->mac;
-	n->bcast_eth.ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_ARP);
-	n->steer = p->nworkers > 1 && p->steer_in && p->steer_out;
+	n->l2_len = p->vlan ? NET_ETH_LEN + NET_VLAN_LEN : NET_ETH_LEN;
+	gateway_set(n, &p->gateway);
+	gateway_set(n, &p->gateway6);
+	n->rings = p->nworkers > 1 && p->steer_in && p->steer_out;
+	n->steer = n->rings && !(p->port && port_info(p->port)->steers);
 	n->accept_partial = p->accept_partial_csum || (p->port && port_info(p->port)->rx_partial_csum);
 	n->echo_tokens = NET_ECHO_BURST;
+}
+
+static int tables_init(struct net *n, struct err *e)
+{
+	if (n->rings) {
+		n->nsteer = calloc(n->p.nworkers, sizeof(*n->nsteer));
+		n->steer_q = calloc((size_t)n->p.nworkers * RP_MAX_BURST, sizeof(*n->steer_q));
+	}
+	if (neigh_table_init(n) < 0 || net_pmtu_init(n) < 0 || (n->rings && (!n->nsteer || !n->steer_q)))
+		return err_set(e, "out of memory for the network instance of worker %u", n->p.worker);
+	return net_frag_init(n, e);
 }
 
 struct net *net_create(const struct net_params *p, struct err *e)
@@ -50,17 +106,9 @@ struct net *net_create(const struct net_params *p, struct err *e)
 		return NULL;
 	}
 	n->p = *p;
-	if (n->p.arp_entries == 0)
-		n->p.arp_entries = 1024;
-	if (n->p.arp_age_s == 0)
-		n->p.arp_age_s = 60;
+	params_default(&n->p);
 	derive(n);
-	if (n->steer) {
-		n->nsteer = calloc(p->nworkers, sizeof(*n->nsteer));
-		n->steer_q = calloc((size_t)p->nworkers * RP_MAX_BURST, sizeof(*n->steer_q));
-	}
-	if (neigh_table_init(n) < 0 || (n->steer && (!n->nsteer || !n->steer_q))) {
-		err_set(e, "out of memory for the network instance of worker %u", p->worker);
+	if (net_own_init(n, e) < 0 || tables_init(n, e) < 0) {
 		net_destroy(n);
 		return NULL;
 	}
@@ -73,6 +121,8 @@ void net_destroy(struct net *n)
 	if (!n)
 		return;
 	neigh_table_fini(n);
+	net_frag_fini(n);
+	net_pmtu_fini(n);
 	rte_pktmbuf_free_bulk(n->txq, n->ntx);
 	rte_pktmbuf_free_bulk(n->reserve, n->nreserve);
 	free(n->nsteer);
@@ -130,6 +180,26 @@ void net_reserve_poll(struct net *n)
 	}
 }
 
+void net_l2_write(const struct net *n, void *at, const struct rte_ether_addr *dst, uint16_t type)
+{
+	struct rte_ether_hdr *eth = at;
+	eth->dst_addr = *dst;
+	eth->src_addr = n->p.mac;
+	eth->ether_type = rte_cpu_to_be_16(type);
+	if (n->p.vlan) {
+		struct rte_vlan_hdr *tag = (struct rte_vlan_hdr *)(eth + 1);
+		eth->ether_type = RTE_BE16(RTE_ETHER_TYPE_VLAN);
+		tag->vlan_tci = rte_cpu_to_be_16(n->p.vlan);
+		tag->eth_proto = rte_cpu_to_be_16(type);
+	}
+}
+
+void net_l2_output(struct net *n, struct rte_mbuf *m, const struct rte_ether_addr *dst, uint16_t type)
+{
+	net_l2_write(n, rte_pktmbuf_prepend(m, n->l2_len), dst, type);
+	net_tx_push(n, m);
+}
+
 void net_tx_push(struct net *n, struct rte_mbuf *m)
 {
 	if (rp_unlikely(n->ntx == NET_TXQ))
@@ -164,13 +234,5 @@ uint32_t net_poll_tx(struct net *n)
 uint32_t net_poll_timers(struct net *n)
 {
 	net_reserve_poll(n);
-	return neigh_poll(n);
-}
-
-void net_announce(struct net *n)
-{
-	if (n->p.shared)
-		return;
-	for (uint32_t i = 0; i < n->p.naddrs; i++)
-		net_arp_request(n, n->p.addrs[i].addr.v4, NULL);
+	return neigh_poll(n) + net_own_poll(n) + net_frag_poll(n);
 }

@@ -1,11 +1,15 @@
-/* Ethernet, ARP, IPv4, ICMP and steering for one worker. One instance per worker, no global state.
+/* Ethernet, VLAN, ARP, IPv4, ICMP, IPv6, ICMPv6, Neighbour Discovery and steering for one worker. One instance per
+ * worker, no global state.
  *
  * Input: net_input_burst() validates frames and sorts them: TCP segments for our addresses come out (data at the TCP
- * header, l2_len, l3_len and l4_len set, checksums verified), ARP and ICMP are answered, what belongs to another worker
- * goes through its steering ring, the rest is counted and dropped. Output: an upper layer builds a segment whose data
- * begins at the TCP header and calls net_tcp_output().
+ * header, l2_len, l3_len and l4_len set, checksums verified), ARP, ND and ICMP are answered, fragments are put
+ * together, what belongs to another worker goes through its steering ring, the rest is counted and dropped. Output: an
+ * upper layer builds a segment whose data begins at the TCP header and calls net_tcp_output().
  *
- * RFC 826 (ARP), 5227 (conflict), 791, 1122, 792 (ICMP echo), 1191 (PMTU).
+ * With an IPv6 address configured the instance also owns the link-local address of its MAC (RFC 4291, appendix A).
+ *
+ * RFC 826 (ARP), 5227 (conflict), 791, 1122, 792 (ICMP echo), 1191 (PMTU); 8200 (IPv6), 4861 (ND), 4862 (duplicate
+ * address detection), 4443 (ICMPv6), 8201 (PMTU), 5722 (fragments); IEEE 802.1Q.
  */
 #pragma once
 
@@ -17,7 +21,6 @@
 
 struct net;
 
-/* IPv4 now; room for IPv6. */
 struct net_addr {
 	uint8_t family; /* 4 or 6 */
 	union {
@@ -48,16 +51,40 @@ struct net_params {
 	uint16_t mtu;
 	struct net_ifaddr addrs[NET_MAX_ADDRS];
 	uint32_t naddrs;
-	struct net_addr gateway; /* family 0: none */
-	struct log_ring *log;    /* may be NULL */
+	struct net_addr gateway;  /* family 0: none */
+	struct net_addr gateway6; /* a second one for the other family */
+	struct log_ring *log;     /* may be NULL */
 	/* SPSC rings of mbufs between workers, [worker] = from that worker to us / from us to that worker; NULL with
 	 * one worker or a steering device */
 	struct rte_ring **steer_in, **steer_out;
-	uint32_t arp_entries; /* neighbour table size; default 1024 */
-	uint32_t arp_age_s;   /* default 60: then probed, kept while it answers */
-	/* The kernel has our addresses too (port_info.shared): answers to ARP go there. We send none, and a neighbour is
-	 * where its last segment came from. */
+	/* The kernel has our addresses too (port_info.shared): answers to ARP and ND go there. We send none, and a
+	 * neighbour is where its last segment came from. */
 	bool shared;
+	uint16_t vlan; /* 802.1Q id of every frame; 0: untagged */
+
+	/* 0: the default, if none is said to mean "none" */
+	uint32_t arp_entries; /* neighbour table size; default 1024 */
+	uint32_t arp_age_s;   /* default 60: then probed, kept while it answers; unused IPv6 neighbours are forgotten */
+	uint32_t arp_retry_ms;    /* between two questions; default 500 */
+	uint32_t arp_tries;       /* questions to a silent neighbour; default 4 */
+	uint32_t arp_queue;       /* frames that wait for one neighbour, at most NET_NEIGH_QUEUE; default 8 */
+	uint32_t arp_announce;    /* gratuitous ARP or unsolicited NA of each address at start, 2 s apart; default 1 */
+	uint32_t arp_defend_s;    /* at most one warning and defence per this time; default 10 */
+	uint32_t nd_reachable_s;  /* default 30 */
+	uint32_t nd_delay_s;      /* default 5 */
+	uint32_t dad_transmits;   /* probes before an IPv6 address is used, 1 s apart; 0: none */
+	uint32_t echo_rate;       /* echo replies per second; default 20000 */
+	uint32_t frag_entries;    /* datagrams put together at once; 0: fragments are dropped */
+	uint32_t frag_max;        /* fragments of one datagram; default 16 */
+	uint32_t frag_timeout_ms; /* default 5000 */
+	uint32_t pmtu_entries;    /* destinations whose path MTU is remembered; default 256 */
+	uint32_t pmtu_age_s;      /* then forgotten, so that a larger one is found; default 600 (RFC 1191, 6.3) */
+
+	/* An ICMP error said that a segment of ours was too large for its path (mtu: of IP packets). Nothing of it is
+	 * believed: the receiver compares seq with what it has in flight, then calls net_pmtu_learn(). */
+	void (*pmtu)(void *ctx, const struct net_addr *local, uint16_t lport, const struct net_addr *remote,
+		     uint16_t rport, uint32_t seq, uint16_t mtu);
+	void *pmtu_ctx;
 	bool tx_csum_ip, tx_csum_tcp;
 	bool accept_partial_csum;                       /* simulations: as port_info.rx_partial_csum */
 	void (*tx_hook)(void *ctx, struct rte_mbuf *m); /* simulations: takes a complete frame */
@@ -75,7 +102,7 @@ struct net_path {
 	struct net_addr local, remote;
 	uint32_t neigh;     /* index into the neighbour table */
 	uint32_t neigh_gen; /* re-resolved when the entry was recycled */
-	uint16_t mtu;       /* IP MTU of this path */
+	uint16_t mtu;       /* IP MTU of this path when it was made; see net_pmtu_get() */
 	uint8_t tos;
 };
 
@@ -92,6 +119,11 @@ void net_segment_addrs(const struct rte_mbuf *m, struct net_addr *src, struct ne
 int net_path_init(struct net *n, struct net_path *path, const struct net_addr *local, const struct net_addr *remote);
 /* Our address facing remote. */
 int net_local_for(struct net *n, const struct net_addr *remote, struct net_addr *local);
+/* The smallest MTU verified on the way to remote, or the device's. */
+uint16_t net_pmtu_get(struct net *n, const struct net_addr *remote);
+/* The receiver of params.pmtu found the message genuine: new paths to remote start with it. mtu below the least that
+ * a path may have (576, IPv6 1280) is taken for that. Returns the MTU to use. */
+uint16_t net_pmtu_learn(struct net *n, const struct net_addr *remote, uint16_t mtu);
 /* m: data begins at a TCP header of tcp_len bytes whose checksum field is 0, headroom for 40+18 bytes, nb_segs as
  * built. Adds IP and Ethernet, fills or offloads checksums, and queues for TX. Ownership moves. While the neighbour is
  * being resolved up to a few frames per neighbour wait. */
@@ -100,9 +132,9 @@ void net_tcp_output(struct net *n, struct net_path *path, struct rte_mbuf *m, ui
 void net_path_confirm(struct net *n, struct net_path *path);
 /* Sends what is queued; returns frames sent. */
 uint32_t net_poll_tx(struct net *n);
-/* ARP ageing and retries; call every few ms. */
+/* Ageing, retries, duplicate address detection, announcements, time-outs; call every few ms. */
 uint32_t net_poll_timers(struct net *n);
-/* Announces our addresses (gratuitous ARP). Worker 0, at start. */
+/* Announces our addresses (gratuitous ARP; IPv6 after duplicate address detection). Worker 0, at start. */
 void net_announce(struct net *n);
 /* Which worker a flow belongs to when we steer: for active opens to choose a local port that comes back to us. */
 uint32_t net_flow_worker(const struct net *n, const struct net_addr *local, uint16_t lport,

@@ -1,46 +1,50 @@
-/* Paths and the IPv4 output of TCP segments. RFC 791, 6864 (identification), 1191 (DF). */
+/* Paths and the output of TCP segments. RFC 791, 6864 (identification), 1191 (DF), 8200. */
 #include <errno.h>
 
 #include "net/net_priv.h"
 
-uint32_t net_next_hop(const struct net *n, uint32_t remote)
-{
-	if (net_subnet_of(n, remote) >= 0)
-		return remote;
-	if (n->p.gateway.family == 4)
-		return n->p.gateway.v4;
-	/* Back to the router that the peer's segment came through. */
-	return n->p.shared ? remote : 0;
-}
-
 /* No connection goes to ourselves, to nobody or to everybody. */
-static bool reachable(const struct net *n, uint32_t remote)
+static bool reachable(struct net *n, const struct net_addr *remote, struct net_addr *hop)
 {
-	uint32_t h = rte_be_to_cpu_32(remote);
-	if (h == 0 || h >= NET_IPV4(224, 0, 0, 0) || (h >> 24) == 127 || net_is_local(n, remote))
+	if ((remote->family != 4 && remote->family != 6) || !net_source_ok(n, remote))
 		return false;
-	int i = net_subnet_of(n, remote);
-	bool bcast = i >= 0 && n->p.addrs[i].prefix_len < 31 && (remote | n->prefix_mask[i]) == UINT32_MAX;
-	return !bcast && net_next_hop(n, remote) != 0;
+	const struct net_own *o = net_own_subnet(n, remote);
+	if (o && remote->family == 4 && o->prefix_len < 31 && (remote->v4 | o->mask4) == UINT32_MAX)
+		return false;
+	return net_next_hop(n, remote, hop);
 }
 
+/* RFC 6724 in small: the address of the same network, else the first that reaches as far. */
 int net_local_for(struct net *n, const struct net_addr *remote, struct net_addr *local)
 {
-	if (remote->family != 4 || !reachable(n, remote->v4))
+	struct net_addr hop;
+	if (!reachable(n, remote, &hop))
 		return -ENETUNREACH;
-	int i = net_subnet_of(n, net_next_hop(n, remote->v4));
-	*local = n->p.addrs[i < 0 ? 0 : i].addr;
-	return 0;
+	const struct net_own *o = net_own_subnet(n, net_own_subnet(n, remote) ? remote : &hop);
+	bool near = net_is_link_local(remote);
+	if (o && o->state == OWN_READY && net_is_link_local(&o->addr) == near) {
+		*local = o->addr;
+		return 0;
+	}
+	for (uint32_t i = 0; i < n->nown; i++) {
+		o = &n->own[i];
+		if (o->addr.family == remote->family && o->state == OWN_READY && net_is_link_local(&o->addr) == near) {
+			*local = o->addr;
+			return 0;
+		}
+	}
+	return -ENETUNREACH;
 }
 
 int net_path_init(struct net *n, struct net_path *path, const struct net_addr *local, const struct net_addr *remote)
 {
-	if (local->family != 4 || !net_is_local(n, local->v4))
+	struct net_addr hop;
+	if (!net_own_ready(n, local))
 		return -EADDRNOTAVAIL;
-	if (remote->family != 4 || !reachable(n, remote->v4))
+	if (remote->family != local->family || !reachable(n, remote, &hop))
 		return -ENETUNREACH;
-	*path = (struct net_path){.local = *local, .remote = *remote, .mtu = n->p.mtu};
-	path->neigh = neigh_lookup(n, net_next_hop(n, remote->v4));
+	*path = (struct net_path){.local = *local, .remote = *remote, .mtu = net_pmtu_get(n, remote)};
+	path->neigh = neigh_lookup(n, &hop);
 	if (path->neigh != NET_NEIGH_NONE)
 		path->neigh_gen = n->neigh[path->neigh].gen;
 	return 0;
@@ -53,14 +57,8 @@ static inline bool path_valid(const struct net *n, const struct net_path *path)
 
 void net_path_confirm(struct net *n, struct net_path *path)
 {
-	if (!path_valid(n, path))
-		return;
-	struct neigh *e = &n->neigh[path->neigh];
-	if (e->state < NEIGH_REACHABLE)
-		return;
-	e->state = NEIGH_REACHABLE;
-	e->tries = 0;
-	e->confirmed_us = n->now.mono_us;
+	if (path_valid(n, path))
+		neigh_confirm(n, path->neigh);
 }
 
 static void ipv4_fill_nosum(struct net *n, struct rte_ipv4_hdr *ip, uint32_t src, uint32_t dst, uint8_t proto,
@@ -85,33 +83,71 @@ void net_ipv4_fill(struct net *n, struct rte_ipv4_hdr *ip, uint32_t src, uint32_
 	ip->hdr_checksum = csum_ipv4_header(ip, NET_IPV4_LEN);
 }
 
-void net_tcp_output(struct net *n, struct net_path *path, struct rte_mbuf *m, uint8_t tcp_len)
+void net_ipv6_fill(struct rte_ipv6_hdr *ip, const uint8_t *src, const uint8_t *dst, uint8_t proto, uint8_t tos,
+		   uint8_t hops, uint16_t payload_len)
+{
+	ip->vtc_flow = rte_cpu_to_be_32(6u << 28 | (uint32_t)tos << 20);
+	ip->payload_len = rte_cpu_to_be_16(payload_len);
+	ip->proto = proto;
+	ip->hop_limits = hops;
+	memcpy(ip->src_addr, src, 16);
+	memcpy(ip->dst_addr, dst, 16);
+}
+
+/* sum: of the pseudo header. The device sums the segment on top of what it finds in the field. */
+static void tcp_csum(const struct net *n, struct rte_mbuf *m, uint64_t sum, uint64_t family_flag)
+{
+	struct rte_tcp_hdr *tcp = rte_pktmbuf_mtod(m, struct rte_tcp_hdr *);
+	if (n->p.tx_csum_tcp) {
+		tcp->cksum = csum_fold(sum);
+		m->ol_flags |= family_flag | RTE_MBUF_F_TX_TCP_CKSUM;
+	} else {
+		tcp->cksum = (uint16_t)~csum_fold(csum_add_mbuf(sum, m, 0, m->pkt_len));
+	}
+}
+
+static void ipv4_wrap(struct net *n, const struct net_path *path, struct rte_mbuf *m)
 {
 	uint16_t seg_len = (uint16_t)m->pkt_len;
 	uint32_t src = path->local.v4, dst = path->remote.v4;
-	struct rte_tcp_hdr *tcp = rte_pktmbuf_mtod(m, struct rte_tcp_hdr *);
-	uint64_t sum = csum_pseudo_v4(src, dst, IPPROTO_TCP, seg_len);
 
-	m->ol_flags &= ~RTE_MBUF_F_TX_OFFLOAD_MASK;
-	m->l2_len = NET_ETH_LEN;
+	tcp_csum(n, m, csum_pseudo_v4(src, dst, IPPROTO_TCP, seg_len), RTE_MBUF_F_TX_IPV4);
 	m->l3_len = NET_IPV4_LEN;
-	m->l4_len = tcp_len;
-	if (n->p.tx_csum_tcp) {
-		/* The device sums the segment on top of the pseudo header that it finds in the field. */
-		tcp->cksum = csum_fold(sum);
-		m->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TCP_CKSUM;
-	} else {
-		tcp->cksum = (uint16_t)~csum_fold(csum_add_mbuf(sum, m, 0, seg_len));
-	}
 	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)rte_pktmbuf_prepend(m, NET_IPV4_LEN);
 	ipv4_fill_nosum(n, ip, src, dst, IPPROTO_TCP, path->tos, NET_IPV4_LEN + seg_len);
 	if (n->p.tx_csum_ip)
 		m->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;
 	else
 		ip->hdr_checksum = csum_ipv4_header(ip, NET_IPV4_LEN);
-	rte_pktmbuf_prepend(m, NET_ETH_LEN);
+}
+
+static void ipv6_wrap(struct net *n, const struct net_path *path, struct rte_mbuf *m)
+{
+	const uint8_t *src = path->local.v6, *dst = path->remote.v6;
+	uint16_t seg_len = (uint16_t)m->pkt_len;
+
+	tcp_csum(n, m, csum_pseudo_v6(src, dst, IPPROTO_TCP, seg_len), RTE_MBUF_F_TX_IPV6);
+	m->l3_len = NET_IPV6_LEN;
+	net_ipv6_fill((struct rte_ipv6_hdr *)rte_pktmbuf_prepend(m, NET_IPV6_LEN), src, dst, IPPROTO_TCP, path->tos,
+		      NET_TTL, seg_len);
+}
+
+void net_tcp_output(struct net *n, struct net_path *path, struct rte_mbuf *m, uint8_t tcp_len)
+{
+	m->ol_flags &= ~RTE_MBUF_F_TX_OFFLOAD_MASK;
+	m->l2_len = n->l2_len;
+	m->l4_len = tcp_len;
+	if (rp_likely(path->local.family == 4))
+		ipv4_wrap(n, path, m);
+	else
+		ipv6_wrap(n, path, m);
 	if (rp_unlikely(!path_valid(n, path))) {
-		path->neigh = neigh_get(n, net_next_hop(n, dst));
+		struct net_addr hop;
+		if (!net_next_hop(n, &path->remote, &hop)) {
+			rte_pktmbuf_free(m);
+			return;
+		}
+		path->neigh = neigh_get(n, &hop);
 		path->neigh_gen = n->neigh[path->neigh].gen;
 	}
 	neigh_output(n, path->neigh, m);

@@ -2,11 +2,22 @@
  * worker goes through the ring between the two. Used whenever the device is not trusted to keep a flow on one queue. */
 #include "net/net_priv.h"
 
-uint32_t net_flow_hash_worker(uint32_t nworkers, uint32_t local, uint16_t lport, uint32_t remote, uint16_t rport)
+static uint32_t addr_fold(const struct net_addr *a)
 {
-	/* Multiply and fold twice: neighbouring ports of one client must spread evenly. Ports in host order. */
-	uint64_t x = ((uint64_t)remote << 32) | ((uint32_t)rport << 16) | lport;
-	x = (x ^ local) * UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t w[2];
+	if (a->family == 4)
+		return a->v4;
+	memcpy(w, a->v6, sizeof(w));
+	uint64_t x = (w[0] ^ (w[1] >> 32 | w[1] << 32)) * UINT64_C(0xa0761d6478bd642f);
+	return (uint32_t)((x ^ w[1] * UINT64_C(0xe7037ed1a0b428db)) >> 32);
+}
+
+uint32_t net_flow_hash_worker(uint32_t nworkers, const struct net_addr *local, uint16_t lport,
+			      const struct net_addr *remote, uint16_t rport)
+{
+	/* Multiply and fold twice: neighbouring ports of one client must spread evenly. */
+	uint64_t x = ((uint64_t)addr_fold(remote) << 32) | ((uint32_t)rport << 16) | lport;
+	x = (x ^ addr_fold(local)) * UINT64_C(0x9e3779b97f4a7c15);
 	x = (x ^ (x >> 32)) * UINT64_C(0xd6e8feb86659fd93);
 	x ^= x >> 32;
 	return (uint32_t)(((x & UINT32_MAX) * nworkers) >> 32);
@@ -17,38 +28,39 @@ uint32_t net_flow_worker(const struct net *n, const struct net_addr *local, uint
 {
 	if (!n->steer)
 		return n->p.worker;
-	return net_flow_hash_worker(n->p.nworkers, local->v4, lport, remote->v4, rport);
+	return net_flow_hash_worker(n->p.nworkers, local, lport, remote, rport);
 }
 
 /* Frames for one worker travel together: one ring operation per burst and target. */
-static void push(struct net *n, uint32_t to, struct rte_mbuf *m)
+void net_steer_push(struct net *n, uint32_t to, struct rte_mbuf *m)
 {
 	if (rp_unlikely(n->nsteer[to] == RP_MAX_BURST))
 		net_steer_flush(n);
 	n->steer_q[to * RP_MAX_BURST + n->nsteer[to]++] = m;
 }
 
-bool net_steer_tcp(struct net *n, struct rte_mbuf *m, const struct rte_ipv4_hdr *ip, const struct rte_tcp_hdr *tcp)
+bool net_steer_tcp(struct net *n, const struct net_rx *rx, const struct rte_tcp_hdr *tcp)
 {
-	uint32_t to = net_flow_hash_worker(n->p.nworkers, ip->dst_addr, rte_be_to_cpu_16(tcp->dst_port), ip->src_addr,
+	struct net_addr local = net_rx_dst(rx), remote = net_rx_src(rx);
+	uint32_t to = net_flow_hash_worker(n->p.nworkers, &local, rte_be_to_cpu_16(tcp->dst_port), &remote,
 					   rte_be_to_cpu_16(tcp->src_port));
 	if (to == n->p.worker)
 		return false;
-	push(n, to, m);
+	net_steer_push(n, to, rx->m);
 	return true;
 }
 
-void net_steer_arp(struct net *n, const struct rte_mbuf *m)
+void net_steer_copies(struct net *n, const struct rte_mbuf *m)
 {
+	uint16_t len = RP_MIN(m->data_len, NET_COPY_MAX);
 	for (uint32_t w = 0; w < n->p.nworkers; w++) {
 		if (w == n->p.worker)
 			continue;
 		struct rte_mbuf *copy = net_ctl_alloc(n);
 		if (!copy)
 			return;
-		uint16_t len = NET_ETH_LEN + NET_ARP_LEN;
 		memcpy(rte_pktmbuf_append(copy, len), rte_pktmbuf_mtod(m, const void *), len);
-		push(n, w, copy);
+		net_steer_push(n, w, copy);
 	}
 }
 

@@ -58,7 +58,7 @@ struct port_info {
 	bool tx_multi_seg;
 	bool tx_async;        /* the driver may hold an mbuf after tx_burst returns */
 	bool rx_partial_csum; /* a sender on this host may leave the TCP checksum unfinished (see port.c): accepted */
-	bool shared; /* the kernel has our addresses too and answers ARP and ICMP for them: see net_params */
+	bool shared;          /* the kernel has our addresses too and answers ARP and ICMP for them: see net_params */
 };
 
 struct port *port_open(const struct port_params *p, struct err *e);

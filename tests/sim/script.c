@@ -337,6 +337,8 @@ static bool set_param(struct play *pl, const char *name, uint32_t v)
 		{"time_wait_ms", &p->time_wait_ms, NULL},
 		{"user_timeout_ms", &p->user_timeout_ms, NULL},
 		{"keepalive_idle_s", &p->keepalive_idle_s, NULL},
+		{"keepalive_intvl_s", &p->keepalive_intvl_s, NULL},
+		{"keepalive_probes", &p->keepalive_probes, NULL},
 		{"newreno", (uint32_t *)&p->cc, NULL}, /* 1: TCP_CC_NEWRENO */
 		{"ecn", (uint32_t *)&p->ecn, NULL},
 		{"no_syn_cookies", NULL, &p->no_syn_cookies},

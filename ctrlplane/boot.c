@@ -61,6 +61,13 @@ static int boot_eal(struct ctrl *c, const struct memory_plan *m, struct err *e)
 	return 0;
 }
 
+static struct net_addr net_addr_of(const struct config_ip *ip)
+{
+	struct net_addr a = {.family = ip->family};
+	memcpy(a.v6, ip->v6, sizeof a.v6);
+	return a;
+}
+
 /* The addresses and the gateway in use. The interface of af_xdp brings its own if none are set. */
 static int boot_addresses(struct ctrl *c, struct err *e)
 {
@@ -68,7 +75,7 @@ static int boot_addresses(struct ctrl *c, struct err *e)
 	const char *ifname = xdp_device_iface(c->config.device);
 
 	for (uint32_t i = 0; i < list.n && i < NET_MAX_ADDRS; i++) {
-		c->addrs[i].addr = (struct net_addr){.family = 4, .v4 = list.addr[i].v4};
+		c->addrs[i].addr = net_addr_of(&list.addr[i]);
 		c->addrs[i].prefix_len = list.addr[i].prefix_len;
 		c->naddrs++;
 	}
@@ -77,9 +84,9 @@ static int boot_addresses(struct ctrl *c, struct err *e)
 	if (c->naddrs == 0)
 		return err_set(e, "device af_xdp:%s: the interface has no address; give it one, or set 'address'",
 			       ifname);
-	if (c->config.gateway.v4 != 0)
-		c->gateway = (struct net_addr){.family = 4, .v4 = c->config.gateway.v4};
-	else if (list.n == 0)
+	c->gateway = net_addr_of(&c->config.gateway.v4);
+	c->gateway6 = net_addr_of(&c->config.gateway.v6);
+	if (c->gateway.family == 0 && list.n == 0)
 		xdp_iface_gateway(ifname, &c->gateway);
 	return 0;
 }
@@ -96,6 +103,7 @@ static int boot_port(struct ctrl *c, const struct memory_plan *m, struct err *e)
 				.mbufs = m->mbufs,
 				.rx_desc = (uint32_t)cf->rx_descriptors,
 				.tx_desc = (uint32_t)cf->tx_descriptors,
+				.vlan = (uint16_t)cf->vlan,
 				.csum_offload = cf->checksum_offload};
 	c->port = port_open(&p, e);
 	return c->port != NULL ? 0 : -1;
@@ -179,6 +187,21 @@ static void fill_net(const struct ctrl *c, uint32_t id, struct net_params *n)
 				 .shared = pi->shared,
 				 .arp_entries = (uint32_t)cf->arp_entries,
 				 .arp_age_s = (uint32_t)(cf->arp_age_us / 1000000),
+				 .arp_retry_ms = (uint32_t)(cf->arp_retry_us / 1000),
+				 .arp_tries = (uint32_t)cf->arp_tries,
+				 .arp_queue = (uint32_t)cf->arp_queue,
+				 .arp_announce = (uint32_t)cf->arp_announce,
+				 .arp_defend_s = (uint32_t)(cf->arp_defend_us / 1000000),
+				 .nd_reachable_s = (uint32_t)(cf->nd_reachable_us / 1000000),
+				 .nd_delay_s = (uint32_t)(cf->nd_delay_us / 1000000),
+				 .dad_transmits = (uint32_t)cf->dad_transmits,
+				 .echo_rate = (uint32_t)cf->icmp_echo_rate,
+				 .frag_entries = (uint32_t)cf->fragment_entries,
+				 .frag_max = (uint32_t)cf->fragment_max,
+				 .frag_timeout_ms = (uint32_t)(cf->fragment_timeout_us / 1000),
+				 .pmtu_entries = (uint32_t)cf->pmtu_entries,
+				 .pmtu_age_s = (uint32_t)(cf->pmtu_age_us / 1000000),
+				 .vlan = (uint16_t)cf->vlan,
 				 .tx_csum_ip = pi->tx_csum_ip,
 				 .tx_csum_tcp = pi->tx_csum_tcp};
 	if (c->steer_in != NULL) {
@@ -187,6 +210,7 @@ static void fill_net(const struct ctrl *c, uint32_t id, struct net_params *n)
 	}
 	n->naddrs = c->naddrs;
 	n->gateway = c->gateway;
+	n->gateway6 = c->gateway6;
 	memcpy(n->addrs, c->addrs, sizeof n->addrs);
 }
 
@@ -209,6 +233,10 @@ static void fill_tcp(const struct ctrl *c, uint32_t id, struct tcp_params *t)
 				 .init_cwnd = (uint32_t)cf->tcp_initial_window,
 				 .timestamps = cf->tcp_timestamps,
 				 .window_scale = cf->tcp_window_scaling,
+				 .no_sack = !cf->tcp_sack,
+				 .no_syn_cookies = !cf->tcp_syn_cookies,
+				 .cc = cf->tcp_congestion_control == 1 ? TCP_CC_NEWRENO : TCP_CC_CUBIC,
+				 .ecn = (enum tcp_ecn)cf->tcp_ecn,
 				 .name_tag = id};
 	rng_system(&t->seed, sizeof t->seed);
 }

@@ -11,7 +11,7 @@
 #define OFFSET_DURATION(field)  offsetof(struct config, field)
 #define OFFSET_ENUM(field)      offsetof(struct config, field)
 #define OFFSET_ADDRESSES(field) offsetof(struct config, field)
-#define OFFSET_IP(field)        offsetof(struct config, field)
+#define OFFSET_IPS(field)       offsetof(struct config, field)
 #define OFFSET_CPUS(field)      offsetof(struct config, field)
 #define OFFSET_OUTPUT(field)    offsetof(struct config, field)
 #define OFFSET_EVENTS(field)    offsetof(struct config, field)
@@ -141,6 +141,7 @@ struct config_addrs config_addresses(const struct config *c)
 	struct config_addrs list = c->address;
 
 	if (list.n == 0 && strncmp(c->device, "af_xdp:", 7) != 0) {
+		list.addr[0].family = 4;
 		inet_pton(AF_INET, "10.77.0.2", &list.addr[0].v4);
 		list.addr[0].prefix_len = 24;
 		list.n = 1;
@@ -148,23 +149,47 @@ struct config_addrs config_addresses(const struct config *c)
 	return list;
 }
 
+/* Do the first bits agree? */
+static bool same_prefix(const struct config_ip *a, const struct config_ip *b, uint32_t bits)
+{
+	bits = RP_MIN(bits, a->family == 4 ? 32u : 128u);
+	for (uint32_t i = 0; i < bits; i++)
+		if ((a->v6[i / 8] ^ b->v6[i / 8]) >> (7 - i % 8) & 1)
+			return false;
+	return true;
+}
+
+/* Link-local gateways are on every link that has IPv6. */
+static bool on_link(const struct config_addrs *list, const struct config_ip *gw)
+{
+	bool link_local = gw->family == 6 && gw->v6[0] == 0xfe && (gw->v6[1] & 0xc0) == 0x80;
+
+	for (uint32_t i = 0; i < list->n; i++)
+		if (list->addr[i].family == gw->family &&
+		    (link_local || same_prefix(&list->addr[i], gw, list->addr[i].prefix_len)))
+			return true;
+	return gw->family == 0;
+}
+
 static int check_network(const struct config *c, struct err *e)
 {
 	const struct config_addrs list = config_addresses(c);
 	uint8_t any[16];
-	bool reachable = c->gateway.v4 == 0 || list.n == 0;
+	bool v6 = false;
 
 	for (uint32_t i = 0; i < list.n; i++) {
-		uint32_t mask = htonl(~0u << (32 - list.addr[i].prefix_len));
+		v6 |= list.addr[i].family == 6;
 		for (uint32_t k = 0; k < i; k++)
-			if (list.addr[i].v4 == list.addr[k].v4)
+			if (list.addr[i].family == list.addr[k].family && same_prefix(&list.addr[i], &list.addr[k], 128))
 				return err_set(e, "an address is named twice; remove one of the two 'address' values");
-		reachable = reachable || ((c->gateway.v4 ^ list.addr[i].v4) & mask) == 0;
 	}
-	if (!reachable)
+	if (list.n && (!on_link(&list, &c->gateway.v4) || !on_link(&list, &c->gateway.v6)))
 		return err_set(e, "the gateway is in none of our networks; correct 'gateway' or a prefix of 'address'");
 	if (c->mtu && c->mtu < 576)
 		return err_set(e, "mtu %d is too small; set at least 576, or 0 for the device's", (int)c->mtu);
+	if (c->mtu && c->mtu < 1280 && v6)
+		return err_set(e, "mtu %d is too small for IPv6; set at least 1280, or 0 for the device's",
+			       (int)c->mtu);
 	if (c->port == 0 && c->admin_port == 0)
 		return err_set(e, "nothing would listen; set 'port' or 'admin-port'");
 	if (inet_pton(AF_INET, c->admin_bind, any) != 1 && inet_pton(AF_INET6, c->admin_bind, any) != 1)

@@ -39,10 +39,19 @@ enum config_policy {
 	CONFIG_NOEVICTION
 };
 
-/* An IPv4 address, with its prefix length where the directive has one. */
+/* An address, with its prefix length where the directive has one. */
 struct config_ip {
-	uint32_t v4; /* network order; 0: none */
+	uint8_t family; /* 4 or 6; 0: none */
 	uint8_t prefix_len;
+	union {
+		uint32_t v4; /* network order */
+		uint8_t v6[16];
+	};
+};
+
+/* At most one of each family. */
+struct config_ips {
+	struct config_ip v4, v6;
 };
 
 struct config_addrs {
@@ -76,7 +85,7 @@ struct config_output {
 #define CONFIG_FIELD_DURATION(field)  uint64_t field; /* microseconds */
 #define CONFIG_FIELD_ENUM(field)      int field;
 #define CONFIG_FIELD_ADDRESSES(field) struct config_addrs field;
-#define CONFIG_FIELD_IP(field)        struct config_ip field;
+#define CONFIG_FIELD_IPS(field)       struct config_ips field;
 #define CONFIG_FIELD_CPUS(field)      struct config_cpus field;
 #define CONFIG_FIELD_OUTPUT(field)    struct config_output field;
 #define CONFIG_FIELD_EVENTS(field)    uint32_t field; /* EVENT_* of store.h, with K = 1 << 0 and E = 1 << 1 */
@@ -97,7 +106,7 @@ enum config_type {
 	CONFIG_DURATION,
 	CONFIG_ENUM,
 	CONFIG_ADDRESSES,
-	CONFIG_IP,
+	CONFIG_IPS,
 	CONFIG_CPUS,
 	CONFIG_OUTPUT,
 	CONFIG_EVENTS,

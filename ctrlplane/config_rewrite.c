@@ -33,7 +33,7 @@ static void put_directive(struct rewrite *r, const struct config_option *o)
 {
 	char value[CONFIG_VALUE_MAX], quoted[4 * CONFIG_VALUE_MAX + 3];
 	size_t len = config_value_format(o, (const char *)r->now + o->offset, CONFIG_STYLE_FILE, value);
-	bool words = o->type == CONFIG_ADDRESSES || o->type == CONFIG_OUTPUT;
+	bool words = o->type == CONFIG_ADDRESSES || o->type == CONFIG_IPS || o->type == CONFIG_OUTPUT;
 
 	if (words && len)
 		fprintf(r->out, "%s %s\n", o->name, value);

@@ -164,15 +164,21 @@ static int parse_enum(const struct config_option *o, int *field, struct slice s,
 	return err_set(e, "argument(s) must be one of the following: %s", list);
 }
 
-static bool parse_v4(struct slice s, uint32_t *v4)
+static bool parse_host(struct slice s, struct config_ip *ip)
 {
-	char text[INET_ADDRSTRLEN];
+	static const uint8_t none[16];
+	char text[INET6_ADDRSTRLEN];
 
+	memset(ip, 0, sizeof(*ip));
 	if (s.len >= sizeof(text))
 		return false;
 	memcpy(text, s.ptr, s.len);
 	text[s.len] = '\0';
-	return inet_pton(AF_INET, text, v4) == 1 && *v4 != 0;
+	if (inet_pton(AF_INET, text, &ip->v4) == 1)
+		ip->family = 4;
+	else if (inet_pton(AF_INET6, text, ip->v6) == 1)
+		ip->family = 6;
+	return ip->family && memcmp(ip->v6, none, sizeof(none)) != 0;
 }
 
 static int parse_address(struct config_ip *out, struct slice s, struct err *e)
@@ -180,9 +186,11 @@ static int parse_address(struct config_ip *out, struct slice s, struct err *e)
 	const char *slash = memchr(s.ptr, '/', s.len);
 	int64_t len;
 
-	if (!slash || !parse_v4((struct slice){s.ptr, (size_t)(slash - s.ptr)}, &out->v4) ||
-	    !num_parse_i64((struct slice){slash + 1, s.len - (size_t)(slash + 1 - s.ptr)}, &len) || len < 1 || len > 32)
-		return err_set(e, "'%.*s' is not an IPv4 address with its prefix length, as in 10.0.0.1/24",
+	if (!slash || !parse_host((struct slice){s.ptr, (size_t)(slash - s.ptr)}, out) ||
+	    !num_parse_i64((struct slice){slash + 1, s.len - (size_t)(slash + 1 - s.ptr)}, &len) || len < 1 ||
+	    len > (out->family == 4 ? 32 : 128))
+		return err_set(e,
+			       "'%.*s' is not an IP address with its prefix length, as in 10.0.0.1/24 or 2001:db8::1/64",
 			       (int)RP_MIN(s.len, 64), s.ptr);
 	out->prefix_len = (uint8_t)len;
 	return 0;
@@ -206,13 +214,21 @@ static int parse_addresses(struct config_addrs *field, struct slice s, bool appe
 	return 0;
 }
 
-static int parse_ip(struct config_ip *field, struct slice s, struct err *e)
+static int parse_ips(struct config_ips *field, struct slice s, struct err *e)
 {
-	struct config_ip ip = {0};
+	struct config_ips ips = {0};
+	struct slice word;
 
-	if (s.len && !parse_v4(s, &ip.v4))
-		return err_set(e, "argument must be an IPv4 address, as in 10.0.0.254");
-	*field = ip;
+	while (config_word_next(&s, &word)) {
+		struct config_ip ip, *to;
+		bool ok = parse_host(word, &ip);
+		to = ip.family == 4 ? &ips.v4 : &ips.v6;
+		if (!ok || to->family)
+			return err_set(e, "argument must be an IPv4 address, an IPv6 address or one of each, as in "
+					  "10.0.0.254 fe80::1");
+		*to = ip;
+	}
+	*field = ips;
 	return 0;
 }
 
@@ -316,8 +332,8 @@ int config_value_parse(const struct config_option *o, void *field, struct slice 
 		return parse_enum(o, field, s, e);
 	case CONFIG_ADDRESSES:
 		return parse_addresses(field, s, append, e);
-	case CONFIG_IP:
-		return parse_ip(field, s, e);
+	case CONFIG_IPS:
+		return parse_ips(field, s, e);
 	case CONFIG_CPUS:
 		return parse_cpus(field, s, e);
 	case CONFIG_OUTPUT:
@@ -342,14 +358,21 @@ static size_t format_memory(uint64_t v, enum config_style style, char *buf)
 	return (size_t)sprintf(buf, "%" PRIu64, v);
 }
 
-static size_t format_v4(const struct config_ip *ip, char *buf)
+static size_t format_ip(const struct config_ip *ip, char *buf)
 {
-	if (ip->v4 == 0) {
-		buf[0] = '\0';
-		return 0;
-	}
-	inet_ntop(AF_INET, &ip->v4, buf, INET_ADDRSTRLEN);
+	buf[0] = '\0';
+	if (ip->family)
+		inet_ntop(ip->family == 4 ? AF_INET : AF_INET6, ip->v6, buf, INET6_ADDRSTRLEN);
 	return strlen(buf);
+}
+
+static size_t format_ips(const struct config_ips *ips, char *buf)
+{
+	size_t n = format_ip(&ips->v4, buf);
+
+	if (n && ips->v6.family)
+		buf[n++] = ' ';
+	return n + format_ip(&ips->v6, buf + n);
 }
 
 static size_t format_addresses(const struct config_addrs *list, char *buf)
@@ -360,7 +383,7 @@ static size_t format_addresses(const struct config_addrs *list, char *buf)
 	for (uint32_t i = 0; i < list->n; i++) {
 		if (i)
 			buf[n++] = ' ';
-		n += format_v4(&list->addr[i], buf + n);
+		n += format_ip(&list->addr[i], buf + n);
 		n += (size_t)sprintf(buf + n, "/%u", list->addr[i].prefix_len);
 	}
 	return n;
@@ -427,8 +450,8 @@ size_t config_value_format(const struct config_option *o, const void *field, enu
 		return (size_t)sprintf(buf, "%.*s", (int)word.len, word.ptr);
 	case CONFIG_ADDRESSES:
 		return format_addresses(field, buf);
-	case CONFIG_IP:
-		return format_v4(field, buf);
+	case CONFIG_IPS:
+		return format_ips(field, buf);
 	case CONFIG_CPUS:
 		return format_cpus(field, buf);
 	case CONFIG_OUTPUT:

@@ -26,7 +26,7 @@ struct ctrl {
 	struct port *port;
 	struct net_ifaddr addrs[NET_MAX_ADDRS]; /* in use: set, the default, or the interface's */
 	uint32_t naddrs;
-	struct net_addr gateway;
+	struct net_addr gateway, gateway6;
 	struct msg_bus *bus;
 	struct lease_table *leases;
 	uint16_t *slot_map;

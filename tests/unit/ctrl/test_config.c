@@ -122,14 +122,25 @@ static void test_config__addresses(void **state)
 	assert_int_equal(conf.address.n, 2);
 	assert_int_equal(conf.address.addr[0].v4, htonl(0x0a000001));
 	assert_int_equal(conf.address.addr[1].prefix_len, 32);
-	refuses("address", "10.0.0.1", "'10.0.0.1' is not an IPv4 address with its prefix length, as in 10.0.0.1/24");
+	refuses("address", "10.0.0.1", "'10.0.0.1' is not an IP address with its prefix length, as in 10.0.0.1/24 or 2001:db8::1/64");
 	refuses("address", "10.0.0.1/24 10.0.0.256/24",
-		"'10.0.0.256/24' is not an IPv4 address with its prefix length, as in 10.0.0.1/24");
+		"'10.0.0.256/24' is not an IP address with its prefix length, as in 10.0.0.1/24 or 2001:db8::1/64");
 	refuses("address", "10.0.0.1/33",
-		"'10.0.0.1/33' is not an IPv4 address with its prefix length, as in 10.0.0.1/24");
+		"'10.0.0.1/33' is not an IP address with its prefix length, as in 10.0.0.1/24 or 2001:db8::1/64");
 	accepts("gateway", "10.0.0.254", "10.0.0.254");
 	accepts("gateway", "", "");
-	refuses("gateway", "router", "argument must be an IPv4 address, as in 10.0.0.254");
+	static const char one_of_each[] =
+		"argument must be an IPv4 address, an IPv6 address or one of each, as in 10.0.0.254 fe80::1";
+	refuses("gateway", "router", one_of_each);
+	refuses("gateway", "10.0.0.254 10.0.0.253", one_of_each);
+	refuses("gateway", "::", one_of_each);
+	accepts("gateway", "fe80::1", "fe80::1");
+	accepts("gateway", "fe80::1 10.0.0.254", "10.0.0.254 fe80::1");
+	accepts("address", "10.0.0.1/24 2001:DB8:0::1/64", "10.0.0.1/24 2001:db8::1/64");
+	assert_int_equal(conf.address.addr[1].family, 6);
+	assert_int_equal(conf.address.addr[1].prefix_len, 64);
+	refuses("address", "2001:db8::1/129",
+		"'2001:db8::1/129' is not an IP address with its prefix length, as in 10.0.0.1/24 or 2001:db8::1/64");
 }
 
 static void test_config__cpu_lists(void **state)
@@ -237,6 +248,18 @@ static void test_config__relations(void **state)
 	check_fails("the gateway is in none of our networks");
 	accepts("gateway", "10.77.0.1", "10.77.0.1");
 	assert_int_equal(config_check(&conf, &err), 0);
+	accepts("gateway", "fe80::1", "fe80::1");
+	check_fails("the gateway is in none of our networks");
+	accepts("address", "2001:db8::1/64", "2001:db8::1/64");
+	accepts("gateway", "fe80::1", "fe80::1");
+	assert_int_equal(config_check(&conf, &err), 0);
+	accepts("gateway", "2001:db8:0:1::1", "2001:db8:0:1::1");
+	check_fails("the gateway is in none of our networks");
+	accepts("address", "2001:db8::1/64 2001:db8::1/48", "2001:db8::1/64 2001:db8::1/48");
+	check_fails("an address is named twice");
+	accepts("address", "2001:db8::1/64", "2001:db8::1/64");
+	accepts("mtu", "1000", "1000");
+	check_fails("mtu 1000 is too small for IPv6");
 	accepts("cores", "1,2", "1,2");
 	check_fails("cores names 2 CPUs for 1 workers");
 	accepts("tcp-rto-min", "2s", "2s");

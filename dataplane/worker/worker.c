@@ -177,6 +177,15 @@ static bool make_store(struct worker *w, const struct worker_params *p, struct e
 	return w->store != NULL;
 }
 
+/* An ICMP message about a segment that was too long: believed if its connection knows the segment. */
+static void on_pmtu(void *ctx, const struct net_addr *local, uint16_t lport, const struct net_addr *remote,
+		    uint16_t rport, uint32_t seq, uint16_t mtu)
+{
+	struct worker *w = ctx;
+	if (tcp_pmtu_update(w->tcp, local, lport, remote, rport, seq, mtu))
+		net_pmtu_learn(w->net, remote, mtu);
+}
+
 static bool make_net(struct worker *w, const struct worker_params *p, struct err *e)
 {
 	struct net_params np = p->net;
@@ -185,6 +194,8 @@ static bool make_net(struct worker *w, const struct worker_params *p, struct err
 	np.nworkers = p->nworkers;
 	np.pool = port_pool(p->port, p->id);
 	np.log = &w->log;
+	np.pmtu = on_pmtu;
+	np.pmtu_ctx = w;
 	w->steer_in = np.steer_in;
 	w->steer_out = np.steer_out;
 	w->net = net_create(&np, e);

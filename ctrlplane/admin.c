@@ -240,7 +240,11 @@ void admin_event(struct admin *a, void *ptr, uint32_t events)
 	}
 	if (c->dead)
 		return;
-	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+	if ((events & EPOLLERR) || ((events & EPOLLHUP) && (c->eof || c->held_bytes >= ADMIN_RECEIVE_BYTES))) {
+		conn_lost(c); /* nobody is there to read a reply, and epoll would tell us so for ever */
+		return;
+	}
+	if (events & (EPOLLIN | EPOLLHUP))
 		conn_read(c);
 	if (events & EPOLLOUT)
 		conn_write(c);
@@ -259,11 +263,6 @@ void admin_poll(struct admin *a)
 		else
 			conn_watch(c);
 	}
-}
-
-bool admin_idle(const struct admin *a)
-{
-	return a->conns == NULL;
 }
 
 /* ---- the listener ---- */

@@ -264,7 +264,7 @@ static int boot_worker(struct ctrl *c, const struct memory_plan *m, uint32_t id,
 				  .hash_seed = hash_seed,
 				  .shard_reserve = m->shard_reserve,
 				  .shard_huge = m->shard_huge,
-				  .own_reserve = OWN_HEAP_RESERVE,
+				  .own_reserve = m->shard_reserve + OWN_HEAP_RESERVE,
 				  .tsc_hz = c->clock.tsc_hz,
 				  .adaptive = cf->idle == CONFIG_IDLE_ADAPTIVE,
 				  .spin_us = (uint32_t)cf->idle_spin_us,
@@ -363,6 +363,9 @@ void boot_undo(struct ctrl *c)
 		host_abandon(&c->host);
 		host_fini(&c->host);
 	}
+	for (uint32_t i = 0; c->workers != NULL && i < c->nworkers; i++)
+		if (c->workers[i] != NULL)
+			worker_abandon(c->workers[i]);
 	for (uint32_t i = 0; c->workers != NULL && i < c->nworkers; i++)
 		if (c->workers[i] != NULL)
 			worker_destroy(c->workers[i]);

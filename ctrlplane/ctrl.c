@@ -23,7 +23,7 @@ static void call_start(struct ctrl *c, uint32_t worker, msg_call_fn fn, void *ar
 {
 	struct msg *m;
 	while ((m = msg_get(c->bus, msg_bus_control(c->bus))) == NULL)
-		host_poll_done(&c->host);
+		host_poll_done(&c->host, true);
 	m->kind = MSG_CALL;
 	m->owner = (uint8_t)worker;
 	m->fn = fn;
@@ -37,7 +37,7 @@ static void call_start(struct ctrl *c, uint32_t worker, msg_call_fn fn, void *ar
 static void call_wait(struct ctrl *c, const bool *done)
 {
 	while (!__atomic_load_n(done, __ATOMIC_ACQUIRE)) {
-		host_poll_done(&c->host);
+		host_poll_done(&c->host, true);
 		sched_yield(); /* on a machine with few CPUs the worker may need this one */
 	}
 }
@@ -45,6 +45,8 @@ static void call_wait(struct ctrl *c, const bool *done)
 void ctrl_call_one(struct ctrl *c, uint32_t worker, msg_call_fn fn, void *arg)
 {
 	bool done = false;
+	if (c->workers_gone)
+		return;
 	call_start(c, worker, fn, arg, &done);
 	call_wait(c, &done);
 }
@@ -52,6 +54,8 @@ void ctrl_call_one(struct ctrl *c, uint32_t worker, msg_call_fn fn, void *arg)
 void ctrl_call_all(struct ctrl *c, msg_call_fn fn, void *arg)
 {
 	bool done[RP_MAX_WORKERS] = {false};
+	if (c->workers_gone)
+		return;
 	for (uint32_t i = 0; i < c->nworkers; i++)
 		call_start(c, i, fn, arg, &done[i]);
 	for (uint32_t i = 0; i < c->nworkers; i++)
@@ -67,8 +71,7 @@ static void take_conf(void *owner, struct msg *m)
 static void take_clock(void *owner, struct msg *m)
 {
 	struct worker *w = owner;
-	const struct dp_conf *d = m->arg[0];
-	store_set_clock(w->store, d->lfu, d->lfu_log_factor, d->lfu_decay_min);
+	store_set_clock(w->store, m->arg[0] != NULL, (uint32_t)(uintptr_t)m->arg[1], (uint32_t)(uintptr_t)m->arg[2]);
 }
 
 void ctrl_publish_conf(struct ctrl *c)
@@ -84,21 +87,12 @@ void ctrl_publish_conf(struct ctrl *c)
 		m->kind = MSG_CALL_SHARD;
 		m->owner = (uint8_t)i;
 		m->fn = take_clock;
-		m->arg[0] = &c->dp;
+		m->arg[0] = c->dp.lfu ? m : NULL;
+		m->arg[1] = (void *)(uintptr_t)c->dp.lfu_log_factor;
+		m->arg[2] = (void *)(uintptr_t)c->dp.lfu_decay_min;
 		m->arg[3] = NULL;
 		msg_send(c->bus, m);
 	}
-}
-
-static uint64_t index_bytes(struct store *s)
-{
-	struct index_stats is;
-	uint64_t sum = 0;
-	for (uint32_t db = 0; db < store_databases(s); db++) {
-		index_stats_get(store_index(s, db), &is);
-		sum += is.memory_bytes;
-	}
-	return sum;
 }
 
 uint64_t ctrl_used_memory(const struct ctrl *c)
@@ -110,7 +104,7 @@ uint64_t ctrl_used_memory(const struct ctrl *c)
 		sum += hs.used_bytes;
 		heap_stats_get(c->workers[i]->heap, &hs);
 		sum += hs.used_bytes;
-		sum += index_bytes(c->stores[i]);
+		sum += store_index_bytes(c->stores[i]);
 	}
 	heap_stats_get(c->heap, &hs);
 	return sum + hs.used_bytes;
@@ -145,6 +139,7 @@ static void tick(struct ctrl *c)
 	for (uint32_t i = 0; i < c->nworkers; i++) {
 		log_drain(&c->workers[i]->log, i);
 		heap_prefault(c->workers[i]->shard_heap, PREFAULT_BYTES);
+		heap_prefault(c->workers[i]->heap, PREFAULT_BYTES / 4);
 	}
 	ctrl_rates_sample(c);
 	uint64_t used = ctrl_used_memory(c);
@@ -152,6 +147,7 @@ static void tick(struct ctrl *c)
 	heap_poll(c->heap, 1024);
 	host_poll_idle(&c->host);
 	host_poll_memory(&c->host);
+	host_poll_buffers(&c->host);
 }
 
 static void dispatch(struct ctrl *c, const struct epoll_event *ev)
@@ -227,10 +223,13 @@ int ctrl_run(struct ctrl *c)
 		wait_events(c, work != 0);
 		work = rounds(c);
 	}
+	/* They went on serving each other until all were done. */
+	for (uint32_t i = 0; i < c->nworkers; i++)
+		__atomic_store_n(&c->workers[i]->stop, 2, __ATOMIC_RELAXED);
 	rte_eal_mp_wait_lcore();
+	c->workers_gone = true;
 	for (uint32_t i = 0; i < c->nworkers; i++)
 		log_drain(&c->workers[i]->log, i);
-	rounds(c); /* the last answers to admin clients */
 	log_write(LOG_NOTICE, "stopped");
 	return 0;
 }

@@ -46,6 +46,7 @@ struct ctrl {
 	int epoll_fd, signal_fd, timer_fd;
 	uint32_t stop;      /* signals that asked for the end so far */
 	bool hugepages;     /* in use */
+	bool workers_gone;  /* their threads have ended: nobody would answer a call */
 	struct stat_rates { /* instantaneous_* of INFO: 16 samples, 100 ms apart */
 		uint64_t last_us, last_commands, last_in, last_out;
 		uint64_t ops[16], in[16], out[16];
@@ -116,5 +117,4 @@ void admin_destroy(struct admin *a);
 void admin_event(struct admin *a, void *ptr, uint32_t events);
 /* After each round of session work: writes what is queued, closes what ended. */
 void admin_poll(struct admin *a);
-bool admin_idle(const struct admin *a);
 void admin_stop(struct admin *a); /* no new clients */

@@ -7,6 +7,7 @@ struct lease_shard {
 	struct lease *holder
 		RP_CACHE_ALIGNED;         /* owner writes at grant, coordinator clears at release (release-store) */
 	uint32_t head;                    /* owner */
+	bool rested;                      /* owner: the shard had a turn of its own since its last lease */
 	uint32_t tail RP_CACHE_ALIGNED;   /* whoever has the table's lock writes (release), owner reads (acquire) */
 	struct lease *inbox[LEASE_INBOX]; /* written under the lock before tail moves */
 };
@@ -91,8 +92,12 @@ bool lease_poll_shard(struct lease_table *t, uint32_t shard)
 	struct lease_shard *s = &t->shard[shard];
 	if (__atomic_load_n(&s->holder, __ATOMIC_ACQUIRE) != NULL)
 		return true;
-	if (s->head == __atomic_load_n(&s->tail, __ATOMIC_ACQUIRE))
+	/* Between two leases the shard's own requests get a turn, or coordinators could keep it from them for ever. */
+	if (!s->rested || s->head == __atomic_load_n(&s->tail, __ATOMIC_ACQUIRE)) {
+		s->rested = true;
 		return false;
+	}
+	s->rested = false;
 	struct lease *l = s->inbox[s->head % LEASE_INBOX];
 	uint32_t coordinator = l->coordinator;
 	__atomic_store_n(&s->holder, l, __ATOMIC_RELAXED);

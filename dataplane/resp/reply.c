@@ -7,6 +7,7 @@ void reply_init(struct reply *r, struct rte_mempool *pool, uint16_t fill, uint8_
 	r->pool = pool;
 	r->fill = fill;
 	r->proto = proto;
+	r->bufs_left = UINT32_MAX;
 }
 
 /* Writes the length of the buffer being filled into it and closes the window. */
@@ -43,11 +44,12 @@ static void open_window(struct reply *r)
 static struct rte_mbuf *append_buf(struct reply *r)
 {
 	seal(r);
-	struct rte_mbuf *m = buf_alloc(r->pool);
+	struct rte_mbuf *m = rp_likely(r->bufs_left > 0) ? buf_alloc(r->pool) : NULL;
 	if (rp_unlikely(!m)) {
 		r->failed = true;
 		return NULL;
 	}
+	r->bufs_left--;
 	link_tail(r, m, m);
 	return m;
 }
@@ -130,6 +132,7 @@ void reply_sub_begin(struct reply *r, struct reply *sub)
 {
 	reply_init(sub, r->pool, r->fill, r->proto);
 	sub->muted = r->muted;
+	sub->bufs_left = r->bufs_left;
 }
 
 void reply_sub_end(struct reply *r, struct reply *sub, enum reply_agg kind, uint64_t n)
@@ -140,6 +143,7 @@ void reply_sub_end(struct reply *r, struct reply *sub, enum reply_agg kind, uint
 								   [REPLY_PUSH] = reply_push};
 	size_t bytes;
 	struct rte_mbuf *tail = sub->tail, *head = reply_take(sub, &bytes);
+	r->bufs_left = sub->bufs_left;
 	header[kind](r, n);
 	reply_splice(r, head, tail, bytes);
 	r->failed |= sub->failed;

@@ -22,8 +22,9 @@ struct reply {
 	uint16_t fill;
 	uint8_t proto; /* 2 or 3 */
 	bool failed;
-	bool error; /* an error reply was written: statistics */
-	bool muted; /* CLIENT REPLY OFF/SKIP: writes vanish */
+	uint32_t bufs_left; /* buffers that this reply may still take; set by its owner after reply_init() (no bound) */
+	bool error;         /* an error reply was written: statistics */
+	bool muted;         /* CLIENT REPLY OFF/SKIP: writes vanish */
 };
 
 void reply_init(struct reply *r, struct rte_mempool *pool, uint16_t fill, uint8_t proto);

@@ -1,6 +1,8 @@
 /* Parse and prefetch: the first two stages of a batch. */
 #include "session/session_priv.h"
 
+#define REPLIES_WAITING_MAX (64 * 1024) /* bytes of replies behind a request in flight */
+
 /* A request that cannot go on now: it owns its arguments from here on and is the session's next one. */
 static void keep(struct session *s, struct batch_entry *e, enum session_wait how)
 {
@@ -130,8 +132,19 @@ static bool parse_session(struct session_host *h, struct session *s)
 		}
 		if (!route_entry(h, s, e))
 			return s->wait == WAIT_NONE;
+		/* AUTH lifts the limits that the next request is read with. */
+		if (rp_unlikely(!(s->cl.flags & CLIENT_F_AUTH)))
+			return true;
 	}
 	return true;
+}
+
+/* Replies that could not leave yet stop further requests: those queued here, and those behind requests in flight. */
+static bool session_may_reply(const struct session *s)
+{
+	if (s->out_head != NULL || (s->flight_tail != NULL && s->flight_tail->after_bytes >= REPLIES_WAITING_MAX))
+		return false;
+	return s->tr->room(s->transport) > 0;
 }
 
 void batch_parse(struct session_host *h)
@@ -153,7 +166,7 @@ void batch_parse(struct session_host *h)
 		s->ready = false;
 		if (rp_unlikely(s->out_head != NULL))
 			session_pump(s);
-		bool may_write = s->gone || (s->out_head == NULL && s->tr->room(s->transport) > 0);
+		bool may_write = s->gone || session_may_reply(s);
 		uint32_t before = h->nbatch;
 		if (rp_likely(may_write) && parse_session(h, s))
 			session_ready(s);
@@ -172,7 +185,7 @@ void batch_prefetch(struct session_host *h)
 	uint64_t hash[RP_MAX_BURST];
 	uint32_t db[RP_MAX_BURST], at[RP_MAX_BURST];
 	struct object *hint[RP_MAX_BURST];
-	if (h->own < 0 || h->nbatch < 2)
+	if (h->own < 0 || h->own_leased || h->nbatch < 2)
 		return;
 	struct store *st = h->env.stores[h->own];
 	h->hint_epoch = store_epoch(st);

@@ -16,6 +16,7 @@ static void turn_end(struct turn *t)
 		/* Part of a reply is lost: the stream cannot be continued. */
 		s->host->count.killed_nomem++;
 		session_kill(s, true);
+		reply_reset(&t->r, s->host->heap);
 	}
 	struct rte_mbuf *tail = t->r.tail;
 	size_t bytes;
@@ -31,6 +32,7 @@ static void turn_begin(struct session_host *h, struct turn *t, struct session *s
 	turn_end(t);
 	t->s = s;
 	reply_init(&t->r, h->mbufs, s->fill, s->cl.proto);
+	t->r.bufs_left = h->reply_bufs;
 }
 
 static void report_slow(struct session_host *h, const struct cmd_ctx *c, uint64_t cycles)
@@ -86,11 +88,15 @@ static const struct cmd *admit(struct session *s, struct batch_entry *e, struct 
 {
 	const struct cmd *cmd = e->cmd;
 	if (rp_likely(cmd != NULL && (s->cl.flags & CLIENT_F_AUTH) && cmd_arity_ok(cmd, e->req.argc) &&
-		      !(cmd->flags & CMD_F_CONTAINER)))
+		      !(cmd->flags & (CMD_F_CONTAINER | s->host->refused_flags))))
 		return cmd;
 	bool muted = r->muted;
 	r->muted = (s->cl.flags & (CLIENT_F_REPLY_OFF | CLIENT_F_SKIP_NEXT)) != 0;
 	cmd = cmd_admit(&s->cl, e->req.argc, e->req.argv, r);
+	if (cmd != NULL && (cmd->flags & s->host->refused_flags)) {
+		reply_error(r, "OOM command not allowed when used memory > 'maxmemory'.");
+		cmd = NULL;
+	}
 	if (cmd == NULL)
 		s->cl.flags &= ~CLIENT_F_SKIP_NEXT;
 	r->muted = muted;
@@ -173,7 +179,7 @@ static void execute_entry(struct session_host *h, struct turn *t, struct batch_e
 			want_lease(h, e);
 		return;
 	}
-	if (h->own >= 0)
+	if (h->own >= 0 && !h->own_leased)
 		/* An empty key withdraws the last hint, whose bytes may be gone. */
 		store_hint(h->env.stores[h->own], e->hinted ? e->key : (struct slice){NULL, 0}, e->hash,
 			   e->hinted ? e->hint : NULL, h->hint_epoch);
@@ -209,7 +215,7 @@ void batch_execute(struct session_host *h)
 			session_release_input(last);
 		}
 		last = e->s;
-		if (rp_unlikely(e->s->closing && e->protocol_error == NULL))
+		if (rp_unlikely(e->s->closing))
 			drop_entry(h, e);
 		else
 			execute_entry(h, &t, e);

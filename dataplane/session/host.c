@@ -28,6 +28,7 @@ int host_init(struct session_host *h, const struct session_host_params *p, struc
 				  .heap = p->heap,
 				  .now = &h->now,
 				  .owner = p->owner};
+	h->reply_bufs = UINT32_MAX;
 	rng_init(&h->env.rng, p->seed);
 	h->env.stats = calloc(cmd_count, sizeof *h->env.stats);
 	if (h->env.stats == NULL || pool_init(&h->sessions, sizeof(struct session), p->max_sessions) != 0) {
@@ -109,6 +110,7 @@ static void run_for_other(struct session_host *h, struct msg *m)
 {
 	struct reply r;
 	reply_init(&r, h->mbufs, m->fill, m->proto);
+	r.bufs_left = h->reply_bufs;
 	r.muted = m->muted;
 	struct cmd_ctx c = {.cmd = m->cmd,
 			    .argc = m->req.argc,
@@ -123,6 +125,8 @@ static void run_for_other(struct session_host *h, struct msg *m)
 	execute_counted(h, &c);
 	h->count.delegated_in++;
 	m->failed = r.failed;
+	if (rp_unlikely(r.failed))
+		reply_reset(&r, h->heap);
 	m->reply_tail = r.tail;
 	m->reply_head = reply_take(&r, &m->reply_bytes);
 }
@@ -215,8 +219,18 @@ static void flight_advance(struct session_host *h, struct session *s)
 		session_doom(s);
 }
 
-uint32_t host_poll_done(struct session_host *h)
+static void advance_stale(void *ctx, struct session *s)
 {
+	if (s->flight_head != NULL && s->flight_head->done)
+		flight_advance(ctx, s);
+}
+
+uint32_t host_poll_done(struct session_host *h, bool nested)
+{
+	if (rp_unlikely(h->stale_flights && !nested)) {
+		h->stale_flights = false;
+		host_visit(h, 0, UINT32_MAX, advance_stale, h);
+	}
 	struct msg *m[RP_MAX_BURST];
 	uint32_t n = msg_take_done(h->bus, h->self, m, RP_MAX_BURST);
 	for (uint32_t i = 0; i < n; i++) {
@@ -226,6 +240,8 @@ uint32_t host_poll_done(struct session_host *h)
 			if (m[i]->arg[3] != NULL)
 				__atomic_store_n((bool *)m[i]->arg[3], true, __ATOMIC_RELEASE);
 			msg_put(h->bus, m[i]);
+		} else if (nested) {
+			h->stale_flights = true; /* its session's requests may be in the middle of a batch */
 		} else if (((struct session *)m[i]->session)->flight_head == m[i]) {
 			flight_advance(h, m[i]->session);
 		}
@@ -235,7 +251,7 @@ uint32_t host_poll_done(struct session_host *h)
 
 uint32_t host_poll_messages(struct session_host *h)
 {
-	uint32_t work = host_poll_done(h) + poll_requests(h);
+	uint32_t work = host_poll_done(h, false) + poll_requests(h);
 	stages_mark(&h->stages, STAGE_MESSAGES);
 	return work;
 }
@@ -268,6 +284,12 @@ uint32_t host_poll_idle(struct session_host *h)
 	return k.closed;
 }
 
+void host_poll_buffers(struct session_host *h)
+{
+	h->bufs_free = rte_mempool_avail_count(h->mbufs);
+	h->reply_bufs = h->bufs_free / 2;
+}
+
 void host_poll_memory(struct session_host *h)
 {
 	uint64_t used = 0;
@@ -277,13 +299,16 @@ void host_poll_memory(struct session_host *h)
 			heap_stats_get(h->heaps[i], &hs);
 			used += hs.used_bytes;
 		}
+		for (uint32_t i = 0; i < h->env.nstores; i++)
+			used += store_index_bytes(h->env.stores[i]);
 	}
 	h->refused_flags = used > h->conf.maxmemory ? CMD_F_DENYOOM : 0;
 }
 
 bool host_quiet(const struct session_host *h)
 {
-	if (h->ready_head != NULL || h->doomed != NULL)
+	/* A shard that came back just now kicked nobody: those who wait for it want one more look. */
+	if (h->ready_head != NULL || h->doomed != NULL || h->waiting[WAIT_SHARD] != NULL)
 		return false;
 	/* A lease that is submitted, like a message in flight or a shard leased away, ends with a kick from the other
 	 * side. */

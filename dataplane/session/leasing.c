@@ -18,6 +18,7 @@ static void run_kept(struct session *s)
 	struct resp_request req = s->kept;
 	s->kept.argc = 0;
 	reply_init(&r, h->mbufs, s->fill, s->cl.proto);
+	r.bufs_left = h->reply_bufs;
 	for (uint64_t rest = s->lease_want; rest != 0; rest &= rest - 1)
 		store_set_now(h->env.stores[__builtin_ctzll(rest)], h->now.wall_us);
 	execute_home(h, s, s->kept_cmd, &req, &r);
@@ -25,6 +26,7 @@ static void run_kept(struct session *s)
 	if (r.failed) {
 		h->count.killed_nomem++;
 		session_kill(s, true);
+		reply_reset(&r, h->heap);
 	}
 	s->held_tail = r.tail;
 	s->held_head = reply_take(&r, &s->held_bytes);

@@ -302,6 +302,13 @@ static void doomed_look(struct session *s)
 		s->tr->abort(s->transport);
 		s->gone = true;
 	}
+	/* What waits is given up when we close; what is on its way somewhere else or under a lease comes to its end
+	 * first. */
+	if (s->closing && s->kept.argc != 0 && s->wait != WAIT_LEASE && s->wait != WAIT_DRAIN) {
+		resp_request_free(&s->kept, s->host->heap);
+		s->kept.argc = 0;
+		session_wait(s, WAIT_NONE);
+	}
 	if (!s->gone && !s->close_sent && session_finished(s) && (s->closing || (s->eof && s->dry))) {
 		s->closing = s->close_sent = true;
 		s->tr->close(s->transport);

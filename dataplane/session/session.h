@@ -126,7 +126,11 @@ struct session_host {
 	struct heap *const *heaps; /* every heap of the appliance: what maxmemory counts */
 	uint32_t nheaps;
 	uint64_t all_shards; /* the set of every shard */
+	uint32_t bufs_free;  /* packet buffers free, as of the last host_poll_buffers() */
+	uint32_t reply_bufs; /* how many of them one reply may take: its client is closed rather than all others starved
+			      */
 	uint64_t hint_epoch; /* of the lookups of this batch */
+	bool stale_flights;  /* answers came while a batch was under way */
 	struct msg_bus *bus;
 	struct lease_table *leases;
 	struct rte_mempool *mbufs;
@@ -183,12 +187,15 @@ void host_set_conf(struct session_host *h, const struct dp_conf *conf);
 uint32_t host_poll(struct session_host *h);
 /* Messages: requests for our shard and calls, and answers to ours. Returns how many. */
 uint32_t host_poll_messages(struct session_host *h);
-/* The second half of it alone: for a thread that waits for the end of a call of its own. */
-uint32_t host_poll_done(struct session_host *h);
+/* The second half of it alone. nested: called from inside a command that waits for the end of a call of its own;
+ * sessions are then left as they are, since a batch is under way, and looked at with the next call. */
+uint32_t host_poll_done(struct session_host *h, bool nested);
 /* Closes a few idle clients when `timeout` is set. Returns how many. */
 uint32_t host_poll_idle(struct session_host *h);
 /* Compares the memory in use with maxmemory. Cheap, but no work for every iteration. */
 void host_poll_memory(struct session_host *h);
+/* Counts the free packet buffers; looks at every thread's cache, so about once in a millisecond. */
+void host_poll_buffers(struct session_host *h);
 /* Nothing waits here that time or another iteration alone would resolve: the thread may sleep. */
 bool host_quiet(const struct session_host *h);
 

@@ -68,6 +68,8 @@ struct journal *store_journal(const struct store *s);
 uint32_t store_shard(const struct store *s);
 uint32_t store_databases(const struct store *s);
 const struct store_stats *store_stats_get(const struct store *s);
+/* Bytes of all index tables, as of the last store_poll(). Any thread. */
+uint64_t store_index_bytes(const struct store *s);
 
 /* ---- batch hints --------------------------------------------------------------------------------------------- */
 /* Looks n keys up at once and prefetches their objects. The results are hints for the following batch, opaque (what is

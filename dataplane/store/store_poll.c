@@ -34,6 +34,22 @@ static uint32_t poll_drain(struct store *s, uint32_t budget)
 	return budget - left;
 }
 
+static void publish_index_bytes(struct store *s)
+{
+	uint64_t bytes = 0;
+	for (uint32_t db = 0; db < s->params.databases; db++) {
+		struct index_stats is;
+		index_stats_get(s->db[db].ix, &is);
+		bytes += is.memory_bytes;
+	}
+	__atomic_store_n(&s->index_bytes, bytes, __ATOMIC_RELAXED);
+}
+
+uint64_t store_index_bytes(const struct store *s)
+{
+	return __atomic_load_n(&s->index_bytes, __ATOMIC_RELAXED);
+}
+
 uint32_t store_poll(struct store *s, uint32_t budget)
 {
 	uint32_t done = heap_poll(s->heap, budget), expiry = budget;
@@ -46,7 +62,9 @@ uint32_t store_poll(struct store *s, uint32_t budget)
 		done += poll_expiry(s, db, &expiry);
 		done += index_poll(s->db[db].ix, budget);
 	}
-	if (++s->poll_db >= s->params.databases)
+	if (++s->poll_db >= s->params.databases) {
 		s->poll_db = 0;
+		publish_index_bytes(s);
+	}
 	return done + poll_drain(s, budget);
 }

@@ -34,7 +34,8 @@ struct store {
 	struct store_params params;
 	struct heap *heap;
 	int64_t now_ms;
-	uint32_t version; /* of the latest touch */
+	uint32_t version;     /* of the latest touch */
+	uint64_t index_bytes; /* holder writes relaxed, anybody reads */
 	uint32_t inserts, moves;
 	struct store_key_hint hint;
 	/* The object found last. Good until an object is removed or moved. */

@@ -188,9 +188,8 @@ static struct blob *blob_with(struct store *s, struct slice old, size_t len, siz
 static char *edit_blob(struct store *s, struct object *o, size_t len)
 {
 	struct blob *b = obj_blob(o);
-	bool mine = b->heap == s->heap && !blob_is_shared(b);
-
-	if (!mine) {
+	/* Only the owner of its heap may make a blob longer; its bytes are the last holder's to change. */
+	if (blob_is_shared(b) || (len > b->cap && b->heap != s->heap)) {
 		struct slice old = {b->data, b->len};
 		struct blob *n = blob_with(s, old, len, len > b->len ? grown(len) : len);
 		if (n == NULL)

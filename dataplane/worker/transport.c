@@ -3,6 +3,9 @@
 
 #include "base/num.h"
 
+#define SHARE_MIN_BYTES 8192 /* unacknowledged bytes that every connection may have */
+#define SHARE_DIVISOR   8    /* its share of the free buffers beyond that */
+
 static const char reject_text[] = "-ERR max number of clients reached\r\n";
 
 static void tcp_session_send(void *transport, struct rte_mbuf *chain, size_t bytes)
@@ -10,9 +13,17 @@ static void tcp_session_send(void *transport, struct rte_mbuf *chain, size_t byt
 	tcp_send(transport, chain);
 }
 
+/* A connection may hold a share of the buffers that are free now (dynamic thresholds, Choudhury and Hahne 1998):
+ * however many clients do not read, some buffers always stay free for those who do. */
 static uint32_t tcp_session_room(void *transport)
 {
-	return tcp_send_room(transport);
+	struct session *s = tcp_user(transport);
+	struct worker *w = s->host->env.owner;
+	uint32_t room = tcp_send_room(transport), held = tcp_unacked(transport);
+	if (rp_likely(held <= SHARE_MIN_BYTES || held < w->send_share_bytes))
+		return room;
+	w->starved = true;
+	return 0;
 }
 
 static void tcp_session_consumed(void *transport, uint32_t bytes)
@@ -112,6 +123,22 @@ void transport_tcp_ops(struct worker *w, struct tcp_ops *ops)
 				.peer_closed = on_peer_closed,
 				.send_ready = on_send_ready,
 				.closed = on_closed};
+}
+
+static void wake_starved(void *ctx, struct session *s)
+{
+	session_send_ready(s);
+}
+
+void transport_poll_share(struct worker *w)
+{
+	host_poll_buffers(&w->host);
+	uint64_t bytes = (uint64_t)w->host.bufs_free / SHARE_DIVISOR * 1448;
+	w->send_share_bytes = (uint32_t)RP_MIN(bytes, UINT32_MAX);
+	if (rp_likely(!w->starved))
+		return;
+	w->starved = false;
+	host_visit(&w->host, 0, UINT32_MAX, wake_starved, NULL);
 }
 
 static void kill_one(void *ctx, struct session *s)

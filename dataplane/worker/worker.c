@@ -9,6 +9,7 @@
 #define BACKGROUND_BUDGET 64  /* steps of one slice */
 #define NET_TIMERS_US     1000
 #define DRAIN_US          2000000 /* on stop, clients get this long to take their last replies */
+#define LATE_US           100000  /* for the RSTs to those who did not */
 
 /* ---- the steps of an iteration: each is bounded and returns how much it did ---- */
 
@@ -55,6 +56,7 @@ static uint32_t worker_poll_timers(struct worker *w)
 		w->net_timers_us = w->now.mono_us;
 		n += net_poll_timers(w->net);
 		n += host_poll_idle(&w->host);
+		transport_poll_share(w);
 	}
 	return n;
 }
@@ -98,19 +100,20 @@ static uint32_t worker_iterate(struct worker *w)
 
 /* ---- the way out ---- */
 
-/* true: the loop ends. */
-static bool worker_stopping(struct worker *w, uint32_t stop)
+/* Clients get DRAIN_US to take their last replies, then a RST. A worker without clients goes on serving the others'
+ * requests until the control thread has heard that all of them are done. */
+static void worker_drain(struct worker *w)
 {
-	if (stop > 1)
-		return true;
 	if (!w->draining) {
 		w->draining = true;
 		w->drain_until_us = w->now.mono_us + DRAIN_US;
 		if (w->listen_port != 0)
 			tcp_unlisten(w->tcp, w->listen_port);
 	}
-	transport_close_all(w, false);
-	return tcp_conn_count(w->tcp) == 0 || w->now.mono_us >= w->drain_until_us;
+	bool late = w->now.mono_us >= w->drain_until_us;
+	transport_close_all(w, late);
+	if (tcp_conn_count(w->tcp) == 0 || w->now.mono_us >= w->drain_until_us + LATE_US)
+		__atomic_store_n(&w->left, 1, __ATOMIC_RELEASE);
 }
 
 int worker_main(void *arg)
@@ -123,8 +126,10 @@ int worker_main(void *arg)
 	uint64_t last = rte_rdtsc();
 	for (;;) {
 		uint32_t stop = __atomic_load_n(&w->stop, __ATOMIC_RELAXED);
-		if (rp_unlikely(stop != 0) && worker_stopping(w, stop))
+		if (rp_unlikely(stop > 1))
 			break;
+		if (rp_unlikely(stop != 0))
+			worker_drain(w);
 		uint32_t work = worker_iterate(w);
 		uint64_t now = rte_rdtsc();
 		w->count.iterations++;
@@ -153,6 +158,7 @@ static bool make_heaps(struct worker *w, const struct worker_params *p, struct e
 	if (w->shard_heap == NULL && shard.huge_bytes != 0 && !p->huge_required) {
 		/* Somebody else took the pages since they were counted: plain memory serves as well, a little slower.
 		 */
+		e->text[0] = '\0';
 		shard.huge_bytes = 0;
 		w->shard_heap = heap_create(&shard, e);
 	}
@@ -270,11 +276,12 @@ struct worker *worker_create(const struct worker_params *p, struct err *e)
 		return NULL;
 	}
 	w->rx_fd = p->adaptive ? port_rx_intr_fd(p->port, p->id) : -1;
+	transport_poll_share(w);
 	worker_set_now(w);
 	return w;
 }
 
-void worker_destroy(struct worker *w)
+void worker_abandon(struct worker *w)
 {
 	if (w->host.sessions.mem != NULL) {
 		transport_forget_all(w);
@@ -283,6 +290,12 @@ void worker_destroy(struct worker *w)
 	}
 	if (w->tcp != NULL)
 		tcp_destroy(w->tcp);
+	w->tcp = NULL;
+}
+
+void worker_destroy(struct worker *w)
+{
+	worker_abandon(w);
 	if (w->net != NULL)
 		net_destroy(w->net);
 	if (w->store != NULL)

@@ -108,6 +108,8 @@ struct worker {
 	bool adaptive, draining;
 	uint32_t spin_us, sleep_us;
 	uint32_t nworkers;
+	uint32_t send_share_bytes; /* unacknowledged bytes that a connection may have now */
+	bool starved;              /* somebody wanted more than its share */
 	uint64_t idle_since_us, background_us, net_timers_us, drain_until_us;
 	struct rte_ring **steer_in, **steer_out; /* see struct net_params */
 	int rx_fd;
@@ -116,7 +118,9 @@ struct worker {
 
 /* Control thread. NULL with *e. Listens at once; packets are answered when worker_main() runs. */
 struct worker *worker_create(const struct worker_params *p, struct err *e);
-/* After worker_main() has returned. */
+/* After worker_main() has returned: drops its clients. Of all workers before worker_destroy() of any, since replies may
+ * refer to values in other workers' heaps. */
+void worker_abandon(struct worker *w);
 void worker_destroy(struct worker *w);
 /* The thread function (lcore_function_t). arg: struct worker *. */
 int worker_main(void *arg);

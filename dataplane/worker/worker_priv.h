@@ -5,6 +5,8 @@
 
 /* ---- transport.c: TCP connections as transports of sessions ---- */
 void transport_tcp_ops(struct worker *w, struct tcp_ops *ops);
+/* Renews each connection's share of the buffers and wakes those who had theirs. Every NET_TIMERS_US. */
+void transport_poll_share(struct worker *w);
 /* Ends every session: after its replies, or at once. */
 void transport_close_all(struct worker *w, bool at_once);
 /* Connections no longer know their sessions, which are about to be freed. */

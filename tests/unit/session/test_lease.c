@@ -101,6 +101,8 @@ static void test_lease__two_leases_are_granted_in_the_same_order_everywhere(void
 	struct msg_bus *bus = msg_bus_create(3, &e);
 	struct lease_table *t = lease_table_create(bus, 3);
 	struct lease a = {0}, b = {0};
+	for (uint32_t i = 0; i < 3; i++)
+		assert_false(lease_poll_shard(t, i));
 	assert_true(lease_try_submit(t, &a, 7, 0));
 	assert_true(lease_try_submit(t, &b, 6, 1));
 	assert_true(lease_poll_shard(t, 1));
@@ -113,7 +115,9 @@ static void test_lease__two_leases_are_granted_in_the_same_order_everywhere(void
 	assert_false(lease_granted(&b));
 	lease_release(t, &a);
 	assert_false(lease_poll_shard(t, 0));
+	assert_false(lease_poll_shard(t, 1)); /* a turn of its own between two leases */
 	assert_true(lease_poll_shard(t, 1));
+	assert_false(lease_poll_shard(t, 2));
 	assert_true(lease_poll_shard(t, 2));
 	assert_true(lease_granted(&b));
 	lease_release(t, &b);
@@ -131,10 +135,12 @@ static void test_lease__full_inbox_refuses_and_takes_again_later(void **state)
 	for (uint32_t i = 0; i < LEASE_INBOX; i++)
 		assert_true(lease_try_submit(t, &l[i], 1, 0));
 	assert_false(lease_try_submit(t, &l[LEASE_INBOX], 1, 0));
+	assert_false(lease_poll_shard(t, 0));
 	assert_true(lease_poll_shard(t, 0));
 	assert_true(lease_try_submit(t, &l[LEASE_INBOX], 1, 0));
 	for (uint32_t i = 0; i <= LEASE_INBOX; i++) {
-		lease_poll_shard(t, 0);
+		while (!lease_poll_shard(t, 0))
+			;
 		assert_true(lease_granted(&l[i]));
 		lease_release(t, &l[i]);
 	}

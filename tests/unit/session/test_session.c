@@ -232,6 +232,106 @@ static void test_session__part_of_a_large_request_does_not_hold_the_window_shut(
 	rig_destroy(r);
 }
 
+static void test_session__killed_while_it_waits_leaves_nothing_behind(void **state)
+{
+	struct rig *r = rig_create(2, 23);
+	struct rig_conn *killed = rig_open(r, 0), *quits = rig_open(r, 0);
+	r->conf.pause_until_ms = r->now.wall_us / 1000 + 50;
+	for (uint32_t i = 0; i <= r->n; i++)
+		host_set_conf(r->host[i], &r->conf);
+	ask(killed, "SET a 1");
+	ask(quits, "QUIT");
+	ask(quits, "SET a 1");
+	rig_settle(r);
+	rig_expect(quits, "+OK\r\n");
+	assert_true(quits->closed);
+	session_kill(killed->session, true);
+	rig_settle(r);
+	assert_true(killed->aborted);
+	assert_int_equal(r->clients_total, 0);
+	rig_destroy(r);
+}
+
+static void test_session__over_maxmemory_what_needs_memory_is_refused(void **state)
+{
+	struct rig *r = rig_create(2, 25);
+	struct rig_conn *c = rig_open(r, 0);
+	r->conf.maxmemory = 1;
+	for (uint32_t i = 0; i <= r->n; i++) {
+		host_set_conf(r->host[i], &r->conf);
+		r->host[i]->heaps = r->shard_heap;
+		r->host[i]->nheaps = r->n;
+		host_poll_memory(r->host[i]);
+	}
+	ask(c, "SET a 1");
+	ask(c, "MSET a 1 b 2 c 3 d 4");
+	ask(c, "GET a");
+	rig_settle(r);
+	rig_expect(c, "-OOM command not allowed when used memory > 'maxmemory'.\r\n"
+		      "-OOM command not allowed when used memory > 'maxmemory'.\r\n$-1\r\n");
+	rig_destroy(r);
+}
+
+static void test_session__leases_without_pause_do_not_starve_a_shard(void **state)
+{
+	struct rig *r = rig_create(3, 27);
+	struct rig_conn *writer[6], *home = rig_open(r, 0), *away = rig_open(r, 1);
+	for (uint32_t i = 0; i < 6; i++)
+		writer[i] = rig_open(r, i % 3);
+	for (int round = 0; round < 400; round++) {
+		for (uint32_t i = 0; i < 6; i++)
+			ask(writer[i], "MSET a 1 b 2 c 3 d 4 e 5");
+		if (round == 10)
+			for (uint32_t k = 0; k < 3; k++) {
+				const char *keys[] = {"GET a", "GET b", "GET c"};
+				ask(home, keys[k]);
+				ask(away, keys[k]);
+			}
+		for (uint32_t i = 0; i < 3; i++)
+			rig_step(r, i);
+	}
+	rig_expect(home, "$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n");
+	rig_expect(away, "$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n");
+	rig_destroy(r);
+}
+
+static void test_session__auth_and_a_large_request_in_one_write(void **state)
+{
+	struct rig *r = rig_create(1, 29);
+	strcpy(r->conf.requirepass, "secret");
+	r->conf.requirepass_len = 6;
+	for (uint32_t i = 0; i <= r->n; i++)
+		host_set_conf(r->host[i], &r->conf);
+	struct rig_conn *c = rig_open(r, 0);
+	char both[4096];
+	size_t n = request(both, "AUTH secret");
+	n += request(both + n, "DEL 1 2 3 4 5 6 7 8 9 10 11 12");
+	rig_send_cut(c, both, n, 1448);
+	rig_settle(r);
+	rig_expect(c, "+OK\r\n:0\r\n");
+	rig_destroy(r);
+}
+
+static void test_session__reply_beyond_its_share_of_buffers_closes_its_client_only(void **state)
+{
+	struct rig *r = rig_create(1, 31);
+	struct rig_conn *greedy = rig_open(r, 0), *other = rig_open(r, 0);
+	static char line[60000];
+	ask(greedy, "SETRANGE k 15000 x");
+	rig_settle(r);
+	rig_expect(greedy, ":15001\r\n");
+	host_poll_buffers(r->host[0]);
+	int n = sprintf(line, "*%d\r\n$4\r\nMGET\r\n", 2001);
+	for (int i = 0; i < 2000; i++)
+		n += sprintf(line + n, "$1\r\nk\r\n");
+	rig_send_cut(greedy, line, (size_t)n, 1448);
+	ask(other, "PING");
+	rig_settle(r);
+	rig_expect(other, "+PONG\r\n");
+	assert_true(greedy->aborted);
+	rig_destroy(r);
+}
+
 static void test_session__pause_holds_writes_until_its_time(void **state)
 {
 	struct rig *r = rig_create(2, 13);
@@ -307,6 +407,11 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_session__slow_reader_stops_its_own_requests_only),
 		cmocka_unit_test(test_session__large_value_leaves_as_room_allows),
 		cmocka_unit_test(test_session__part_of_a_large_request_does_not_hold_the_window_shut),
+		cmocka_unit_test(test_session__killed_while_it_waits_leaves_nothing_behind),
+		cmocka_unit_test(test_session__over_maxmemory_what_needs_memory_is_refused),
+		cmocka_unit_test(test_session__leases_without_pause_do_not_starve_a_shard),
+		cmocka_unit_test(test_session__auth_and_a_large_request_in_one_write),
+		cmocka_unit_test(test_session__reply_beyond_its_share_of_buffers_closes_its_client_only),
 		cmocka_unit_test(test_session__pause_holds_writes_until_its_time),
 		cmocka_unit_test(test_session__debug_sleep_holds_every_shard_and_answers_at_its_end),
 		cmocka_unit_test(test_session__noauth_refuses_until_auth),

@@ -30,7 +30,7 @@ int memory_plan_make(const struct ctrl *c, struct memory_plan *m, struct err *e)
 	uint64_t ram = ram_bytes(), free_huge = huge_free_bytes();
 	uint64_t limit = cf->maxmemory != 0 ? cf->maxmemory + cf->maxmemory / 2 + (1ull << 30) : ram;
 	m->mbufs = cf->mbufs != 0 ? (uint32_t)cf->mbufs : 16384 + 16384 * c->nworkers;
-	uint64_t packets = (uint64_t)m->mbufs * 2560 + (64ull << 20);
+	uint64_t packets = (uint64_t)m->mbufs * (port_buf_bytes((uint32_t)cf->mtu) + 384) + (64ull << 20);
 	m->eal = cf->eal_memory != 0 ? cf->eal_memory : packets + (128ull << 20);
 	m->shard_reserve = limit;
 	m->shard_huge = 0;

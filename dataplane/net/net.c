@@ -83,6 +83,7 @@ static void derive(struct net *n)
 	n->steer = n->rings && !(p->port && port_info(p->port)->steers);
 	n->accept_partial = p->accept_partial_csum || (p->port && port_info(p->port)->rx_partial_csum);
 	n->echo_tokens = NET_ECHO_BURST;
+	n->rx_unproven = NET_RX_PROOF;
 }
 
 static int tables_init(struct net *n, struct err *e)

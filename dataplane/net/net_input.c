@@ -19,14 +19,30 @@ static bool csum_is_partial(struct net *n, const struct net_rx *rx, const struct
 	return n->accept_partial;
 }
 
+static void device_is_wrong(struct net *n)
+{
+	n->c.rx_csum_wrong++;
+	if (!n->rx_csum_useless && n->p.log)
+		log_defer(n->p.log, LOG_WARNING, n->now.wall_us,
+			  "the device's verdict on a TCP checksum was wrong: from now on they are computed in software",
+			  0, NULL);
+	n->rx_csum_useless = true;
+}
+
+/* The self-test of receive offload: the first verdicts are compared with our own sum, and a bad one always is, because
+ * few honest frames have it. NONE means that the data never left this host: the sum may be unfinished. */
 static bool tcp_csum_ok(struct net *n, const struct net_rx *rx, const struct rte_tcp_hdr *tcp)
 {
 	uint64_t f = rx->m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
-	if (rp_likely(f == RTE_MBUF_F_RX_L4_CKSUM_GOOD || f == RTE_MBUF_F_RX_L4_CKSUM_NONE))
+	bool good = f == RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+	if (rp_likely((good && net_rx_proven(n)) || f == RTE_MBUF_F_RX_L4_CKSUM_NONE))
 		return true;
-	if (f == RTE_MBUF_F_RX_L4_CKSUM_UNKNOWN && csum_fold(csum_add(net_rx_pseudo(rx), tcp, rx->l4_len)) == 0xffff)
-		return true;
-	return csum_is_partial(n, rx, tcp);
+	bool right = csum_fold(csum_add(net_rx_pseudo(rx), tcp, rx->l4_len)) == 0xffff;
+	if (good && right && n->rx_unproven)
+		n->rx_unproven--;
+	else if (f != RTE_MBUF_F_RX_L4_CKSUM_UNKNOWN && good != right && !n->rx_csum_useless)
+		device_is_wrong(n);
+	return right || csum_is_partial(n, rx, tcp);
 }
 
 struct rte_mbuf *net_tcp_segment(struct net *n, struct net_rx *rx)

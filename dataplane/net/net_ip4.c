@@ -36,8 +36,7 @@ static bool header_checks(struct net *n, struct net_rx *rx)
 	if (room < total)
 		return net_refuse(rx, &n->c.rx_truncated);
 	uint64_t f = rx->m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
-	if (f == RTE_MBUF_F_RX_IP_CKSUM_BAD ||
-	    (f != RTE_MBUF_F_RX_IP_CKSUM_GOOD && csum_fold(csum_add(0, ip, rx->ip_len)) != 0xffff))
+	if (!(f == RTE_MBUF_F_RX_IP_CKSUM_GOOD && net_rx_proven(n)) && csum_fold(csum_add(0, ip, rx->ip_len)) != 0xffff)
 		return net_refuse(rx, &n->c.rx_ip_csum);
 	rx->l4_len = total - rx->ip_len;
 	/* Ethernet pads short frames. */

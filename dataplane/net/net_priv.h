@@ -28,6 +28,7 @@
 #define NET_NEIGH_NONE  UINT32_MAX
 #define NET_NEIGH_QUEUE 16  /* room for frames that wait for one neighbour */
 #define NET_NEIGH_SLICE 128 /* entries looked at per net_poll_timers() */
+#define NET_RX_PROOF    64  /* verdicts of the device that are checked before they are believed */
 #define NET_SECOND_US   1000000
 #define NET_ANNOUNCE_US 2000000 /* ANNOUNCE_INTERVAL of RFC 5227 */
 #define NET_COPY_MAX    512     /* bytes of an ARP or ND frame copied to the other workers */
@@ -106,6 +107,8 @@ struct net {
 	uint32_t echo_tokens;
 	uint64_t echo_us;
 	bool partial_told;
+	uint8_t rx_unproven;  /* right verdicts of the device still to be seen before its checksums are believed */
+	bool rx_csum_useless; /* it was wrong once: never believed again */
 
 	struct neigh *neigh;
 	uint32_t *neigh_head; /* hash heads; neigh_mask + 1 of them */
@@ -232,6 +235,12 @@ void net_ipv4_fill(struct net *n, struct rte_ipv4_hdr *ip, uint32_t src, uint32_
 		   uint16_t total_len);
 void net_ipv6_fill(struct rte_ipv6_hdr *ip, const uint8_t *src, const uint8_t *dst, uint8_t proto, uint8_t tos,
 		   uint8_t hops, uint16_t payload_len);
+
+/* May the device's "checksum is good" stand without looking? */
+static inline bool net_rx_proven(const struct net *n)
+{
+	return n->rx_unproven == 0 && !n->rx_csum_useless;
+}
 
 /* ---- input: each takes m, or sets rx->dropped ---- */
 

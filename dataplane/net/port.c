@@ -18,7 +18,6 @@
 #include <rte_errno.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
-#include <rte_mbuf_pool_ops.h>
 
 #include "base/log.h"
 #include "net/port_priv.h"
@@ -27,7 +26,6 @@
 #define DESC_DEFAULT     1024
 #define POOL_CACHE       256
 #define MBUFS_PER_WORKER 8192
-#define XDP_PAGE         (UINT64_C(2) << 20)
 
 static int fail(struct port *p, struct err *e, const char *what)
 {
@@ -61,36 +59,12 @@ static int probe(struct port *p, uint16_t nqueues, struct err *e)
 	return 0;
 }
 
-/* net_af_xdp of DPDK 22.11 registers as many bytes as the objects have: of an ordinary pool, which leaves a gap before
- * each page boundary, the last objects lie outside, and the kernel drops their frames without a word. Here they stand
- * without gaps. A driver with zero copy cannot use what crosses from one hugepage to the next: such objects stay out
- * of use. */
-static struct rte_mempool *xdp_pool_create(uint32_t n)
-{
-	struct rte_pktmbuf_pool_private priv = {.mbuf_data_room_size = BUF_DATA_BYTES,
-						.mbuf_priv_size = BUF_PRIV_BYTES};
-	struct rte_mempool *mp = rte_mempool_create_empty(
-		"packets", n, sizeof(struct rte_mbuf) + BUF_PRIV_BYTES + BUF_DATA_BYTES, POOL_CACHE, sizeof(priv),
-		SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
-	void **all = calloc(n, sizeof(*all));
+/* TCP puts its payload behind BUF_TX_HEADROOM: there is room for that and a whole frame. */
+_Static_assert(PORT_JUMBO_BYTES >= PORT_MTU_MAX + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN + BUF_TX_HEADROOM, "one buffer");
 
-	if (!mp || !all || rte_mempool_set_ops_byname(mp, rte_mbuf_best_mempool_ops(), NULL) < 0)
-		goto failed;
-	rte_pktmbuf_pool_init(mp, &priv);
-	if (rte_mempool_populate_default(mp) < 0 || rte_mempool_generic_get(mp, all, n, NULL) < 0)
-		goto failed;
-	rte_mempool_obj_iter(mp, rte_pktmbuf_init, NULL);
-	for (uint32_t i = 0; i < n; i++) {
-		uintptr_t from = (uintptr_t)all[i] - mp->header_size, to = (uintptr_t)all[i] + mp->elt_size - 1;
-		if (!rte_eal_has_hugepages() || from / XDP_PAGE == to / XDP_PAGE)
-			rte_mempool_generic_put(mp, &all[i], 1, NULL);
-	}
-	free(all);
-	return mp;
-failed:
-	free(all);
-	rte_mempool_free(mp);
-	return NULL;
+uint32_t port_buf_bytes(uint32_t mtu)
+{
+	return mtu <= PORT_MTU_PLAIN ? BUF_DATA_BYTES : RTE_PKTMBUF_HEADROOM + PORT_JUMBO_BYTES;
 }
 
 static int pool_create(struct port *p, const struct port_params *pp, struct err *e)
@@ -98,15 +72,13 @@ static int pool_create(struct port *p, const struct port_params *pp, struct err 
 	uint32_t rxd = pp->rx_desc ? pp->rx_desc : DESC_DEFAULT, txd = pp->tx_desc ? pp->tx_desc : DESC_DEFAULT;
 	uint32_t n = pp->mbufs ? pp->mbufs : p->nworkers * MBUFS_PER_WORKER + p->info.nqueues * (rxd + txd);
 
-	if (p->dev.kind == PORT_AF_XDP)
-		p->pool = xdp_pool_create(n);
-	else
-		p->pool = rte_pktmbuf_pool_create("packets", n, POOL_CACHE, BUF_PRIV_BYTES, BUF_DATA_BYTES,
-						  SOCKET_ID_ANY);
+	uint32_t bytes = port_buf_bytes(pp->mtu);
+
+	p->pool = rte_pktmbuf_pool_create("packets", n, POOL_CACHE, BUF_PRIV_BYTES, (uint16_t)bytes, SOCKET_ID_ANY);
 	if (!p->pool)
 		return err_set(e,
 			       "no memory for %u packet buffers (%lu MiB): %s; give DPDK more memory or lower `mbufs`",
-			       n, ((uint64_t)n * (BUF_DATA_BYTES + 256)) >> 20, rte_strerror(rte_errno));
+			       n, ((uint64_t)n * (bytes + 256)) >> 20, rte_strerror(rte_errno));
 	return 0;
 }
 
@@ -140,6 +112,9 @@ static void offloads_choose(struct port *p, const struct port_params *pp, const 
 		conf->rxmode.offloads |= rx;
 	if (di->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
 		conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	/* What does not fit one buffer all the same comes in several, and input gathers or drops it. */
+	if (di->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER)
+		conf->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
 	p->info.tx_csum_ip = (conf->txmode.offloads & tx) != 0;
 	p->info.tx_csum_tcp = (conf->txmode.offloads & txl4) != 0;
 	p->info.rx_csum = (conf->rxmode.offloads & rx) != 0;
@@ -212,7 +187,7 @@ static int mtu_setup(struct port *p, const struct port_params *pp, struct err *e
 	if (is_iface && pp->mtu > mtu)
 		return err_set(e, "device %s: mtu %u is more than the interface's %u; `ip link set %s mtu %u`",
 			       p->dev.text, pp->mtu, mtu, p->dev.arg, pp->mtu);
-	p->info.mtu = (uint16_t)RP_MIN(pp->mtu ? pp->mtu : mtu, (uint32_t)PORT_MTU_MAX);
+	p->info.mtu = (uint16_t)RP_MIN(pp->mtu ? pp->mtu : mtu, (uint32_t)(pp->mtu ? PORT_MTU_MAX : PORT_MTU_PLAIN));
 	return 0;
 }
 
@@ -323,6 +298,7 @@ struct port *port_open(const struct port_params *pp, struct err *e)
 	diag_clear();
 	diag_redirect(true);
 	int ret = port_device_parse(pp->device, &p->dev, e);
+	p->dev.jumbo = pp->mtu > PORT_MTU_PLAIN;
 	if (ret == 0)
 		ret = port_device_check(&p->dev, e);
 	if (ret == 0)

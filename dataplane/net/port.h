@@ -11,6 +11,9 @@
 #include "base/defs.h"
 #include "base/err.h"
 
+#define PORT_MTU_PLAIN 1936 /* a frame fits a buffer of 2 KiB, and with af_packet one 2 KiB ring slot */
+#define PORT_MTU_MAX   9000
+
 struct net_ifaddr;
 struct port;
 
@@ -36,7 +39,7 @@ struct port_params {
 	 * tap takes an optional name: tap:NAME (default "redpoll0"). */
 	const char *device;
 	uint32_t nworkers;
-	uint32_t mtu;              /* 0: the device's */
+	uint32_t mtu;              /* 0: the device's, but no jumbo frames; at most PORT_MTU_MAX */
 	uint32_t mbufs;            /* size of the packet pool; 0: from queues and workers */
 	uint32_t rx_desc, tx_desc; /* 0: defaults */
 	bool csum_offload;         /* allow use of checksum offloads */
@@ -60,6 +63,10 @@ struct port_info {
 	bool rx_partial_csum; /* a sender on this host may leave the TCP checksum unfinished (see port.c): accepted */
 	bool shared;          /* the kernel has our addresses too and answers ARP and ICMP for them: see net_params */
 };
+
+/* Bytes of one packet buffer, headroom included, for an IP MTU (0: the device's, at most PORT_MTU_PLAIN). Every frame
+ * fits one buffer. */
+uint32_t port_buf_bytes(uint32_t mtu);
 
 struct port *port_open(const struct port_params *p, struct err *e);
 /* Stops and closes. */

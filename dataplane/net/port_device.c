@@ -227,7 +227,8 @@ uint16_t port_device_queues(const struct port_device *d, uint32_t nworkers, stru
 	}
 }
 
-#define AF_PACKET_FRAMES 8192 /* of all queues; each takes 2 KiB twice, for both directions */
+#define AF_PACKET_FRAMES 8192 /* of all queues; each takes a slot twice, for both directions */
+#define AF_PACKET_SLOT   2048
 
 void port_device_vdev(const struct port_device *d, uint16_t nq, char *name, size_t name_cap, char *args, size_t cap)
 {
@@ -239,11 +240,13 @@ void port_device_vdev(const struct port_device *d, uint16_t nq, char *name, size
 		snprintf(args, cap, "iface=%s", a);
 		break;
 	case PORT_AF_PACKET:
-		/* 2 KiB slots: one MTU-size frame each. Fifty clients that each fill a receive window at once must fit, or the
-		 * overflow is repaired by their retransmissions. */
+		/* A slot takes one frame. Fifty clients that each fill a receive window at once must fit, or the overflow
+		 * is repaired by their retransmissions. */
 		snprintf(name, name_cap, "net_af_packet0");
-		snprintf(args, cap, "iface=%s,qpairs=%u,blocksz=65536,framesz=2048,framecnt=%u,qdisc_bypass=1", a,
-			 nq, (AF_PACKET_FRAMES / nq) & ~31u);
+		snprintf(args, cap, "iface=%s,qpairs=%u,blocksz=%u,framesz=%u,framecnt=%u,qdisc_bypass=1", a, nq,
+			 d->jumbo ? 4 * PORT_JUMBO_BYTES : 32 * AF_PACKET_SLOT,
+			 d->jumbo ? PORT_JUMBO_BYTES : AF_PACKET_SLOT,
+			 ((d->jumbo ? AF_PACKET_FRAMES / 4 : AF_PACKET_FRAMES) / nq) & ~31u);
 		break;
 	case PORT_AF_XDP:
 		snprintf(name, name_cap, "net_af_xdp0");

@@ -9,7 +9,7 @@
 #include "net/port.h"
 
 #define PORT_MAX_QUEUES 16   /* of a vdev; also net_tap's limit */
-#define PORT_MTU_MAX    1936 /* a frame must fit one buffer, and with af_packet one 2 KiB ring slot */
+#define PORT_JUMBO_BYTES 9216 /* a quarter of 9 pages: slots of net_af_packet fill their blocks without a gap */
 #define PORT_TX_RETRIES 4
 #define PORT_TX_RING    1024 /* frames of a worker without a queue */
 #define PORT_NAME_BYTES 256
@@ -31,6 +31,7 @@ struct port_device {
 	char text[PORT_NAME_BYTES]; /* as written, for messages */
 	char arg[PORT_NAME_BYTES];  /* interface, socket, address or vdev string */
 	bool client;                /* memif: the connecting end */
+	bool jumbo;                 /* frames do not fit 2 KiB */
 };
 
 /* One queue pair, used by one worker: own cache lines. */

@@ -233,21 +233,50 @@ static void test_net_input__unfinished_checksum_only_where_allowed(void **state)
 	assert_null(world_input(w, m));
 }
 
-static void test_net_input__device_verdict_is_used(void **state)
+static bool takes(struct world *w, uint64_t flags, bool right)
+{
+	struct rte_mbuf *m = frame_tcp(w, PEER_IP, OUR_IP, 4000, 6379, RTE_TCP_ACK_FLAG, 10);
+	if (!right)
+		tcp_of(m)->cksum ^= 0x55;
+	m->ol_flags |= flags;
+	m = world_input(w, m);
+	rte_pktmbuf_free(m);
+	return m != NULL;
+}
+
+static void test_net_input__device_verdict_is_used_once_proven(void **state)
 {
 	struct world *w = *state;
-	struct rte_mbuf *m = frame_tcp(w, PEER_IP, OUR_IP, 4000, 6379, RTE_TCP_ACK_FLAG, 10);
-	tcp_of(m)->cksum = 0;
-	m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-	m = world_input(w, m);
-	assert_non_null(m);
-	rte_pktmbuf_free(m);
-	m = frame_tcp(w, PEER_IP, OUR_IP, 4000, 6379, RTE_TCP_ACK_FLAG, 10);
-	m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_BAD;
-	assert_null(world_input(w, m));
-	m = frame_tcp(w, PEER_IP, OUR_IP, 4000, 6379, RTE_TCP_ACK_FLAG, 10);
-	m->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_BAD;
-	assert_null(world_input(w, m));
+	for (int i = 0; i < 64; i++)
+		assert_true(takes(w, RTE_MBUF_F_RX_L4_CKSUM_GOOD, true));
+	assert_true(takes(w, RTE_MBUF_F_RX_L4_CKSUM_GOOD, false));
+	assert_false(takes(w, RTE_MBUF_F_RX_L4_CKSUM_BAD, false));
+	assert_false(takes(w, 0, false));
+	assert_int_equal(net_counters(w->net)->rx_csum_wrong, 0);
+}
+
+static void test_net_input__device_that_is_wrong_is_not_believed_again(void **state)
+{
+	struct world *w = *state;
+	static struct log_ring log;
+	for (int k = 0; k < 2; k++) {
+		net_destroy(w->net);
+		memset(&log, 0, sizeof(log));
+		w->params.log = &log;
+		w->net = world_net(w, &w->params);
+		for (int i = 0; i < 10; i++)
+			assert_true(takes(w, RTE_MBUF_F_RX_L4_CKSUM_GOOD, true));
+		if (k == 0)
+			assert_false(takes(w, RTE_MBUF_F_RX_L4_CKSUM_GOOD, false)); /* it passes what is damaged */
+		else
+			assert_true(takes(w, RTE_MBUF_F_RX_L4_CKSUM_BAD, true)); /* it damns what is right */
+		assert_int_equal(net_counters(w->net)->rx_csum_wrong, 1);
+		assert_int_equal(log.head, 1);
+		for (int i = 0; i < 100; i++)
+			assert_true(takes(w, RTE_MBUF_F_RX_L4_CKSUM_GOOD, true));
+		assert_false(takes(w, RTE_MBUF_F_RX_L4_CKSUM_GOOD, false));
+		assert_int_equal(log.head, 1);
+	}
 }
 
 static void test_net_icmp__echo_is_answered_with_right_sums(void **state)
@@ -326,7 +355,8 @@ int main(void)
 		T(test_net_input__every_truncation_is_survived),
 		T(test_net_input__scattered_frame_is_gathered),
 		T(test_net_input__unfinished_checksum_only_where_allowed),
-		T(test_net_input__device_verdict_is_used),
+		T(test_net_input__device_verdict_is_used_once_proven),
+		T(test_net_input__device_that_is_wrong_is_not_believed_again),
 		T(test_net_icmp__echo_is_answered_with_right_sums),
 		T(test_net_icmp__oversize_and_bad_sum_are_refused),
 		T(test_net_icmp__echo_flood_is_limited_and_recovers),

@@ -12,7 +12,7 @@ struct icmp6_hdr {
 	uint8_t type, code;
 	uint16_t cksum;
 	uint32_t word;
-};
+} __rte_packed;
 
 /* An echo to a group would need another source: hosts may leave it unanswered, RFC 4443, 4.2. The answer carries no
  * extension headers. */

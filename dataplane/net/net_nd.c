@@ -17,7 +17,7 @@ struct nd_msg {
 	uint16_t cksum;
 	uint32_t flags; /* of an advertisement */
 	uint8_t target[16];
-};
+} __rte_packed;
 
 struct nd_opt {
 	uint8_t type, len;

@@ -20,6 +20,21 @@ static int write_pidfile(const char *path, struct err *e)
 	return 0;
 }
 
+/* Starts this program anew with `hugepages no`; returns only if that fails. */
+static void start_on_plain_memory(int argc, char **argv, const char *started_in)
+{
+	char **again = calloc((size_t)argc + 3, sizeof *again);
+	if (again == NULL || started_in == NULL || chdir(started_in) != 0)
+		return;
+	memcpy(again, argv, (size_t)argc * sizeof *again);
+	again[argc] = "--hugepages";
+	again[argc + 1] = "no";
+	log_write(LOG_NOTICE, "the hugepages that were free are taken: starting again on plain memory");
+	log_close();
+	execv("/proc/self/exe", again);
+	free(again);
+}
+
 int main(int argc, char **argv)
 {
 	static struct config config;
@@ -35,7 +50,7 @@ int main(int argc, char **argv)
 	config_init(&config);
 	if (config_load_args(&config, argc, argv, &e) != 0 || config_check(&config, &e) != 0)
 		return fail(&e);
-	char *program = realpath("/proc/self/exe", NULL);
+	char *program = realpath("/proc/self/exe", NULL), *started_in = getcwd(NULL, 0);
 	if (chdir(config.dir) != 0) {
 		err_set(&e, "cannot enter dir %s: create it or name another", config.dir);
 		return fail(&e);
@@ -44,7 +59,10 @@ int main(int argc, char **argv)
 		err_set(&e, "cannot open logfile %s: choose a directory that exists and is writable", config.logfile);
 		return fail(&e);
 	}
-	struct ctrl *c = ctrl_create(&config, program != NULL ? program : argv[0], &e);
+	bool plain_may_do = false;
+	struct ctrl *c = ctrl_create(&config, program != NULL ? program : argv[0], &plain_may_do, &e);
+	if (c == NULL && plain_may_do)
+		start_on_plain_memory(argc, argv, started_in);
 	if (c == NULL)
 		return fail(&e);
 	int status = EXIT_FAILURE;
@@ -57,5 +75,6 @@ int main(int argc, char **argv)
 		unlink(config.pidfile);
 	log_close();
 	free(program);
+	free(started_in);
 	return status;
 }

@@ -51,8 +51,10 @@ static int boot_eal(struct ctrl *c, const struct memory_plan *m, struct err *e)
 				    .mem_bytes = m->eal,
 				    .device = cf->device,
 				    .verbose = cf->loglevel == LOG_DEBUG};
-	if (port_eal_init(&p, e) != 0)
+	if (port_eal_init(&p, e) != 0) {
+		c->plain_may_do = m->huge && cf->hugepages == CONFIG_HUGEPAGES_AUTO;
 		return -1;
+	}
 	c->hugepages = m->huge;
 	if (!m->huge)
 		log_write(LOG_WARNING,

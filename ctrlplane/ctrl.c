@@ -262,7 +262,7 @@ static int make_fds(struct ctrl *c, struct err *e)
 	return 0;
 }
 
-struct ctrl *ctrl_create(const struct config *cf, const char *program, struct err *e)
+struct ctrl *ctrl_create(const struct config *cf, const char *program, bool *plain_may_do, struct err *e)
 {
 	struct ctrl *c = aligned_alloc(RP_CACHE_LINE, RTE_ALIGN_CEIL(sizeof *c, RP_CACHE_LINE));
 	if (c == NULL) {
@@ -279,6 +279,7 @@ struct ctrl *ctrl_create(const struct config *cf, const char *program, struct er
 		snprintf(c->run_id + 2 * i, 3, "%02x", id[i]);
 	if (make_fds(c, e) != 0 || boot(c, e) != 0 ||
 	    watch(c, msg_event_fd(c->bus, msg_bus_control(c->bus)), c->bus) != 0) {
+		*plain_may_do = c->plain_may_do;
 		ctrl_destroy(c);
 		return NULL;
 	}

@@ -47,6 +47,7 @@ struct ctrl {
 	uint32_t stop;      /* signals that asked for the end so far */
 	bool hugepages;     /* in use */
 	bool workers_gone;  /* their threads have ended: nobody would answer a call */
+	bool plain_may_do;  /* boot failed with hugepages that `auto` chose */
 	struct stat_rates { /* instantaneous_* of INFO: 16 samples, 100 ms apart */
 		uint64_t last_us, last_commands, last_in, last_out;
 		uint64_t ops[16], in[16], out[16];
@@ -61,8 +62,10 @@ struct ctrl {
 	uint32_t clients_total; /* atomic: see struct session_host_params */
 };
 
-/* NULL with one sentence in *e. Everything made so far is taken down again. */
-struct ctrl *ctrl_create(const struct config *c, const char *program, struct err *e);
+/* NULL with one sentence in *e. Everything made so far is taken down again. *plain_may_do: the hugepages that `auto`
+ * chose were taken by others meanwhile. EAL cannot be started twice in a process, so a new one with `hugepages no` is
+ * what helps. */
+struct ctrl *ctrl_create(const struct config *c, const char *program, bool *plain_may_do, struct err *e);
 /* Starts the workers and runs until asked to end. Returns the exit status. */
 int ctrl_run(struct ctrl *c);
 void ctrl_destroy(struct ctrl *c);

@@ -6,16 +6,25 @@
 
 #define HUGE_2M (2ull << 20)
 
-static uint64_t huge_free_bytes(void)
+static uint64_t huge_pages(const char *which)
 {
+	char path[96];
 	unsigned long long pages = 0;
-	FILE *f = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "r");
+	snprintf(path, sizeof path, "/sys/kernel/mm/hugepages/hugepages-2048kB/%s", which);
+	FILE *f = fopen(path, "r");
 	if (f == NULL)
 		return 0;
 	if (fscanf(f, "%llu", &pages) != 1)
 		pages = 0;
 	fclose(f);
-	return pages * HUGE_2M;
+	return pages;
+}
+
+/* Pages that others have mapped and not touched yet count as free, but are theirs. */
+static uint64_t huge_free_bytes(void)
+{
+	uint64_t free_pages = huge_pages("free_hugepages"), taken = huge_pages("resv_hugepages");
+	return free_pages > taken ? (free_pages - taken) * HUGE_2M : 0;
 }
 
 static uint64_t ram_bytes(void)

@@ -27,8 +27,9 @@ static void start_on_plain_memory(int argc, char **argv, const char *started_in)
 	if (again == NULL || started_in == NULL || chdir(started_in) != 0)
 		return;
 	memcpy(again, argv, (size_t)argc * sizeof *again);
-	again[argc] = "--hugepages";
-	again[argc + 1] = "no";
+	static char option[] = "--hugepages", value[] = "no";
+	again[argc] = option;
+	again[argc + 1] = value;
 	log_write(LOG_NOTICE, "the hugepages that were free are taken: starting again on plain memory");
 	log_close();
 	execv("/proc/self/exe", again);

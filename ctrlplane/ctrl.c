@@ -78,6 +78,7 @@ void ctrl_publish_conf(struct ctrl *c)
 {
 	boot_dp_conf(c);
 	host_set_conf(&c->host, &c->dp);
+	host_poll_memory(&c->host);
 	ctrl_call_all(c, take_conf, &c->dp);
 	/* The clock's kind is the shard's: it is changed in turn with its commands, without waiting for that. */
 	for (uint32_t i = 0; i < c->nworkers; i++) {

@@ -56,7 +56,7 @@ static int boot_eal(struct ctrl *c, const struct memory_plan *m, struct err *e)
 		return -1;
 	}
 	c->hugepages = m->huge;
-	if (!m->huge)
+	if (!m->huge && cf->hugepages == CONFIG_HUGEPAGES_AUTO)
 		log_write(LOG_WARNING,
 			  "running on plain memory: more TLB misses, expect 5-20%% less throughput with many "
 			  "keys; reserve 2 MiB hugepages to avoid it");

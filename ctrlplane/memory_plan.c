@@ -50,7 +50,8 @@ int memory_plan_make(const struct ctrl *c, struct memory_plan *m, struct err *e)
 			"hugepages yes, but only %llu MiB of 2 MiB hugepages are free and %llu MiB are needed: echo "
 			"%llu > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages, or use hugepages no",
 			(unsigned long long)(free_huge >> 20), (unsigned long long)(m->eal >> 20),
-			(unsigned long long)((m->eal + c->nworkers * 4 * HUGE_2M) / HUGE_2M));
+			(unsigned long long)(huge_pages("nr_hugepages") +
+					     (m->eal + c->nworkers * 4 * HUGE_2M - free_huge) / HUGE_2M + 1));
 	if (m->huge) {
 		/* A part stays free for the tables of a growing index, which EAL takes on demand. */
 		uint64_t shard = (free_huge - m->eal) / 4 * 3 / c->nworkers / HUGE_2M * HUGE_2M;

@@ -52,5 +52,10 @@ int main(void)
 				print_row(c);
 		}
 	}
+	printf("\n## of our own, not shown by COMMAND\n\n| command | since | where | complexity | what "
+	       "|\n|---|---|---|---|---|\n");
+	for (uint32_t i = 0; i < cmd_count; i++)
+		if ((cmd_at(i)->flags & CMD_F_HIDDEN) && !(cmd_at(i)->flags & CMD_F_CONTAINER))
+			print_row(cmd_at(i));
 	return 0;
 }

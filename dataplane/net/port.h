@@ -81,6 +81,8 @@ uint16_t port_rx_burst(struct port *p, uint32_t worker, struct rte_mbuf **m, uin
 /* Takes all n: what the device does not accept now is freed and counted as dropped. Drivers without multi-segment TX
  * get linear copies. Returns how many the device took. Worker without a queue: through net_steer. */
 uint16_t port_tx_burst(struct port *p, uint32_t worker, struct rte_mbuf **m, uint16_t n);
+/* Frames of workers without a queue that this one has to send; any of its own threads' calls sends them. */
+bool port_tx_waiting(const struct port *p, uint32_t worker);
 /* A file descriptor that becomes readable when a packet waits for this worker, armed until the next rx_burst; -1 if the
  * device has none. */
 int port_rx_intr_fd(struct port *p, uint32_t worker);

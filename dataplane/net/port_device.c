@@ -112,6 +112,12 @@ static int tap_check(const struct port_device *d, struct err *e)
 	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE};
 	if (strlen(d->arg) >= IFNAMSIZ)
 		return err_set(e, "device %s: the name is longer than %d characters", d->text, IFNAMSIZ - 1);
+	/* A second server would share the first one's queues, and take the interface down when it ends. */
+	if (if_nametoindex(d->arg) != 0)
+		return err_set(e,
+			       "device %s: there is an interface of that name already; stop its owner or choose "
+			       "another tap:NAME",
+			       d->text);
 	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 	if (fd < 0 && (errno == EACCES || errno == EPERM))
 		return err_set(e, "device %s: no permission to open /dev/net/tun; run as root", d->text);
@@ -240,8 +246,8 @@ void port_device_vdev(const struct port_device *d, uint16_t nq, char *name, size
 		snprintf(args, cap, "iface=%s", a);
 		break;
 	case PORT_AF_PACKET:
-		/* A slot takes one frame. Fifty clients that each fill a receive window at once must fit, or the overflow
-		 * is repaired by their retransmissions. */
+		/* A slot takes one frame. Fifty clients that each fill a receive window at once must fit, or the
+		 * overflow is repaired by their retransmissions. */
 		snprintf(name, name_cap, "net_af_packet0");
 		snprintf(args, cap, "iface=%s,qpairs=%u,blocksz=%u,framesz=%u,framecnt=%u,qdisc_bypass=1", a, nq,
 			 d->jumbo ? 4 * PORT_JUMBO_BYTES : 32 * AF_PACKET_SLOT,

@@ -67,6 +67,14 @@ static void send_for_others(struct port *p, uint16_t queue)
 	}
 }
 
+bool port_tx_waiting(const struct port *p, uint32_t worker)
+{
+	for (uint32_t i = 0; worker < p->info.nqueues && i < p->q[worker].nrings; i++)
+		if (!rte_ring_empty(p->q[worker].ring[i]))
+			return true;
+	return false;
+}
+
 uint16_t port_rx_burst(struct port *p, uint32_t worker, struct rte_mbuf **m, uint16_t n)
 {
 	if (rp_unlikely(worker >= p->info.nqueues))

@@ -9,9 +9,18 @@
 #define SLEEP_MAX_US  500  /* without an interrupt a packet waits at most this long */
 #define SLEEP_INTR_US 5000 /* with one, only timers do */
 
+static bool frames_wait(struct worker *w)
+{
+	for (uint32_t i = 0; w->steer_in != NULL && i < w->nworkers; i++)
+		if (w->steer_in[i] != NULL && !rte_ring_empty(w->steer_in[i]))
+			return true;
+	return port_tx_waiting(w->port, w->id);
+}
+
 static bool nothing_to_do(struct worker *w)
 {
-	return host_quiet(&w->host) && !msg_pending(w->bus, w->id) && lease_shard_quiet(w->leases, w->id);
+	return !frames_wait(w) && host_quiet(&w->host) && !msg_pending(w->bus, w->id) &&
+	       lease_shard_quiet(w->leases, w->id);
 }
 
 static uint64_t sleep_bound_us(struct worker *w)
@@ -29,8 +38,10 @@ static void sleep_until_event(struct worker *w, uint64_t us)
 				{.fd = w->rx_fd, .events = POLLIN}};
 	struct timespec ts = {.tv_nsec = (long)us * 1000};
 	ppoll(fds, w->rx_fd >= 0 ? 2 : 1, &ts, NULL);
+	struct clock_now woken;
+	clock_read(&w->clock, &woken);
 	w->count.sleeps++;
-	w->count.slept_us += us;
+	w->count.slept_us += woken.mono_us - w->now.mono_us;
 }
 
 void worker_idle(struct worker *w)

@@ -43,7 +43,10 @@ static uint32_t worker_poll_tx(struct worker *w)
 {
 	uint32_t n = tcp_poll_output(w->tcp);
 	stages_mark(&w->host.stages, STAGE_TCP_OUT);
-	n += net_poll_tx(w->net);
+	uint32_t sent = net_poll_tx(w->net);
+	if (rp_unlikely(sent > 0 && w->id >= w->nqueues))
+		msg_kick(w->bus, w->id % w->nqueues); /* who sends them for us may sleep */
+	n += sent;
 	n += msg_flush(w->bus, w->id);
 	stages_mark(&w->host.stages, STAGE_TX);
 	return n;
@@ -262,6 +265,7 @@ struct worker *worker_create(const struct worker_params *p, struct err *e)
 	w->id = p->id;
 	w->nworkers = p->nworkers;
 	w->port = p->port;
+	w->nqueues = port_info(p->port)->nqueues;
 	w->bus = p->bus;
 	w->leases = p->leases;
 	w->up = p->up;

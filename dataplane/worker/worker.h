@@ -108,6 +108,7 @@ struct worker {
 	bool adaptive, draining;
 	uint32_t spin_us, sleep_us;
 	uint32_t nworkers;
+	uint32_t nqueues;          /* of the port; workers beyond them send through worker id % nqueues */
 	uint32_t send_share_bytes; /* unacknowledged bytes that a connection may have now */
 	bool starved;              /* somebody wanted more than its share */
 	uint64_t idle_since_us, background_us, net_timers_us, drain_until_us;

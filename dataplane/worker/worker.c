@@ -24,6 +24,7 @@ static void kick_steered(struct worker *w)
 static uint32_t worker_poll_rx(struct worker *w)
 {
 	struct rte_mbuf *seg[RP_MAX_BURST];
+	uint64_t frames = net_counters(w->net)->rx_packets;
 	uint32_t n = net_poll_rx(w->net, seg, RP_MAX_BURST);
 	stages_mark(&w->host.stages, STAGE_RX);
 	if (n > 0)
@@ -31,7 +32,8 @@ static uint32_t worker_poll_rx(struct worker *w)
 	stages_mark(&w->host.stages, STAGE_TCP_IN);
 	if (w->adaptive && w->steer_out != NULL)
 		kick_steered(w);
-	return n;
+	/* Frames passed on to others are work as well: their next ones come this way, too. */
+	return (uint32_t)(net_counters(w->net)->rx_packets - frames) + n;
 }
 
 static uint32_t worker_poll_sessions(struct worker *w)

@@ -180,7 +180,8 @@ static int check_network(const struct config *c, struct err *e)
 	for (uint32_t i = 0; i < list.n; i++) {
 		v6 |= list.addr[i].family == 6;
 		for (uint32_t k = 0; k < i; k++)
-			if (list.addr[i].family == list.addr[k].family && same_prefix(&list.addr[i], &list.addr[k], 128))
+			if (list.addr[i].family == list.addr[k].family &&
+			    same_prefix(&list.addr[i], &list.addr[k], 128))
 				return err_set(e, "an address is named twice; remove one of the two 'address' values");
 	}
 	if (list.n && (!on_link(&list, &c->gateway.v4) || !on_link(&list, &c->gateway.v6)))

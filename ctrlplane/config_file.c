@@ -44,8 +44,8 @@ static bool join(const struct slice *v, int n, char *buf, struct slice *out)
 
 static bool takes_many(const struct config_option *o)
 {
-	return o->type == CONFIG_ADDRESSES || o->type == CONFIG_IPS || o->type == CONFIG_CPUS || o->type == CONFIG_OUTPUT ||
-	       o->type == CONFIG_ABSENT;
+	return o->type == CONFIG_ADDRESSES || o->type == CONFIG_IPS || o->type == CONFIG_CPUS ||
+	       o->type == CONFIG_OUTPUT || o->type == CONFIG_ABSENT;
 }
 
 /* One directive with its values, the name without dashes. */

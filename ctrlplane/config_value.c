@@ -189,9 +189,9 @@ static int parse_address(struct config_ip *out, struct slice s, struct err *e)
 	if (!slash || !parse_host((struct slice){s.ptr, (size_t)(slash - s.ptr)}, out) ||
 	    !num_parse_i64((struct slice){slash + 1, s.len - (size_t)(slash + 1 - s.ptr)}, &len) || len < 1 ||
 	    len > (out->family == 4 ? 32 : 128))
-		return err_set(e,
-			       "'%.*s' is not an IP address with its prefix length, as in 10.0.0.1/24 or 2001:db8::1/64",
-			       (int)RP_MIN(s.len, 64), s.ptr);
+		return err_set(
+			e, "'%.*s' is not an IP address with its prefix length, as in 10.0.0.1/24 or 2001:db8::1/64",
+			(int)RP_MIN(s.len, 64), s.ptr);
 	out->prefix_len = (uint8_t)len;
 	return 0;
 }

@@ -13,7 +13,6 @@
 #define CLIENT_F_NO_EVICT  (1u << 4)
 #define CLIENT_F_NO_TOUCH  (1u << 5)
 #define CLIENT_F_ADMIN     (1u << 6) /* on the admin listener */
-#define CLIENT_F_SKIP_THIS (1u << 7) /* internal: this command's reply vanishes */
 
 struct client {
 	uint64_t id;

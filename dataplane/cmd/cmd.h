@@ -176,7 +176,7 @@ const struct cmd *cmd_admit(const struct client *cl, uint32_t argc, const struct
 int cmd_getkeys(const struct cmd *cmd, uint32_t argc, const struct slice *argv, uint32_t *idx, uint32_t cap);
 /* The shard that a CMD_CURSOR request goes to: 0 if its cursor makes no sense (the handler then says so). */
 uint32_t cmd_cursor_shard(const struct cmd_env *env, uint32_t argc, const struct slice *argv);
-/* Runs the handler with statistics; dirty -> journal. c->cycles: what it took, for the slow log. */
+/* Runs the handler with statistics; dirty -> journal. Returns the cycles it took. */
 uint64_t cmd_run(struct cmd_ctx *c);
 
 /* Does the command take that many arguments? */
@@ -184,8 +184,6 @@ static inline bool cmd_arity_ok(const struct cmd *cmd, uint32_t argc)
 {
 	return cmd->arity >= 0 ? argc == (uint32_t)cmd->arity : argc >= (uint32_t)-cmd->arity;
 }
-/* The shard that a SCAN cursor names; 0 if it is malformed (the handler then says so). */
-uint32_t cmd_cursor_shard(const struct cmd_env *env, uint32_t argc, const struct slice *argv);
 
 /* ---- for handlers ---- */
 static inline uint32_t cmd_shard_of(const struct cmd_env *env, struct slice key)

@@ -88,17 +88,23 @@ static uint64_t sysfs_u64(const char *path)
 	return v;
 }
 
+void port_huge_pages(uint64_t *total, uint64_t *usable)
+{
+	uint64_t all = sysfs_u64("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
+	/* Pages that others have mapped and not touched yet count as free, but are theirs. */
+	uint64_t taken = sysfs_u64("/sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages");
+	*total = sysfs_u64("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
+	*usable = all > taken ? all - taken : 0;
+}
+
 static int huge_check(size_t mem_bytes, struct err *e)
 {
 	const char *dir = "/sys/kernel/mm/hugepages";
-	uint64_t free2m = sysfs_u64("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
-	uint64_t all2m = sysfs_u64("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages");
-	/* What is mapped but not yet touched is somebody's, too. */
-	uint64_t taken = sysfs_u64("/sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages");
+	uint64_t free2m, all2m;
+	port_huge_pages(&all2m, &free2m);
 	uint64_t free1g = sysfs_u64("/sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages");
 	uint64_t want = (mem_bytes + HUGE_2M_BYTES - 1) / HUGE_2M_BYTES;
 
-	free2m -= RP_MIN(free2m, taken);
 	if (free2m + free1g * 512 >= want)
 		return 0;
 	return err_set(e,

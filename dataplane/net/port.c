@@ -223,8 +223,8 @@ static int mtu_setup(struct port *p, const struct port_params *pp, struct err *e
 		mtu = (uint16_t)pp->mtu;
 	}
 	if (p->dev.kind == PORT_AF_XDP && pp->mtu > PORT_MTU_PLAIN)
-		return err_set(e, "device %s: mtu %u is more than %d, and an XDP buffer holds no jumbo frame", p->dev.text,
-			       pp->mtu, PORT_MTU_PLAIN);
+		return err_set(e, "device %s: mtu %u is more than %d, and an XDP buffer holds no jumbo frame",
+			       p->dev.text, pp->mtu, PORT_MTU_PLAIN);
 	if (is_iface && pp->mtu > mtu)
 		return err_set(e, "device %s: mtu %u is more than the interface's %u; `ip link set %s mtu %u`",
 			       p->dev.text, pp->mtu, mtu, p->dev.arg, pp->mtu);

@@ -32,6 +32,8 @@ struct port_eal_params {
  * lcore i + 1. */
 int port_eal_init(const struct port_eal_params *p, struct err *e);
 void port_eal_fini(void);
+/* Pages of 2 MiB that the kernel has, and how many of them nobody has claimed. Control thread; before EAL too. */
+void port_huge_pages(uint64_t *total, uint64_t *usable);
 
 struct port_params {
 	/* tap | af_packet:IFACE | af_xdp:IFACE | memif:SOCKET | vhost:SOCKET | virtio-user:SOCKET | pci:ADDRESS |

@@ -8,11 +8,11 @@
 #include "mem/buf.h"
 #include "net/port.h"
 
-#define PORT_MAX_QUEUES 16   /* of a vdev; also net_tap's limit */
+#define PORT_MAX_QUEUES  16   /* of a vdev; also net_tap's limit */
 #define PORT_JUMBO_BYTES 9216 /* a quarter of 9 pages: slots of net_af_packet fill their blocks without a gap */
-#define PORT_TX_RETRIES 4
-#define PORT_TX_RING    1024 /* frames of a worker without a queue */
-#define PORT_NAME_BYTES 256
+#define PORT_TX_RETRIES  4
+#define PORT_TX_RING     1024 /* frames of a worker without a queue */
+#define PORT_NAME_BYTES  256
 
 enum port_kind {
 	PORT_TAP,

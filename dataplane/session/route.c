@@ -3,11 +3,6 @@
 
 #define ROUTE_KEYS_INLINE 64
 
-static uint64_t all_shards(const struct session_host *h)
-{
-	return h->env.nstores == 64 ? ~0ull : (1ull << h->env.nstores) - 1;
-}
-
 /* The set of shards of a request's keys; 0 if it has none or its arguments make no sense. */
 static uint64_t key_shards(const struct session_host *h, const struct cmd *cmd, const struct resp_request *req)
 {
@@ -28,9 +23,9 @@ static uint64_t key_shards(const struct session_host *h, const struct cmd *cmd, 
 	}
 	/* So many keys: with more than a few shards they cover them all anyway, but ask exactly while it is cheap. */
 	if (cmd->getkeys != NULL || cmd->key_step <= 0)
-		return all_shards(h);
+		return h->all_shards;
 	int32_t last = cmd->key_last < 0 ? (int32_t)req->argc + cmd->key_last : cmd->key_last;
-	for (int32_t i = cmd->key_first; i <= last && set != all_shards(h); i += cmd->key_step)
+	for (int32_t i = cmd->key_first; i <= last && set != h->all_shards; i += cmd->key_step)
 		set |= 1ull << cmd_shard_of(&h->env, argv[i]);
 	return set;
 }
@@ -58,7 +53,7 @@ enum route_to route_request(const struct session_host *h, const struct cmd *cmd,
 		return set == 0 ? ROUTE_HERE : route_shards(h, set, owner, shards);
 	case CMD_ALL:
 		/* Needs the client as well, so it runs at home: never sent, even if there is only one shard. */
-		*shards = all_shards(h);
+		*shards = h->all_shards;
 		return h->env.nstores == 1 && h->own == 0 ? ROUTE_OWN : ROUTE_LEASE;
 	case CMD_CURSOR:
 		return route_shards(h, 1ull << cmd_cursor_shard(&h->env, req->argc, req->argv), owner, shards);

@@ -93,28 +93,6 @@ static int choose_cpu(const struct options *o, struct err *e)
 	return 0;
 }
 
-static uint64_t huge_pages(const char *what)
-{
-	char path[96];
-	unsigned long long pages = 0;
-
-	snprintf(path, sizeof path, "/sys/kernel/mm/hugepages/hugepages-2048kB/%s_hugepages", what);
-	FILE *f = fopen(path, "r");
-	if (f == NULL)
-		return 0;
-	if (fscanf(f, "%llu", &pages) != 1)
-		pages = 0;
-	fclose(f);
-	return pages;
-}
-
-/* Pages that another process has mapped and not touched yet still count as free. */
-static uint64_t huge_free_bytes(void)
-{
-	uint64_t all = huge_pages("free"), reserved = huge_pages("resv");
-	return all > reserved ? (all - reserved) << 21 : 0;
-}
-
 static int open_eal(struct rig *r, const struct options *o, size_t mem, struct err *e)
 {
 	char prefix[48];
@@ -123,7 +101,9 @@ static int open_eal(struct rig *r, const struct options *o, size_t mem, struct e
 	if (cpu < 0)
 		return -1;
 	snprintf(prefix, sizeof prefix, "redpoll-bench-%d", (int)getpid());
-	r->huge = strcmp(o->hugepages, "yes") == 0 || (strcmp(o->hugepages, "auto") == 0 && huge_free_bytes() >= mem);
+	uint64_t pages, usable;
+	port_huge_pages(&pages, &usable);
+	r->huge = strcmp(o->hugepages, "yes") == 0 || (strcmp(o->hugepages, "auto") == 0 && usable << 21 >= mem);
 	struct port_eal_params p = {.prefix = prefix,
 				    .nworkers = 1,
 				    .worker_cpu = &cpu,

@@ -122,7 +122,8 @@ static void test_config__addresses(void **state)
 	assert_int_equal(conf.address.n, 2);
 	assert_int_equal(conf.address.addr[0].v4, htonl(0x0a000001));
 	assert_int_equal(conf.address.addr[1].prefix_len, 32);
-	refuses("address", "10.0.0.1", "'10.0.0.1' is not an IP address with its prefix length, as in 10.0.0.1/24 or 2001:db8::1/64");
+	refuses("address", "10.0.0.1",
+		"'10.0.0.1' is not an IP address with its prefix length, as in 10.0.0.1/24 or 2001:db8::1/64");
 	refuses("address", "10.0.0.1/24 10.0.0.256/24",
 		"'10.0.0.256/24' is not an IP address with its prefix length, as in 10.0.0.1/24 or 2001:db8::1/64");
 	refuses("address", "10.0.0.1/33",

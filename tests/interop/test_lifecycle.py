@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Start, stop, wrong settings, the admin listener, and the lab's own tidiness."""
+import mmap
 import os
 import re
 import signal
@@ -11,6 +12,8 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../lib"))
 from labtest import LAB, REDPOLL, Lab, main, run, test, wait_for
 
+MAP_HUGETLB = 0x40000
+HUGEPAGE_BYTES = 2 << 20
 QUIET = ["--admin-port", "0", "--file-prefix", f"redpoll-test-{os.getpid()}"]
 
 
@@ -151,6 +154,17 @@ def _():
             run(LAB, "start", "--name", lab.name, *lab.arguments)
             run(LAB, "stop", "--name", lab.name)
     assert hugepages() == pages
+
+
+@test("lab: pages that a process still holds when the last lab stops are not taken for the machine's own")
+def _():
+    pages = hugepages()
+    with Lab("af_packet", 1, ["--hugepages", "no"]):
+        held = mmap.mmap(-1, 2 * HUGEPAGE_BYTES, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_HUGETLB)
+        held[0] = held[HUGEPAGE_BYTES] = 1
+    with Lab("af_packet", 1, ["--hugepages", "no"]):
+        held.close()
+    assert hugepages() == pages, f"{pages} before, {hugepages()} now"
 
 
 @test("lab: two labs side by side do not see each other")

@@ -1,0 +1,64 @@
+/* Listpack: small strings and integers in one run of bytes, in the very format of Redis's RDB files and DUMP: 4 bytes
+ * total length, 2 bytes count (65535: count by walking), entries, 0xff; little-endian. An entry is its encoded value
+ * and, read backwards, its length.
+ *
+ * Entries are named by their offset; 0 is no entry. An edit moves the entries behind it. Readers trust the bytes: what
+ * comes from outside passes lp_valid() first. Owner: the holder of the shard.
+ */
+#pragma once
+
+#include "base/num.h"
+#include "store/ds/cbuf.h"
+
+#define LP_EMPTY_BYTES 7 /* of a listpack without entries */
+#define LP_MAX_BYTES   (1u << 30)
+
+/* Writes an empty one; p has LP_EMPTY_BYTES. */
+void lp_init(uint8_t *p);
+size_t lp_bytes(const uint8_t *p);
+/* Entries; O(n) from 65535 on. */
+uint32_t lp_count(const uint8_t *p);
+/* Checks everything that readers rely on, header, each entry, back lengths, count, terminator, within len bytes. */
+bool lp_valid(const uint8_t *p, size_t len);
+
+size_t lp_first(const uint8_t *p);
+size_t lp_last(const uint8_t *p);
+size_t lp_next(const uint8_t *p, size_t off);
+size_t lp_prev(const uint8_t *p, size_t off);
+/* Offset of the entry at that index (negative from the end); walks from the nearer end. */
+size_t lp_seek(const uint8_t *p, int64_t index);
+/* Where an entry after the last would stand: lp_insert() there appends. */
+size_t lp_end(const uint8_t *p);
+
+/* The entry as a string; an integer is formatted into buf (NUM_I64_CHARS). Valid until the next edit. */
+struct slice lp_get(const uint8_t *p, size_t off, char *buf);
+/* True if it is kept as an integer. */
+bool lp_get_i64(const uint8_t *p, size_t off, int64_t *v);
+/* Equal to this string? `num`/`is_num`: the string as lp_key_of() made it, so that a walk parses it once. */
+struct lp_key {
+	struct slice s;
+	int64_t num;
+	bool is_num;
+};
+struct lp_key lp_key_of(struct slice s);
+bool lp_eq(const uint8_t *p, size_t off, const struct lp_key *k);
+/* First entry from `off` on that equals k, looking at every (skip + 1)th. 0: none. */
+size_t lp_find(const uint8_t *p, size_t off, const struct lp_key *k, uint32_t skip);
+
+/* Bytes that v takes as an entry. */
+size_t lp_entry_bytes(struct slice v);
+/* Bytes that the entry at off takes. */
+size_t lp_entry_size(const uint8_t *p, size_t off);
+
+/* Edits. b holds a listpack (b->len = lp_bytes). A string that reads as an integer is kept as one, as Redis does. v
+ * must not lie in b. false: out of memory, nothing changed. */
+bool lp_insert(struct cbuf *b, size_t off, struct slice v); /* before the entry at off, or at lp_end() */
+bool lp_append(struct cbuf *b, struct slice v);
+bool lp_prepend(struct cbuf *b, struct slice v);
+bool lp_replace(struct cbuf *b, size_t off, struct slice v);
+bool lp_append_i64(struct cbuf *b, int64_t v);
+bool lp_replace_i64(struct cbuf *b, size_t off, int64_t v);
+/* Removes n entries from off on (fewer if there are not so many). */
+void lp_delete(struct cbuf *b, size_t off, uint32_t n);
+/* Appends all entries of another listpack. */
+bool lp_concat(struct cbuf *b, const uint8_t *other);

@@ -90,6 +90,7 @@ struct tcp *tcp_create(const struct tcp_params *p, struct err *e)
 	set_limits(t);
 	set_keys(t);
 	if (pool_init(&t->conns, sizeof(struct tcp_conn), t->p.max_conns + t->p.max_syn) != 0 ||
+	    pool_init(&t->sacks, sizeof(struct tcp_sack), t->p.max_conns + t->p.max_syn) != 0 ||
 	    pool_init(&t->tws, sizeof(struct tcp_tw), t->p.max_time_wait) != 0) {
 		err_set(e, "no memory for %u connections: lower maxclients", t->p.max_conns);
 		tcp_destroy(t);
@@ -117,6 +118,7 @@ void tcp_destroy(struct tcp *t)
 	tcp_reap(t);
 	rte_hash_free(t->table);
 	pool_fini(&t->conns);
+	pool_fini(&t->sacks);
 	pool_fini(&t->tws);
 	free(t);
 }
@@ -231,9 +233,10 @@ void *tcp_user(const struct tcp_conn *c)
 void tcp_conn_addrs(const struct tcp_conn *c, struct net_addr *local, uint16_t *lport, struct net_addr *remote,
 		    uint16_t *rport)
 {
-	tcp_key_addrs(&c->key, local, remote);
-	*lport = rte_be_to_cpu_16(c->key.lport);
-	*rport = rte_be_to_cpu_16(c->key.rport);
+	*local = c->path.local;
+	*remote = c->path.remote;
+	*lport = rte_be_to_cpu_16(c->lport);
+	*rport = rte_be_to_cpu_16(c->rport);
 }
 
 uint16_t tcp_mss(const struct tcp_conn *c)

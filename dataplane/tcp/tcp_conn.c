@@ -56,6 +56,11 @@ void tcp_key_addrs(const struct tcp_key *k, struct net_addr *local, struct net_a
 	key_get_addr(remote, k->family, k->raddr);
 }
 
+void tcp_conn_key(const struct tcp_conn *c, struct tcp_key *k)
+{
+	tcp_key_set(k, &c->path.local, rte_be_to_cpu_16(c->lport), &c->path.remote, rte_be_to_cpu_16(c->rport));
+}
+
 void *tcp_table_find(const struct tcp *t, const struct tcp_key *k, uint32_t hash)
 {
 	void *e = NULL;
@@ -92,7 +97,8 @@ struct tcp_conn *tcp_conn_new(struct tcp *t, const struct tcp_key *k, uint32_t h
 		return NULL;
 	}
 	c->t = t;
-	c->key = *k;
+	c->lport = k->lport;
+	c->rport = k->rport;
 	c->hash = hash;
 	c->peer_mss = TCP_DEFAULT_MSS;
 	c->rcv_mss = TCP_DEFAULT_MSS;
@@ -107,7 +113,7 @@ struct tcp_conn *tcp_conn_new(struct tcp *t, const struct tcp_key *k, uint32_t h
 
 static uint16_t path_mss(const struct tcp_conn *c)
 {
-	uint16_t headers = (uint16_t)((c->key.family == 4 ? 20 : 40) + sizeof(struct rte_tcp_hdr));
+	uint16_t headers = (uint16_t)((tcp_conn_is_ip4(c) ? 20 : 40) + sizeof(struct rte_tcp_hdr));
 	return c->path.mtu > headers + TCP_MIN_MSS ? c->path.mtu - headers : TCP_MIN_MSS;
 }
 
@@ -203,12 +209,14 @@ static void count_closed(struct tcp_conn *c, enum tcp_close_reason why)
 void tcp_conn_kill(struct tcp_conn *c, enum tcp_close_reason why)
 {
 	struct tcp *t = c->t;
+	struct tcp_key k;
 
 	if (c->flags & TCP_F_DEAD)
 		return;
 	count_closed(c, why);
-	if (tcp_table_find(t, &c->key, c->hash) == c) /* TIME_WAIT may have taken our place */
-		tcp_table_remove(t, &c->key, c->hash);
+	tcp_conn_key(c, &k);
+	if (tcp_table_find(t, &k, c->hash) == c) /* TIME_WAIT may have taken our place */
+		tcp_table_remove(t, &k, c->hash);
 	tcp_wheel_remove(t, c);
 	tcp_list_remove(&c->out_link);
 	tcp_sendq_free(c);
@@ -235,7 +243,10 @@ void tcp_reap(struct tcp *t)
 {
 	while (!tcp_list_empty(&t->dead)) {
 		struct tcp_link *l = tcp_list_pop(&t->dead);
-		pool_put(&t->conns, rp_container_of(l, struct tcp_conn, out_link));
+		struct tcp_conn *c = rp_container_of(l, struct tcp_conn, out_link);
+		if (c->sack != NULL)
+			pool_put(&t->sacks, c->sack);
+		pool_put(&t->conns, c);
 	}
 }
 

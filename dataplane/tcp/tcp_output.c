@@ -82,8 +82,8 @@ static uint8_t put_header(struct tcp_conn *c, struct rte_mbuf *m, uint32_t seq, 
 	uint8_t hlen = (uint8_t)(sizeof(struct rte_tcp_hdr) + olen);
 	struct rte_tcp_hdr *h = (struct rte_tcp_hdr *)rte_pktmbuf_prepend(m, hlen);
 
-	h->src_port = c->key.lport;
-	h->dst_port = c->key.rport;
+	h->src_port = c->lport;
+	h->dst_port = c->rport;
 	h->sent_seq = rte_cpu_to_be_32(seq);
 	h->recv_ack = rte_cpu_to_be_32((flags & RTE_TCP_ACK_FLAG) ? c->rcv_nxt : 0);
 	h->data_off = (uint8_t)(hlen / 4 << 4);
@@ -134,7 +134,7 @@ bool tcp_output_syn(struct tcp_conn *c)
 
 	if (m == NULL)
 		return false;
-	o.mss = (uint16_t)RP_MIN(c->path.mtu - (c->key.family == 4 ? 20 : 40) - sizeof(struct rte_tcp_hdr), 65535u);
+	o.mss = (uint16_t)RP_MIN(c->path.mtu - (tcp_conn_is_ip4(c) ? 20 : 40) - sizeof(struct rte_tcp_hdr), 65535u);
 	/* An active SYN offers what we are configured for; the answer only what the peer offered too. */
 	if (t->p.window_scale && (c->state == TCP_SYN_SENT || (c->flags & TCP_F_WS)))
 		o.has |= TCP_OPT_HAS_WSCALE;
@@ -147,8 +147,8 @@ bool tcp_output_syn(struct tcp_conn *c)
 	uint32_t olen = tcp_opts_emit_syn(opts, &o);
 	uint8_t hlen = (uint8_t)(sizeof(struct rte_tcp_hdr) + olen);
 	struct rte_tcp_hdr *h = (struct rte_tcp_hdr *)rte_pktmbuf_prepend(m, hlen);
-	h->src_port = c->key.lport;
-	h->dst_port = c->key.rport;
+	h->src_port = c->lport;
+	h->dst_port = c->rport;
 	h->sent_seq = rte_cpu_to_be_32(c->iss);
 	h->recv_ack = rte_cpu_to_be_32(reply ? c->rcv_nxt : 0);
 	h->data_off = (uint8_t)(hlen / 4 << 4);

@@ -15,7 +15,7 @@ static const uint16_t plateau[] = {8166, 4352, 2002, 1492, 1280, 1024, 576, 296}
 
 static uint16_t least(const struct tcp_conn *c)
 {
-	return c->key.family == 4 ? MIN_IPV4 : MIN_IPV6;
+	return tcp_conn_is_ip4(c) ? MIN_IPV4 : MIN_IPV6;
 }
 
 /* The largest plateau below mtu; mtu itself if there is none. */
@@ -73,7 +73,7 @@ void tcp_pmtu_timeout(struct tcp_conn *c)
 	    c->snd_head == NULL || c->snd_head == c->snd_new)
 		return;
 	/* The next size that makes the head any shorter. */
-	uint32_t head = buf_priv(c->snd_head)->seg.len + (c->key.family == 4 ? 40u : 60u);
+	uint32_t head = buf_priv(c->snd_head)->seg.len + (tcp_conn_is_ip4(c) ? 40u : 60u);
 	head += (c->flags & TCP_F_TS) ? TCP_OPT_TS_BYTES : 0;
 	uint16_t mtu = plateau_below(c, RP_MIN(head, (uint32_t)c->path.mtu));
 	if (mtu >= head || mtu >= c->path.mtu)

@@ -127,6 +127,14 @@ struct tcp_cubic {
 	bool running;
 };
 
+/* What SACK has to remember of both directions: only while something is missing or was sent twice. */
+struct tcp_sack {
+	struct tcp_block known[TCP_SACK_BLOCKS]; /* the peer's blocks in the last ACK */
+	struct tcp_block block[TCP_SACK_BLOCKS]; /* our out-of-order data, the latest first */
+	struct tcp_block dup_block;
+};
+
+/* In the order of how often it is touched: what a request and its reply need stands in the first six cache lines. */
 struct tcp_conn {
 	/* every segment */
 	struct tcp *t;
@@ -153,65 +161,60 @@ struct tcp_conn {
 	uint32_t in_flight;           /* bytes sent, neither acknowledged nor taken for lost */
 	uint32_t dup_bytes;           /* what duplicate ACKs say has left the network */
 	uint32_t lost_segs, sacked_segs;
-	uint32_t cwnd;
 
-	/* timers */
+	uint32_t cwnd, ssthresh;
 	uint64_t deadline[TCP_TIMERS]; /* us, 0: off */
 	uint64_t wheel_us;             /* when the wheel looks at us, 0: not in it */
-	struct tcp_link wheel_link;
-	struct tcp_link out_link; /* output list or list of the dead */
+	struct tcp_link out_link;      /* output list or list of the dead */
 
-	uint32_t ssthresh;
-	uint32_t recover; /* RFC 6582 */
+	uint64_t last_rx_us;
+	uint64_t progress_us; /* snd_una last moved, or the queue stopped being idle */
+	uint64_t last_tx_us;  /* last payload, for the restart after idle */
+	uint64_t ts_recent_us;
+	uint32_t srtt_us, rttvar_us, rto_us; /* RFC 6298; srtt 0: no sample yet */
 	uint32_t max_snd_wnd;
 	uint16_t rcv_mss;  /* largest payload seen */
 	uint16_t peer_mss; /* its MSS option */
-	uint64_t last_rx_us;
-	uint64_t progress_us; /* snd_una last moved, or the queue stopped being idle */
-	uint64_t ts_recent_us;
-	uint32_t srtt_us, rttvar_us, rto_us; /* RFC 6298; srtt 0: no sample yet */
-	uint32_t iss, irs;
-	uint32_t fin_seq;
-	uint64_t last_tx_us; /* last payload, for the restart after idle */
-
-	/* out-of-order data, sorted, no overlaps, linked through buf_seg.next */
-	struct rte_mbuf *ooo_head, *ooo_tail;
-	uint32_t ooo_bytes;
-	uint16_t ooo_bufs;
 	uint8_t dupacks;
 	uint8_t backoff;
 	uint8_t probes; /* SYN retries, persist and keepalive probes without an answer */
 	uint8_t ts_recent_valid;
+	struct rte_mbuf *ooo_head; /* out-of-order data, sorted, no overlaps, linked through buf_seg.next */
+
+	struct net_path path;
+	uint16_t lport, rport; /* network order */
+	uint32_t hash;
 
 	/* SACK, sending side, and RACK-TLP */
-	struct rte_mbuf *sack_hint;              /* where the last search of the scoreboard ended */
-	struct tcp_block known[TCP_SACK_BLOCKS]; /* blocks of the last ACK */
-	uint64_t rack_xmit_us;                   /* of the youngest segment that has arrived */
+	uint64_t rack_xmit_us; /* of the youngest segment that has arrived */
 	uint32_t rack_end, rack_rtt_us, rack_fack;
 	uint32_t min_rtt_us;
 	uint64_t min_rtt_at_us;
+	struct rte_mbuf *sack_hint; /* where the last search of the scoreboard ended */
 	uint32_t dsack_round;
 	uint32_t tlp_end;
-	uint32_t cwr_end;
 	uint8_t reo_mult, reo_persist;
 	uint8_t tlp_needless;
-	uint8_t nblocks;
+	uint8_t nblocks;       /* of sack->block */
+	struct tcp_sack *sack; /* NULL until tcp_sack_get() */
+
+	/* seldom */
+	struct tcp_link wheel_link;
+	struct rte_mbuf *ooo_tail;
+	uint32_t ooo_bytes;
+	uint16_t ooo_bufs;
+	uint16_t mtu_full;
+	uint64_t mtu_retry_us; /* when mtu_full is tried again; 0: it is in use */
+	uint32_t recover;      /* RFC 6582 */
+	uint32_t iss, irs;
+	uint32_t fin_seq;
+	uint32_t cwr_end;
 	struct tcp_cubic cubic;
 	/* undo of a needless recovery */
 	uint32_t undo_cwnd, undo_ssthresh, undo_marker, undo_ts;
 	uint32_t undo_rtx; /* retransmissions not shown to be needless */
-
-	/* SACK, receiving side */
-	struct tcp_block block[TCP_SACK_BLOCKS]; /* out-of-order data, the latest first */
-	struct tcp_block dup_block;
-
-	uint64_t mtu_retry_us; /* when mtu_full is tried again; 0: it is in use */
-	uint16_t mtu_full;
-	uint32_t hash;
-	struct tcp_key key;
-	struct net_path path;
 };
-_Static_assert(sizeof(struct tcp_conn) <= 640, "a million idle connections must fit");
+_Static_assert(sizeof(struct tcp_conn) <= 512, "a million idle connections must fit");
 
 /* What is left of a connection in TIME_WAIT. */
 struct tcp_tw {
@@ -285,13 +288,17 @@ extern const struct tcp_cc tcp_cc_newreno, tcp_cc_cubic;
 /* RFC 6582 section 3.2 step 3: no burst. With SACK what is under way was counted all along. */
 void tcp_cc_exit_recovery(struct tcp_conn *c);
 
-#define TCP_WHEEL_SLOTS 4096
-#define TCP_WHEEL_SHIFT 10 /* a tick is 1024 us */
+/* Ticks of 1024 us for the next four seconds, and behind that, for keepalive, spans of as much as all ticks together:
+ * an idle connection is looked at once in half an hour or when its time has come, not with every turn of the wheel. */
+#define TCP_WHEEL_SLOTS     4096
+#define TCP_WHEEL_SHIFT     10
+#define TCP_WHEEL_FAR       512
+#define TCP_WHEEL_FAR_SHIFT 22
 
 struct tcp_wheel {
-	uint64_t tick; /* slots up to and including this one were served */
-	uint64_t occupied[TCP_WHEEL_SLOTS / 64];
-	struct tcp_link slot[TCP_WHEEL_SLOTS];
+	uint64_t tick, far; /* slots up to and including these were served */
+	uint64_t occupied[(TCP_WHEEL_SLOTS + TCP_WHEEL_FAR) / 64];
+	struct tcp_link slot[TCP_WHEEL_SLOTS + TCP_WHEEL_FAR]; /* the far ones last */
 };
 
 struct tcp {
@@ -315,6 +322,7 @@ struct tcp {
 	struct tcp_rate challenge_rate, rst_rate;
 	struct tcp_listener listener[TCP_LISTENERS];
 	struct pool conns, tws;
+	struct pool sacks; /* one for each of conns: never exhausted */
 	struct tcp_link tw_list;
 	struct tcp_wheel wheel;
 };
@@ -328,6 +336,12 @@ static inline uint64_t tcp_now_us(const struct tcp *t)
 uint32_t tcp_key_hash(const struct tcp *t, const struct tcp_key *k);
 void tcp_key_set(struct tcp_key *k, const struct net_addr *l, uint16_t lport, const struct net_addr *r, uint16_t rport);
 void tcp_key_addrs(const struct tcp_key *k, struct net_addr *local, struct net_addr *remote);
+/* The key of a connection: its path and ports are enough to make it again. */
+void tcp_conn_key(const struct tcp_conn *c, struct tcp_key *k);
+static inline bool tcp_conn_is_ip4(const struct tcp_conn *c)
+{
+	return c->path.local.family == 4;
+}
 /* A pointer of the flow table is a connection, or a TIME_WAIT record with its lowest bit set. */
 void *tcp_table_find(const struct tcp *t, const struct tcp_key *k, uint32_t hash);
 int tcp_table_set(struct tcp *t, const struct tcp_key *k, uint32_t hash, void *entry);
@@ -398,6 +412,9 @@ static inline bool tcp_fin_acked(const struct tcp_conn *c)
 {
 	return (c->flags & TCP_F_FIN_QUEUED) && c->snd_una == c->snd_end + 1;
 }
+
+/* tcp_sack.c: for writing; lives as long as c */
+struct tcp_sack *tcp_sack_get(struct tcp_conn *c);
 
 /* tcp_sack_rcv.c: out-of-order data [start, end) was kept; rcv_nxt moved; [start, end) came again; the option */
 void tcp_sack_note(struct tcp_conn *c, uint32_t start, uint32_t end);

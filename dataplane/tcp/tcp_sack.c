@@ -21,11 +21,20 @@ static void mark(struct tcp_conn *c, struct buf_seg *s, struct tcp_acked *a)
 	tcp_rack_delivered(c, s, a);
 }
 
+struct tcp_sack *tcp_sack_get(struct tcp_conn *c)
+{
+	if (c->sack == NULL) {
+		c->sack = pool_get(&c->t->sacks);
+		memset(c->sack, 0, sizeof(*c->sack));
+	}
+	return c->sack;
+}
+
 /* Cuts from [*start, *end) what the last ACK had already said. */
 static void skip_known(const struct tcp_conn *c, uint32_t *start, uint32_t *end)
 {
-	for (uint32_t i = 0; i < TCP_SACK_BLOCKS; i++) {
-		const struct tcp_block *k = &c->known[i];
+	for (uint32_t i = 0; c->sack != NULL && i < TCP_SACK_BLOCKS; i++) {
+		const struct tcp_block *k = &c->sack->known[i];
 		if (tcp_seq_geq(*start, k->start) && tcp_seq_lt(*start, k->end))
 			*start = tcp_seq_lt(*end, k->end) ? *end : k->end;
 		if (tcp_seq_gt(*end, k->start) && tcp_seq_leq(*end, k->end))
@@ -82,7 +91,7 @@ void tcp_sack_blocks(struct tcp_conn *c, const struct tcp_seg *s, struct tcp_ack
 			good[n++] = b;
 		}
 	}
-	memcpy(c->known, good, sizeof(good));
+	memcpy(tcp_sack_get(c)->known, good, sizeof(good));
 }
 
 void tcp_sack_reneged(struct tcp_conn *c)
@@ -95,5 +104,5 @@ void tcp_sack_reneged(struct tcp_conn *c)
 	}
 	c->sacked_segs = 0;
 	c->sack_hint = NULL;
-	memset(c->known, 0, sizeof(c->known));
+	memset(tcp_sack_get(c)->known, 0, sizeof(c->sack->known));
 }

@@ -4,8 +4,10 @@
 
 static void drop_block(struct tcp_conn *c, uint32_t i)
 {
+	struct tcp_block *b = c->sack->block;
+
 	c->nblocks--;
-	memmove(&c->block[i], &c->block[i + 1], (c->nblocks - i) * sizeof(c->block[0]));
+	memmove(&b[i], &b[i + 1], (c->nblocks - i) * sizeof(*b));
 }
 
 void tcp_sack_note(struct tcp_conn *c, uint32_t start, uint32_t end)
@@ -14,8 +16,9 @@ void tcp_sack_note(struct tcp_conn *c, uint32_t start, uint32_t end)
 
 	if (!(c->flags & TCP_F_SACK))
 		return;
+	struct tcp_block *kept = tcp_sack_get(c)->block;
 	for (uint32_t i = 0; i < c->nblocks;) {
-		const struct tcp_block *o = &c->block[i];
+		const struct tcp_block *o = &kept[i];
 		if (tcp_seq_gt(o->start, b.end) || tcp_seq_lt(o->end, b.start)) {
 			i++;
 			continue;
@@ -26,15 +29,15 @@ void tcp_sack_note(struct tcp_conn *c, uint32_t start, uint32_t end)
 	}
 	if (c->nblocks == TCP_SACK_BLOCKS)
 		c->nblocks--;
-	memmove(&c->block[1], &c->block[0], c->nblocks * sizeof(c->block[0]));
-	c->block[0] = b;
+	memmove(&kept[1], &kept[0], c->nblocks * sizeof(*kept));
+	kept[0] = b;
 	c->nblocks++;
 }
 
 void tcp_sack_prune(struct tcp_conn *c)
 {
 	for (uint32_t i = 0; i < c->nblocks;) {
-		if (tcp_seq_leq(c->block[i].end, c->rcv_nxt))
+		if (tcp_seq_leq(c->sack->block[i].end, c->rcv_nxt))
 			drop_block(c, i);
 		else
 			i++;
@@ -46,7 +49,7 @@ void tcp_sack_dup(struct tcp_conn *c, uint32_t start, uint32_t end)
 	if (!(c->flags & TCP_F_SACK) || start == end)
 		return;
 	c->flags |= TCP_F_DSACK_DUE;
-	c->dup_block = (struct tcp_block){start, end};
+	tcp_sack_get(c)->dup_block = (struct tcp_block){start, end};
 }
 
 uint32_t tcp_sack_emit(struct tcp_conn *c, uint8_t *p, uint32_t room)
@@ -57,11 +60,11 @@ uint32_t tcp_sack_emit(struct tcp_conn *c, uint8_t *p, uint32_t room)
 	if (most == 0)
 		return 0;
 	if (c->flags & TCP_F_DSACK_DUE) {
-		b[n++] = c->dup_block;
+		b[n++] = c->sack->dup_block;
 		c->flags &= ~TCP_F_DSACK_DUE;
 		c->t->count.dsacks_out++;
 	}
 	for (uint32_t i = 0; i < c->nblocks && n < most; i++)
-		b[n++] = c->block[i];
+		b[n++] = c->sack->block[i];
 	return n == 0 ? 0 : tcp_opts_emit_sack(p, b, n);
 }

@@ -38,7 +38,6 @@ void tcp_tw_enter(struct tcp_conn *c)
 		tcp_output_ack(c); /* if it does not get out, the peer's FIN comes again */
 	if (w != NULL) {
 		*w = (struct tcp_tw){
-			.key = c->key,
 			.hash = c->hash,
 			.rcv_nxt = c->rcv_nxt,
 			.snd_nxt = c->snd_nxt,
@@ -47,6 +46,7 @@ void tcp_tw_enter(struct tcp_conn *c)
 			.wnd = (uint16_t)((tcp_seq_max(c->rcv_adv, c->rcv_nxt) - c->rcv_nxt) >> c->rcv_ws),
 			.ts = (c->flags & TCP_F_TS) != 0,
 		};
+		tcp_conn_key(c, &w->key);
 		tcp_list_init(&w->link);
 		restart(t, w);
 		t->count.time_wait++;

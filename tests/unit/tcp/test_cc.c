@@ -13,7 +13,7 @@ static int setup(void **state)
 	C.flags = TCP_F_SACK;
 	C.peer_mss = 1000;
 	C.path.mtu = 1500;
-	C.key.family = 4;
+	C.path.local.family = 4;
 	C.srtt_us = 100000;
 	C.rto_us = 300000;
 	return 0;

@@ -86,6 +86,29 @@ static void test_tcp_wheel__fires_in_time_never_early(void **state)
 	assert_null(tcp_wheel_pop(P.t, now + 200000000));
 }
 
+/* Keepalive of very many idle connections: nobody looks before the time is near. */
+static void test_tcp_wheel__far_deadlines_rest(void **state)
+{
+	static struct tcp_conn c[2];
+	static const uint64_t after[] = {300000000, 7200000000};
+	uint64_t now = P.now.mono_us, near_us = 1ULL << TCP_WHEEL_FAR_SHIFT;
+	uint64_t horizon = (TCP_WHEEL_FAR - 1ULL) << TCP_WHEEL_FAR_SHIFT;
+
+	while (tcp_wheel_pop(P.t, now) != NULL)
+		;
+	for (int i = 0; i < 2; i++) {
+		tcp_list_init(&c[i].wheel_link);
+		tcp_wheel_add(P.t, &c[i], now + after[i]);
+		assert_true(c[i].wheel_us <= now + after[i]);
+	}
+	assert_true(tcp_wheel_next_us(&P.t->wheel) > now + after[0] - near_us);
+	assert_null(tcp_wheel_pop(P.t, now + after[0] - near_us));
+	assert_ptr_equal(tcp_wheel_pop(P.t, now + after[0]), &c[0]);
+	assert_null(tcp_wheel_pop(P.t, now + horizon - near_us));
+	assert_ptr_equal(tcp_wheel_pop(P.t, now + horizon), &c[1]);
+	assert_int_equal(tcp_wheel_next_us(&P.t->wheel), UINT64_MAX);
+}
+
 static void test_tcp_timer__acks_do_not_touch_the_wheel(void **state)
 {
 	uint32_t isn = peer_establish(&P), seq = isn + 1;
@@ -182,6 +205,7 @@ int main(void)
 		T(test_tcp_rto__floor_and_ceiling),
 		T(test_tcp_rto__backs_off_and_gives_up),
 		T(test_tcp_wheel__fires_in_time_never_early),
+		T(test_tcp_wheel__far_deadlines_rest),
 		T(test_tcp_timer__acks_do_not_touch_the_wheel),
 		T(test_tcp_keepalive__answered),
 		T(test_tcp_keepalive__unanswered),

@@ -3,7 +3,7 @@
  *
  *   sim_transfer [--runs N] [--seed N]     --seed replays one run and tells its parameters
  */
-#include "tcp/tcp_priv.h"
+#include "laws.h"
 #include "wire.h"
 
 #include <getopt.h>
@@ -221,50 +221,15 @@ static void check_cwnd(struct sim *s, struct side *d)
 		fail(s, "more under way than cwnd allows");
 }
 
-/* What waits for something has a timer or is on the output list, and the wheel looks in time. */
-static void check_timers(struct sim *s, const struct side *d)
-{
-	const struct tcp_conn *c = d->c;
-	uint64_t first = UINT64_MAX;
-
-	if (!tcp_list_empty(&c->out_link))
-		return;
-	for (int i = 0; i < TCP_TIMERS; i++) {
-		if (c->deadline[i] != 0)
-			first = RP_MIN(first, c->deadline[i]);
-	}
-	if (first != UINT64_MAX && (c->wheel_us == 0 || c->wheel_us > first))
-		fail(s, "the wheel has lost a deadline");
-	bool waits = c->snd_una != c->snd_nxt || c->snd_head != NULL || c->state < TCP_ESTABLISHED;
-	if (waits && c->deadline[TCP_T_RTX] == 0)
-		fail(s, "unacknowledged data and no timer");
-}
-
-/* The counts of the queue are what its records say. */
-static void check_queue(struct sim *s, const struct side *d)
-{
-	const struct tcp_conn *c = d->c;
-	uint32_t in_flight = 0, lost = 0, sacked = 0, bytes = 0;
-
-	for (struct rte_mbuf *m = c->snd_head; m != NULL; m = buf_priv(m)->seg.next) {
-		const struct buf_seg *r = &buf_priv(m)->seg;
-		in_flight += (r->flags & TCP_SEG_INFLIGHT) ? r->len : 0;
-		lost += (r->flags & TCP_SEG_LOST) != 0;
-		sacked += (r->flags & TCP_SEG_SACKED) != 0;
-		bytes += r->len;
-	}
-	if (in_flight != c->in_flight || lost != c->lost_segs || sacked != c->sacked_segs || bytes != c->snd_bytes)
-		fail(s, "the send queue's counts are wrong");
-}
-
 static void check_laws(struct sim *s)
 {
 	for (uint32_t i = 0; i < 2 * s->pairs; i++) {
 		struct side *d = &s->pair[i / 2].side[i % 2];
 		if (d->c == NULL)
 			continue;
-		check_timers(s, d);
-		check_queue(s, d);
+		const char *broken = law_conn(d->c);
+		if (broken != NULL)
+			fail(s, broken);
 		if (d->c->state >= TCP_ESTABLISHED)
 			check_cwnd(s, d);
 	}

@@ -177,13 +177,10 @@ static void conn_watch(struct admin_conn *c)
 	c->watched = want;
 }
 
-static void format_endpoint(char *out, const struct sockaddr_in *a)
+static void set_endpoint(struct endpoint *e, const struct sockaddr_in *a)
 {
-	if (inet_ntop(AF_INET, &a->sin_addr, out, INET_ADDRSTRLEN) == NULL)
-		return;
-	size_t n = strlen(out);
-	out[n++] = ':';
-	num_format_u64(out + n, ntohs(a->sin_port));
+	*e = (struct endpoint){.family = 4, .port = ntohs(a->sin_port)};
+	memcpy(e->ip, &a->sin_addr, sizeof a->sin_addr);
 }
 
 static bool conn_open(struct admin *a, int fd, const struct sockaddr_in *peer)
@@ -202,8 +199,8 @@ static bool conn_open(struct admin *a, int fd, const struct sockaddr_in *peer)
 	struct sockaddr_in self = {0};
 	socklen_t len = sizeof self;
 	if (getsockname(fd, (struct sockaddr *)&self, &len) == 0)
-		format_endpoint(c->session->cl.laddr, &self);
-	format_endpoint(c->session->cl.addr, peer);
+		set_endpoint(&c->session->cl.laddr, &self);
+	set_endpoint(&c->session->cl.addr, peer);
 	c->session->cl.flags |= CLIENT_F_ADMIN;
 	c->admin = a;
 	c->fd = fd;

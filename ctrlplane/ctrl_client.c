@@ -25,14 +25,14 @@ enum client_type client_type_parse(struct slice word)
 /* ---- gathering ---- */
 
 struct gather {
-	struct client *all;
+	struct client_copy *all;
 	size_t n, cap;
 };
 
 /* One slice of a host's clients. */
 struct slice_call {
 	uint32_t from, next, n;
-	struct client *out; /* CLIENT_SLICE places */
+	struct client_copy *out; /* CLIENT_SLICE places */
 };
 
 static void copy_slice(void *owner, struct msg *m)
@@ -48,7 +48,7 @@ static bool gather_room(struct gather *g)
 	if (g->cap - g->n >= CLIENT_SLICE)
 		return true;
 	size_t cap = g->cap ? g->cap * 2 : 2 * CLIENT_SLICE;
-	struct client *all = realloc(g->all, cap * sizeof *all);
+	struct client_copy *all = realloc(g->all, cap * sizeof *all);
 	if (all == NULL)
 		return false;
 	g->all = all;
@@ -77,7 +77,7 @@ static bool gather_host(struct ctrl *c, uint32_t i, struct gather *g)
 /* In the order in which they came. */
 static int by_age(const void *a, const void *b)
 {
-	const struct client *x = a, *y = b;
+	const struct client *x = &((const struct client_copy *)a)->cl, *y = &((const struct client_copy *)b)->cl;
 
 	if (x->created_us != y->created_us)
 		return x->created_us < y->created_us ? -1 : 1;
@@ -97,11 +97,14 @@ static bool gather_all(struct ctrl *c, struct gather *g)
 
 /* ---- LIST ---- */
 
-static void list_one(const struct ctrl *c, const struct client *cl, struct text *t)
+static void list_one(const struct ctrl *c, const struct client_copy *copy, struct text *t)
 {
+	struct client cl = copy->cl;
 	char line[CLIENT_INFO_MAX];
 
-	client_info_format(cl, &c->now, line, sizeof line);
+	if (cl.text != NULL)
+		cl.text = (struct client_text *)&copy->text;
+	client_info_format(&cl, &c->now, line, sizeof line);
 	text_add(t, "%s", line);
 }
 
@@ -111,7 +114,7 @@ static void list_ids(struct cmd_ctx *c, const struct gather *g, struct text *t)
 		int64_t id = 0;
 		num_parse_i64(c->argv[a], &id);
 		for (size_t i = 0; i < g->n; i++)
-			if (g->all[i].id == (uint64_t)id)
+			if (g->all[i].cl.id == (uint64_t)id)
 				list_one(ctrl_of(c), &g->all[i], t);
 	}
 }

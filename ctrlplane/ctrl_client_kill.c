@@ -75,9 +75,12 @@ bool kill_parse(struct cmd_ctx *c, struct kill_filter *f)
 	return true;
 }
 
-static bool text_eq(struct slice a, const char *b)
+static bool is_endpoint(struct slice a, const struct endpoint *e)
 {
-	return slice_eq(a, (struct slice){b, strlen(b)});
+	char text[ENDPOINT_TEXT_MAX];
+	size_t n = endpoint_format(e, text, sizeof text);
+
+	return slice_eq(a, (struct slice){text, n});
 }
 
 bool kill_matches(const struct kill_filter *f, const struct client *cl)
@@ -88,8 +91,8 @@ bool kill_matches(const struct kill_filter *f, const struct client *cl)
 		return false;
 	if (f->type != CLIENT_TYPE_UNKNOWN && f->type != CLIENT_TYPE_NORMAL) /* there are no others yet */
 		return false;
-	return (f->addr.ptr == NULL || text_eq(f->addr, cl->addr)) &&
-	       (f->laddr.ptr == NULL || text_eq(f->laddr, cl->laddr));
+	return (f->addr.ptr == NULL || is_endpoint(f->addr, &cl->addr)) &&
+	       (f->laddr.ptr == NULL || is_endpoint(f->laddr, &cl->laddr));
 }
 
 /* ---- killing ---- */

@@ -104,6 +104,7 @@ static void slowlog_get(struct cmd_ctx *c)
 {
 	const struct slowlog *l = ctrl_of(c)->slowlog;
 	int64_t count = 10;
+	char addr[ENDPOINT_TEXT_MAX];
 
 	if (c->argc > 3) {
 		cmd_err_arity(c);
@@ -120,7 +121,8 @@ static void slowlog_get(struct cmd_ctx *c)
 		reply_int(c->out, e->note.wall_us / 1000000);
 		reply_int(c->out, (int64_t)e->note.us);
 		reply_args(c->out, &e->note);
-		reply_bulk_str(c->out, e->note.addr);
+		endpoint_format(&e->note.addr, addr, sizeof addr);
+		reply_bulk_str(c->out, addr);
 		reply_bulk_str(c->out, e->note.name);
 	}
 }

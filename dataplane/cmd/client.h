@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/endpoint.h"
 
 #define CLIENT_NAME_MAX 255
 
@@ -14,20 +15,25 @@
 #define CLIENT_F_NO_TOUCH  (1u << 5)
 #define CLIENT_F_ADMIN     (1u << 6) /* on the admin listener */
 
+/* What a client said of itself. Most say nothing: it has no room in the session. */
+struct client_text {
+	uint8_t name_len, lib_name_len, lib_ver_len;
+	char name[CLIENT_NAME_MAX + 1];
+	char lib_name[64], lib_ver[64];
+};
+
 struct client {
 	uint64_t id;
 	uint32_t flags;
 	uint32_t db;
-	uint8_t proto; /* 2 or 3 */
-	uint8_t name_len, lib_name_len, lib_ver_len;
-	char name[CLIENT_NAME_MAX + 1];
-	char lib_name[64], lib_ver[64];
-	char addr[64], laddr[64]; /* "ip:port" */
-	int64_t created_us;       /* monotonic */
-	int64_t last_us;          /* last command */
-	uint64_t commands;        /* executed */
+	int64_t last_us;   /* last command */
+	uint64_t commands; /* executed */
 	uint64_t bytes_in, bytes_out;
 	int16_t last_cmd; /* id in the table, -1 none */
+	uint8_t proto;    /* 2 or 3 */
+	struct endpoint addr, laddr;
+	int64_t created_us;       /* monotonic */
+	struct client_text *text; /* NULL: nothing; from cmd_env.client_texts */
 };
 
 /* What CLIENT LIST and CLIENT INFO print about a client: one line with its '\n', NUL-terminated. Returns its length

@@ -7,9 +7,10 @@
 
 #include "base/hash.h"
 #include "cmd/client.h"
+#include "mem/pool.h"
 #include "resp/parser.h"
 #include "resp/reply.h"
-#include "store/store.h"
+#include "store/aggregate.h"
 
 /* Where a command runs. */
 enum cmd_route {
@@ -102,8 +103,9 @@ struct cmd_env {
 	struct rng rng;
 	struct heap *heap; /* this thread's own */
 	const struct clock_now *now;
-	struct cmd_stat *stats; /* one per command id; this thread writes, control reads relaxed */
-	void *owner;            /* the worker or control thread: for handlers bound by them */
+	struct cmd_stat *stats;    /* one per command id; this thread writes, control reads relaxed */
+	void *owner;               /* the worker or control thread: for handlers bound by them */
+	struct pool *client_texts; /* of struct client_text, one for each client: never exhausted */
 };
 
 /* Settings that the data path reads. Each thread has its own copy, replaced between two iterations by a message from
@@ -122,6 +124,7 @@ struct dp_conf {
 	bool lfu;
 	uint32_t lfu_log_factor, lfu_decay_min;
 	bool noeviction;
+	struct type_limits types;
 	char requirepass[512]; /* empty: none */
 	uint32_t requirepass_len;
 	bool lazy_user_flush;

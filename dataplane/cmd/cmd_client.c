@@ -23,11 +23,23 @@ bool client_name_ok(struct cmd_ctx *c, struct slice name)
 	return true;
 }
 
-void client_set_name(struct client *cl, struct slice name)
+struct client_text *client_text_get(const struct cmd_env *env, struct client *cl)
 {
-	memcpy(cl->name, name.ptr, name.len);
-	cl->name[name.len] = '\0';
-	cl->name_len = (uint8_t)name.len;
+	if (cl->text == NULL) {
+		cl->text = pool_get(env->client_texts);
+		memset(cl->text, 0, sizeof *cl->text);
+	}
+	return cl->text;
+}
+
+void client_set_name(const struct cmd_env *env, struct client *cl, struct slice name)
+{
+	if (name.len == 0 && cl->text == NULL)
+		return;
+	struct client_text *t = client_text_get(env, cl);
+	memcpy(t->name, name.ptr, name.len);
+	t->name[name.len] = '\0';
+	t->name_len = (uint8_t)name.len;
 }
 
 void cmd_client_id(struct cmd_ctx *c)
@@ -45,8 +57,10 @@ void cmd_client_info(struct cmd_ctx *c)
 
 void cmd_client_getname(struct cmd_ctx *c)
 {
-	if (c->client->name_len)
-		reply_bulk(c->out, c->client->name, c->client->name_len);
+	const struct client_text *t = c->client->text;
+
+	if (t != NULL && t->name_len)
+		reply_bulk(c->out, t->name, t->name_len);
 	else
 		reply_null(c->out);
 }
@@ -55,13 +69,13 @@ void cmd_client_setname(struct cmd_ctx *c)
 {
 	if (!client_name_ok(c, c->argv[2]))
 		return;
-	client_set_name(c->client, c->argv[2]);
+	client_set_name(c->env, c->client, c->argv[2]);
 	reply_ok(c->out);
 }
 
 void cmd_client_setinfo(struct cmd_ctx *c)
 {
-	struct client *cl = c->client;
+	struct client_text *t;
 	bool ver = cmd_arg_is(c, 2, "lib-ver");
 	struct slice v = c->argv[3];
 
@@ -70,13 +84,14 @@ void cmd_client_setinfo(struct cmd_ctx *c)
 			     c->argv[2].ptr);
 		return;
 	}
-	if (!client_text_ok(v) || v.len >= sizeof cl->lib_name) {
+	if (!client_text_ok(v) || v.len >= sizeof t->lib_name) {
 		reply_errorf(c->out, "ERR %s cannot contain spaces, newlines or special characters.",
 			     ver ? "lib-ver" : "lib-name");
 		return;
 	}
-	memcpy(ver ? cl->lib_ver : cl->lib_name, v.ptr, v.len);
-	*(ver ? &cl->lib_ver_len : &cl->lib_name_len) = (uint8_t)v.len;
+	t = client_text_get(c->env, c->client);
+	memcpy(ver ? t->lib_ver : t->lib_name, v.ptr, v.len);
+	*(ver ? &t->lib_ver_len : &t->lib_name_len) = (uint8_t)v.len;
 	reply_ok(c->out);
 }
 

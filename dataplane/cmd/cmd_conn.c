@@ -31,8 +31,7 @@ void cmd_reset(struct cmd_ctx *c)
 	if (c->env->conf->requirepass_len)
 		cl->flags &= ~CLIENT_F_AUTH;
 	cl->db = 0;
-	cl->name_len = 0;
-	cl->name[0] = '\0';
+	client_set_name(c->env, cl, (struct slice){"", 0});
 	cl->proto = 2;
 	c->out->proto = 2;
 	c->out->muted = false;
@@ -152,7 +151,7 @@ void cmd_hello(struct cmd_ctx *c)
 		return;
 	}
 	if (o.named)
-		client_set_name(c->client, o.name);
+		client_set_name(c->env, c->client, o.name);
 	c->client->proto = c->out->proto = (uint8_t)proto;
 	hello_reply(c);
 }

@@ -2,7 +2,6 @@
  * Everything else, also every error, is left to the slow paths, which begin again at the request's first byte. */
 #include "resp/parser_priv.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 /* "$0\r\n\r\n": no argument is shorter. */
@@ -36,13 +35,19 @@ void resp_parser_fini(struct resp_parser *p)
 	forget(p);
 }
 
-enum resp_status resp_fail(struct resp_parser *p, const char *fmt, ...)
+enum resp_status resp_fail(struct resp_parser *p, const char *text)
 {
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(p->error, sizeof(p->error), fmt, ap);
-	va_end(ap);
+	p->error = text;
 	return RESP_PROTOCOL;
+}
+
+const char *resp_parser_error(const struct resp_parser *p, char *buf)
+{
+	if (p->error_byte != '\0')
+		snprintf(buf, RESP_ERROR_MAX, "%s, got '%c'", p->error, p->error_byte);
+	else
+		snprintf(buf, RESP_ERROR_MAX, "%s", p->error);
+	return buf;
 }
 
 /* A length of up to five digits and its CRLF at s, where at least ARG_BYTES_MIN - 1 bytes can be read. Returns the byte

@@ -22,8 +22,8 @@ enum resp_status {
 	RESP_INCOMPLETE, /* more bytes needed; state kept */
 	RESP_REQUEST,    /* *req filled */
 	RESP_EMPTY,      /* an empty line or "*0": consumed, nothing to do; call again */
-	RESP_PROTOCOL, /* protocol error: p->error is the text after "-ERR "; the connection must be closed after it */
-	RESP_NOMEM,    /* out of memory for this request: answer and close */
+	RESP_PROTOCOL,   /* protocol error: resp_parser_error() tells it; the connection must be closed after it */
+	RESP_NOMEM,      /* out of memory for this request: answer and close */
 };
 
 struct resp_limits {
@@ -51,8 +51,9 @@ struct resp_parser {
 	int64_t bulk_len;  /* announced length of the current bulk, -1 = its header not read yet */
 	struct blob *bulk; /* being filled */
 	uint64_t begin_pos;
+	const char *error; /* see resp_parser_error() */
+	char error_byte;
 	bool gathering; /* past RESP_HOLD_BYTES: copy every argument */
-	char error[128];
 };
 
 void resp_parser_init(struct resp_parser *p, struct heap *heap);
@@ -64,6 +65,10 @@ void resp_parser_fini(struct resp_parser *p);
  * the caller releases q past req->end_pos, respectively calls resp_request_free(). */
 enum resp_status resp_parser_next(struct resp_parser *p, struct bufq *q, const struct resp_limits *lim,
 				  struct slice *arena, uint32_t arena_cap, struct resp_request *req);
+
+#define RESP_ERROR_MAX 64
+/* The text after "-ERR " of the last RESP_PROTOCOL, in buf (RESP_ERROR_MAX bytes). */
+const char *resp_parser_error(const struct resp_parser *p, char *buf);
 
 /* The position before which the parser needs no buffer any more (begin of an unfinished request, or the cursor). */
 uint64_t resp_parser_hold_pos(const struct resp_parser *p, const struct bufq *q);

@@ -44,4 +44,4 @@ enum resp_status resp_slow_multibulk(struct resp_parser *p, struct bufq *q, cons
 				     const struct resp_out *out);
 /* inline.c: a line typed by a person. */
 enum resp_status resp_slow_inline(struct resp_parser *p, struct bufq *q, const struct resp_out *out);
-enum resp_status resp_fail(struct resp_parser *p, const char *fmt, ...) RP_PRINTF(2, 3);
+enum resp_status resp_fail(struct resp_parser *p, const char *text);

@@ -9,7 +9,8 @@
 #define UNAUTH_ARGS_MAX  10
 #define UNAUTH_BULK_MAX  (16 * 1024)
 
-static const char too_big[2][24] = {"too big mbulk count", "too big bulk count"};
+static const char *const too_big[2] = {"Protocol error: too big mbulk count string",
+				       "Protocol error: too big bulk count string"};
 
 /* Reads the header line at the cursor without consuming it: *mark is its first byte, *ok and *value the number after
  * it, *bytes the length of the line with its end. */
@@ -21,7 +22,7 @@ static enum resp_status read_header(struct resp_parser *p, const struct bufq *q,
 	int64_t cr = cursor_find(q, '\r');
 	if (cr < 0) {
 		if (unread > RESP_INLINE_MAX)
-			return resp_fail(p, "Protocol error: %s string", too_big[bulk]);
+			return resp_fail(p, too_big[bulk]);
 		return RESP_INCOMPLETE;
 	}
 	if ((size_t)cr + 2 > unread)
@@ -64,8 +65,10 @@ static enum resp_status read_bulk_length(struct resp_parser *p, struct bufq *q, 
 	enum resp_status st = read_header(p, q, true, &mark, &ok, &n, &bytes);
 	if (st != RESP_REQUEST)
 		return st;
-	if (mark != '$')
-		return resp_fail(p, "Protocol error: expected '$', got '%c'", mark);
+	if (mark != '$') {
+		p->error_byte = mark;
+		return resp_fail(p, "Protocol error: expected '$'");
+	}
 	if (!ok || n < 0 || (uint64_t)n > lim->max_bulk)
 		return resp_fail(p, "Protocol error: invalid bulk length");
 	if (lim->unauthenticated && n > UNAUTH_BULK_MAX)

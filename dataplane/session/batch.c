@@ -12,8 +12,9 @@ static void keep(struct session *s, struct batch_entry *e, enum session_wait how
 		session_kill(s, true);
 		return;
 	}
-	s->kept = e->req;
-	s->kept_cmd = e->cmd;
+	struct session_parked *p = session_park(s);
+	p->req = e->req;
+	p->cmd = e->cmd;
 	session_wait(s, how);
 }
 
@@ -76,10 +77,10 @@ static bool next_request(struct session_host *h, struct session *s, struct batch
 	e->s = s;
 	e->protocol_error = NULL;
 	e->hinted = false;
-	if (s->kept.argc != 0) {
-		e->req = s->kept;
-		e->cmd = s->kept_cmd;
-		s->kept.argc = 0;
+	if (rp_unlikely(s->parked != NULL)) {
+		e->req = s->parked->req;
+		e->cmd = s->parked->cmd;
+		session_unpark(s);
 		return true;
 	}
 	struct resp_limits lim = {h->conf.max_bulk, !(s->cl.flags & CLIENT_F_AUTH)};
@@ -98,7 +99,7 @@ static bool next_request(struct session_host *h, struct session *s, struct batch
 			return false;
 		case RESP_PROTOCOL:
 			h->count.protocol_errors++;
-			e->protocol_error = s->parser.error;
+			e->protocol_error = "";
 			break;
 		case RESP_NOMEM:
 			h->count.killed_nomem++;

@@ -75,7 +75,8 @@ void execute_home(struct session_host *h, struct session *s, const struct cmd *c
 	cl->last_cmd = cmd->id;
 	cl->commands++;
 	execute_counted(h, &c);
-	s->hold_us = c.hold_us;
+	if (rp_unlikely(c.hold_us != 0))
+		session_park(s)->hold_us = c.hold_us;
 	r->proto = cl->proto;
 	if (rp_unlikely(cl->flags & CLIENT_F_CLOSE)) {
 		s->closing = true;
@@ -151,8 +152,9 @@ static void want_lease(struct session_host *h, struct batch_entry *e)
 		session_kill(s, true);
 		return;
 	}
-	s->kept = e->req;
-	s->kept_cmd = e->cmd;
+	struct session_parked *p = session_park(s);
+	p->req = e->req;
+	p->cmd = e->cmd;
 	session_want_lease(s, e->lease);
 }
 
@@ -161,7 +163,9 @@ static void execute_entry(struct session_host *h, struct turn *t, struct batch_e
 	struct session *s = e->s;
 	turn_begin(h, t, s);
 	if (rp_unlikely(e->protocol_error != NULL)) {
-		reply_errorf(&t->r, "ERR %s", e->protocol_error);
+		char buf[RESP_ERROR_MAX];
+		reply_errorf(&t->r, "ERR %s",
+			     *e->protocol_error ? e->protocol_error : resp_parser_error(&s->parser, buf));
 		session_kill(s, false);
 		return;
 	}
@@ -185,11 +189,11 @@ static void execute_entry(struct session_host *h, struct turn *t, struct batch_e
 			   e->hinted ? e->hint : NULL, h->hint_epoch);
 	execute_home(h, s, e->cmd, &e->req, &t->r);
 	resp_request_free(&e->req, h->heap);
-	if (rp_unlikely(s->hold_us != 0)) {
+	if (rp_unlikely(s->parked != NULL && s->parked->hold_us != 0)) {
 		/* Ran on our own shard, but must be held: the reply waits until a lease of all shards has lasted that
 		 * long. */
-		s->held_tail = t->r.tail;
-		s->held_head = reply_take(&t->r, &s->held_bytes);
+		s->parked->held_tail = t->r.tail;
+		s->parked->held_head = reply_take(&t->r, &s->parked->held_bytes);
 		t->s = NULL;
 		session_want_lease(s, h->all_shards);
 	}

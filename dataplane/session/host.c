@@ -4,6 +4,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
+static void host_free_pools(struct session_host *h)
+{
+	pool_fini(&h->sessions);
+	pool_fini(&h->parked);
+	pool_fini(&h->texts);
+	free(h->env.stats);
+}
+
 int host_init(struct session_host *h, const struct session_host_params *p, struct err *e)
 {
 	memset(h, 0, sizeof *h);
@@ -31,8 +39,11 @@ int host_init(struct session_host *h, const struct session_host_params *p, struc
 	h->reply_bufs = UINT32_MAX;
 	rng_init(&h->env.rng, p->seed);
 	h->env.stats = calloc(cmd_count, sizeof *h->env.stats);
-	if (h->env.stats == NULL || pool_init(&h->sessions, sizeof(struct session), p->max_sessions) != 0) {
-		free(h->env.stats);
+	h->env.client_texts = &h->texts;
+	if (h->env.stats == NULL || pool_init(&h->sessions, sizeof(struct session), p->max_sessions) != 0 ||
+	    pool_init(&h->parked, sizeof(struct session_parked), p->max_sessions) != 0 ||
+	    pool_init(&h->texts, sizeof(struct client_text), p->max_sessions) != 0) {
+		host_free_pools(h);
 		return err_set(e, "out of memory for %u clients; lower maxclients or free memory", p->max_sessions);
 	}
 	host_set_conf(h, p->conf);
@@ -41,9 +52,8 @@ int host_init(struct session_host *h, const struct session_host_params *p, struc
 
 void host_fini(struct session_host *h)
 {
-	rp_assert(h->sessions.in_use == 0);
-	pool_fini(&h->sessions);
-	free(h->env.stats);
+	rp_assert(h->sessions.in_use == 0 && h->parked.in_use == 0 && h->texts.in_use == 0);
+	host_free_pools(h);
 }
 
 void host_set_now(struct session_host *h, const struct clock_now *now)
@@ -214,7 +224,7 @@ static void flight_advance(struct session_host *h, struct session *s)
 	}
 	session_release_input(s);
 	if (s->flight_head == NULL && s->wait == WAIT_DRAIN)
-		session_wait(s, s->lease_want != 0 ? WAIT_LEASE : WAIT_NONE);
+		session_wait(s, s->parked != NULL && s->parked->lease_want != 0 ? WAIT_LEASE : WAIT_NONE);
 	if (rp_unlikely(s->gone || s->eof || s->closing))
 		session_doom(s);
 }
@@ -313,7 +323,7 @@ bool host_quiet(const struct session_host *h)
 	/* A lease that is submitted, like a message in flight or a shard leased away, ends with a kick from the other
 	 * side. */
 	for (const struct session *s = h->waiting[WAIT_LEASE]; s != NULL; s = s->wait_next)
-		if (!s->lease.submitted || lease_granted(&s->lease))
+		if (!s->parked->lease.submitted || lease_granted(&s->parked->lease))
 			return false;
 	return true;
 }

@@ -3,8 +3,9 @@
 
 void session_want_lease(struct session *s, uint64_t shards)
 {
-	s->lease_want = shards;
-	s->lease_until_us = 0;
+	struct session_parked *p = session_park(s);
+	p->lease_want = shards;
+	p->lease_until_us = 0;
 	if (s->flight_head != NULL)
 		session_wait(s, WAIT_DRAIN);
 	else
@@ -14,22 +15,23 @@ void session_want_lease(struct session *s, uint64_t shards)
 static void run_kept(struct session *s)
 {
 	struct session_host *h = s->host;
+	struct session_parked *p = s->parked;
 	struct reply r;
-	struct resp_request req = s->kept;
-	s->kept.argc = 0;
+	struct resp_request req = p->req;
+	p->req.argc = 0;
 	reply_init(&r, h->mbufs, s->fill, s->cl.proto);
 	r.bufs_left = h->reply_bufs;
-	for (uint64_t rest = s->lease_want; rest != 0; rest &= rest - 1)
+	for (uint64_t rest = p->lease_want; rest != 0; rest &= rest - 1)
 		store_set_now(h->env.stores[__builtin_ctzll(rest)], h->now.wall_us);
-	execute_home(h, s, s->kept_cmd, &req, &r);
+	execute_home(h, s, p->cmd, &req, &r);
 	h->count.leases++;
 	if (r.failed) {
 		h->count.killed_nomem++;
 		session_kill(s, true);
 		reply_reset(&r, h->heap);
 	}
-	s->held_tail = r.tail;
-	s->held_head = reply_take(&r, &s->held_bytes);
+	p->held_tail = r.tail;
+	p->held_head = reply_take(&r, &p->held_bytes);
 	resp_request_free(&req, h->heap);
 }
 
@@ -37,14 +39,11 @@ static void run_kept(struct session *s)
 static void finish(struct session *s)
 {
 	struct session_host *h = s->host;
-	lease_release(h->leases, &s->lease);
-	struct rte_mbuf *head = s->held_head;
-	s->held_head = NULL;
-	s->lease_until_us = 0;
-	s->hold_us = 0;
-	s->lease_want = 0;
+	lease_release(h->leases, &s->parked->lease);
+	struct session_parked p = *s->parked;
+	session_unpark(s);
 	session_wait(s, WAIT_NONE);
-	session_out(s, head, s->held_tail, s->held_bytes);
+	session_out(s, p.held_head, p.held_tail, p.held_bytes);
 	session_release_input(s);
 	if (s->gone || s->eof || s->closing)
 		session_doom(s);
@@ -53,22 +52,23 @@ static void finish(struct session *s)
 static uint32_t poll_lease(struct session *s)
 {
 	struct session_host *h = s->host;
-	if (!s->lease.submitted) {
-		lease_try_submit(h->leases, &s->lease, s->lease_want, h->self);
+	struct session_parked *p = s->parked;
+	if (!p->lease.submitted) {
+		lease_try_submit(h->leases, &p->lease, p->lease_want, h->self);
 		return 0;
 	}
-	if (!lease_granted(&s->lease))
+	if (!lease_granted(&p->lease))
 		return 0;
-	if (s->lease_until_us != 0) {
-		if ((int64_t)h->now.mono_us < s->lease_until_us)
+	if (p->lease_until_us != 0) {
+		if ((int64_t)h->now.mono_us < p->lease_until_us)
 			return 0;
 		finish(s);
 		return 1;
 	}
-	if (s->kept.argc != 0)
+	if (p->req.argc != 0)
 		run_kept(s);
-	if (s->hold_us != 0) {
-		s->lease_until_us = (int64_t)(h->now.mono_us + s->hold_us);
+	if (p->hold_us != 0) {
+		p->lease_until_us = (int64_t)(h->now.mono_us + p->hold_us);
 		return 1;
 	}
 	finish(s);

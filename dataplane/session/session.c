@@ -1,8 +1,6 @@
 /* Sessions: opening, input, output queue, closing. */
 #include "session/session_priv.h"
 
-#include <stdio.h>
-
 /* ---- lists ---- */
 
 void session_ready(struct session *s)
@@ -48,6 +46,21 @@ void session_doom(struct session *s)
 	s->doomed = true;
 	s->doomed_next = s->host->doomed;
 	s->host->doomed = s;
+}
+
+struct session_parked *session_park(struct session *s)
+{
+	if (s->parked == NULL) {
+		s->parked = pool_get(&s->host->parked);
+		memset(s->parked, 0, sizeof *s->parked);
+	}
+	return s->parked;
+}
+
+void session_unpark(struct session *s)
+{
+	pool_put(&s->host->parked, s->parked);
+	s->parked = NULL;
 }
 
 /* ---- input ---- */
@@ -125,8 +138,8 @@ void session_kill(struct session *s, bool at_once)
 void session_release_input(struct session *s)
 {
 	uint64_t pos = resp_parser_hold_pos(&s->parser, &s->in);
-	if (s->kept.argc != 0 && s->kept.begin_pos < pos)
-		pos = s->kept.begin_pos;
+	if (s->parked != NULL && s->parked->req.argc != 0 && s->parked->req.begin_pos < pos)
+		pos = s->parked->req.begin_pos;
 	if (s->flight_head != NULL && s->flight_head->req.begin_pos < pos)
 		pos = s->flight_head->req.begin_pos;
 	if (pos <= s->released_pos)
@@ -241,11 +254,17 @@ void session_pump(struct session *s)
 static void session_destroy(struct session *s)
 {
 	struct session_host *h = s->host;
-	rp_assert(s->flight_head == NULL && !s->lease.submitted && !s->ready && s->wait == WAIT_NONE);
+	rp_assert(s->flight_head == NULL && !s->ready && s->wait == WAIT_NONE);
 	resp_parser_fini(&s->parser);
 	bufq_clear(&s->in);
 	buf_chain_free(s->out_head, h->heap);
-	buf_chain_free(s->held_head, h->heap);
+	if (s->parked != NULL) {
+		rp_assert(!s->parked->lease.submitted);
+		buf_chain_free(s->parked->held_head, h->heap);
+		session_unpark(s);
+	}
+	if (s->cl.text != NULL)
+		pool_put(&h->texts, s->cl.text);
 	s->live = false;
 	h->count.clients--;
 	__atomic_fetch_sub(h->clients_total, 1, __ATOMIC_RELAXED);
@@ -264,9 +283,11 @@ static void session_forget(struct session *s)
 		resp_request_free(&m->req, h->heap);
 		msg_put(h->bus, m);
 	}
-	if (s->kept.argc != 0)
-		resp_request_free(&s->kept, h->heap);
-	s->lease.submitted = false;
+	if (s->parked != NULL) {
+		if (s->parked->req.argc != 0)
+			resp_request_free(&s->parked->req, h->heap);
+		s->parked->lease.submitted = false;
+	}
 	s->wait = WAIT_NONE;
 	s->ready = false;
 }
@@ -292,8 +313,7 @@ void host_abandon(struct session_host *h)
 /* Everything that it asked for has been answered and handed to the transport. */
 static bool session_finished(const struct session *s)
 {
-	return s->flight_head == NULL && s->wait == WAIT_NONE && s->kept.argc == 0 && s->out_head == NULL &&
-	       s->held_head == NULL;
+	return s->flight_head == NULL && s->wait == WAIT_NONE && s->parked == NULL && s->out_head == NULL;
 }
 
 static void doomed_look(struct session *s)
@@ -304,9 +324,9 @@ static void doomed_look(struct session *s)
 	}
 	/* What waits is given up when we close; what is on its way somewhere else or under a lease comes to its end
 	 * first. */
-	if (s->closing && s->kept.argc != 0 && s->wait != WAIT_LEASE && s->wait != WAIT_DRAIN) {
-		resp_request_free(&s->kept, s->host->heap);
-		s->kept.argc = 0;
+	if (s->closing && s->parked != NULL && s->wait != WAIT_LEASE && s->wait != WAIT_DRAIN) {
+		resp_request_free(&s->parked->req, s->host->heap);
+		session_unpark(s);
 		session_wait(s, WAIT_NONE);
 	}
 	if (!s->gone && !s->close_sent && session_finished(s) && (s->closing || (s->eof && s->dry))) {
@@ -314,7 +334,7 @@ static void doomed_look(struct session *s)
 		s->tr->close(s->transport);
 	}
 	/* What was received is carried out even if its client has left meanwhile. */
-	if (s->gone && !s->ready && s->flight_head == NULL && s->wait == WAIT_NONE && s->kept.argc == 0)
+	if (s->gone && !s->ready && s->flight_head == NULL && s->wait == WAIT_NONE && s->parked == NULL)
 		session_destroy(s);
 }
 
@@ -344,17 +364,22 @@ uint32_t host_visit(struct session_host *h, uint32_t from, uint32_t budget, sess
 }
 
 struct copy_out {
-	struct client *out;
+	struct client_copy *out;
 	uint32_t n;
 };
 
 static void copy_client(void *ctx, struct session *s)
 {
 	struct copy_out *c = ctx;
-	c->out[c->n++] = s->cl;
+	struct client_copy *out = &c->out[c->n++];
+
+	out->cl = s->cl;
+	if (s->cl.text != NULL)
+		out->text = *s->cl.text;
 }
 
-uint32_t host_clients(const struct session_host *h, uint32_t from, uint32_t budget, struct client *out, uint32_t *next)
+uint32_t host_clients(const struct session_host *h, uint32_t from, uint32_t budget, struct client_copy *out,
+		      uint32_t *next)
 {
 	struct copy_out c = {out, 0};
 	*next = host_visit((struct session_host *)h, from, budget, copy_client, &c);

@@ -10,8 +10,8 @@
  *   pump       replies to the transports                                                  (session.c)
  *
  * A request that must wait (its shard is leased away, no message is free, clients are paused, it needs a lease or an
- * answer first) stops its session only: it is kept in session->kept and tried again. Replies leave in the order of the
- * requests: while messages are in flight, what runs at home appends its reply behind the last of them.
+ * answer first) stops its session only: it is kept in session->parked and tried again. Replies leave in the order of
+ * the requests: while messages are in flight, what runs at home appends its reply behind the last of them.
  */
 #pragma once
 
@@ -46,17 +46,24 @@ enum session_wait {
 	WAIT_WAYS
 };
 
+/* What a session has to remember of a request that waits, and of its lease: most never do, so it is not part of them.
+ */
+struct session_parked {
+	struct resp_request req; /* argc 0: none */
+	const struct cmd *cmd;
+	struct lease lease;
+	uint64_t lease_want;                    /* shards to lease */
+	uint64_t hold_us;                       /* keep the lease this long after the command (DEBUG SLEEP) */
+	int64_t lease_until_us;                 /* being held until then */
+	struct rte_mbuf *held_head, *held_tail; /* its reply, not to be seen before that */
+	size_t held_bytes;
+};
+
+/* In the order of use: what every request needs stands in the first five cache lines. */
 struct session {
-	struct client cl;
+	struct session_host *host;
 	const struct session_transport *tr;
 	void *transport;
-	struct session_host *host;
-	struct bufq in;
-	struct resp_parser parser;
-	uint64_t released_pos;                 /* stream position up to which the transport was told consumed() */
-	struct msg *flight_head, *flight_tail; /* requests in flight, oldest first */
-	struct rte_mbuf *out_head, *out_tail;  /* replies that the transport had no room for */
-	size_t out_bytes;
 	uint16_t fill;   /* payload bytes per reply buffer */
 	uint8_t wait;    /* enum session_wait */
 	bool live;       /* this place of the pool is in use */
@@ -69,18 +76,18 @@ struct session {
 	bool abort;      /* to be closed at once, dropping what is unsent */
 	bool doomed;     /* on the list of sessions to be looked at after the batch */
 	struct session *ready_next;
+	struct msg *flight_head, *flight_tail; /* requests in flight, oldest first */
+	struct bufq in;
+	uint64_t released_pos; /* stream position up to which the transport was told consumed() */
+	struct resp_parser parser;
+	struct session_parked *parked;        /* NULL: nothing waits */
+	struct rte_mbuf *out_head, *out_tail; /* replies that the transport had no room for */
+	struct client cl;
+	size_t out_bytes;
 	struct session *doomed_next;
 	struct session *wait_next, **wait_pprev; /* host's list of its way of waiting */
-	/* the request that waits (kept.argc 0: none), and its lease */
-	struct resp_request kept;
-	const struct cmd *kept_cmd;
-	struct lease lease;
-	uint64_t lease_want;                    /* shards to lease */
-	uint64_t hold_us;                       /* keep the lease this long after the command (DEBUG SLEEP) */
-	int64_t lease_until_us;                 /* being held until then */
-	struct rte_mbuf *held_head, *held_tail; /* its reply, not to be seen before that */
-	size_t held_bytes;
 };
+_Static_assert(sizeof(struct session) <= 384, "a million idle clients must fit");
 
 #define BATCH_REQUESTS    256
 #define BATCH_ARGS        2048
@@ -90,7 +97,7 @@ struct session {
 struct batch_entry {
 	struct session *s;
 	const struct cmd *cmd;      /* NULL: unknown; the error is written when its turn comes */
-	const char *protocol_error; /* instead of a request: answer this and close */
+	const char *protocol_error; /* instead of a request: answer this and close; "": the parser's */
 	uint64_t lease;             /* shards to lease first; 0: none */
 	struct resp_request req;
 	struct msg *m; /* goes to another thread: reserved at parse time */
@@ -136,7 +143,7 @@ struct session_host {
 	struct rte_mempool *mbufs;
 	struct heap *heap;
 	struct session_host_ops ops;
-	struct pool sessions;
+	struct pool sessions, parked, texts; /* as many of each: with a session the others cannot be exhausted */
 	uint32_t *clients_total;
 	uint64_t next_client_id, client_id_step;
 	struct session *ready_head, *ready_tail;
@@ -213,9 +220,14 @@ void session_gone(struct session *s);
 /* Ends a session from our side: after its replies, or at once. */
 void session_kill(struct session *s, bool at_once);
 
+struct client_copy {
+	struct client cl;
+	struct client_text text; /* if cl.text is not NULL, which is of no other use here */
+};
 /* For CLIENT LIST: copies the clients at pool positions [from, ...) into out; *next is where to go on, 0 at the end.
  * Returns how many. */
-uint32_t host_clients(const struct session_host *h, uint32_t from, uint32_t budget, struct client *out, uint32_t *next);
+uint32_t host_clients(const struct session_host *h, uint32_t from, uint32_t budget, struct client_copy *out,
+		      uint32_t *next);
 /* fn may kill the session. Visits live ones from position `from` on, `budget` positions. */
 typedef void (*session_visit_fn)(void *ctx, struct session *s);
 uint32_t host_visit(struct session_host *h, uint32_t from, uint32_t budget, session_visit_fn fn, void *ctx);

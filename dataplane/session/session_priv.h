@@ -15,6 +15,9 @@ void session_ready(struct session *s);
 void session_wait(struct session *s, enum session_wait how);
 /* Tells bufq and transport what nobody needs any more. */
 void session_release_input(struct session *s);
+/* Room for what waits; it goes with session_unpark() when nothing of it is left. */
+struct session_parked *session_park(struct session *s);
+void session_unpark(struct session *s);
 /* To be looked at after the batch: close it or reap it. */
 void session_doom(struct session *s);
 void host_reap(struct session_host *h);

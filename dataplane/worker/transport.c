@@ -1,8 +1,6 @@
 /* Binds TCP connections to sessions: neither knows of the other. */
 #include "worker/worker_priv.h"
 
-#include "base/num.h"
-
 #define SHARE_MIN_BYTES 8192 /* unacknowledged bytes that every connection may have */
 #define SHARE_DIVISOR   8    /* its share of the free buffers beyond that */
 
@@ -61,11 +59,11 @@ static void reject(struct worker *w, struct tcp_conn *c)
 	tcp_close(c);
 }
 
-static void format_endpoint(char *out, size_t cap, const struct net_addr *a, uint16_t port)
+static void set_endpoint(struct endpoint *e, const struct net_addr *a, uint16_t port)
 {
-	size_t n = net_addr_format(a, out, cap);
-	out[n++] = ':';
-	num_format_u64(out + n, port);
+	e->family = a->family;
+	e->port = port;
+	memcpy(e->ip, a->v6, a->family == 4 ? 4 : 16);
 }
 
 static bool on_accepted(void *ctx, struct tcp_conn *c)
@@ -79,8 +77,8 @@ static bool on_accepted(void *ctx, struct tcp_conn *c)
 	struct net_addr local, remote;
 	uint16_t lport, rport;
 	tcp_conn_addrs(c, &local, &lport, &remote, &rport);
-	format_endpoint(s->cl.addr, sizeof s->cl.addr, &remote, rport);
-	format_endpoint(s->cl.laddr, sizeof s->cl.laddr, &local, lport);
+	set_endpoint(&s->cl.addr, &remote, rport);
+	set_endpoint(&s->cl.laddr, &local, lport);
 	tcp_set_user(c, s);
 	return true;
 }

@@ -76,8 +76,9 @@ struct slow_note *slow_note_create(struct heap *h, const struct cmd_ctx *c, int6
 				.argc = argc,
 				.argc_total = c->argc};
 	if (c->client != NULL) {
-		memcpy(n->addr, c->client->addr, sizeof n->addr);
-		memcpy(n->name, c->client->name, sizeof n->name - 1);
+		n->addr = c->client->addr;
+		if (c->client->text != NULL)
+			memcpy(n->name, c->client->text->name, sizeof n->name - 1);
 	}
 	char *p = n->text;
 	for (uint32_t i = 0; i < argc; i++) {

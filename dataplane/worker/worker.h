@@ -47,9 +47,10 @@ struct slow_note {
 	uint64_t us;
 	uint64_t client_id;
 	int16_t cmd_id;
-	char addr[64], name[64]; /* of the client; empty when the command was delegated. A longer name is cut */
-	uint32_t argc;           /* kept here */
-	uint32_t argc_total;     /* of the command */
+	struct endpoint addr; /* of the client; empty, like name, when the command was delegated */
+	char name[64];        /* a longer one is cut */
+	uint32_t argc;        /* kept here */
+	uint32_t argc_total;  /* of the command */
 	uint16_t len[SLOW_ARGS];
 	uint32_t cut[SLOW_ARGS]; /* bytes left out of each */
 	char text[];             /* the arguments one after another */

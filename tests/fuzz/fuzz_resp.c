@@ -37,7 +37,7 @@ struct outcome {
 	uint64_t digest; /* of all requests */
 	uint64_t count;
 	enum resp_status last;
-	char error[128];
+	char error[RESP_ERROR_MAX];
 };
 
 static void take_request(struct outcome *o, struct resp_request *req)
@@ -64,7 +64,7 @@ static void drain(struct resp_parser *p, struct bufq *q, const struct resp_limit
 		if (o->last == RESP_REQUEST)
 			take_request(o, &req);
 		if (o->last == RESP_PROTOCOL)
-			memcpy(o->error, p->error, sizeof(o->error));
+			resp_parser_error(p, o->error);
 		bufq_release(q, resp_parser_hold_pos(p, q));
 	} while (o->last == RESP_REQUEST || o->last == RESP_EMPTY);
 }

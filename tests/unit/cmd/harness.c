@@ -92,9 +92,11 @@ struct harness *harness_create(uint32_t nstores)
 {
 	struct harness *h = calloc(1, sizeof *h);
 
-	h->conf = (struct dp_conf){.databases = 16, .max_bulk = 512ull << 20, .slowlog_us = -1};
+	h->conf = (struct dp_conf){
+		.databases = 16, .max_bulk = 512ull << 20, .slowlog_us = -1, .types = HARNESS_TYPE_LIMITS};
 	h->now = (struct clock_now){.mono_us = 1000000, .wall_us = START_WALL};
 	h->client = (struct client){.id = 7, .flags = CLIENT_F_AUTH, .proto = 2, .last_cmd = -1};
+	pool_init(&h->client_texts, sizeof(struct client_text), 1);
 	h->reply = malloc(HARNESS_TEXT);
 	h->events = calloc(1, LOG_TEXT);
 	h->effects = calloc(1, LOG_TEXT);
@@ -112,6 +114,7 @@ struct harness *harness_create(uint32_t nstores)
 				  .conf = &h->conf,
 				  .heap = h->own,
 				  .now = &h->now,
+				  .client_texts = &h->client_texts,
 				  .stats = calloc(cmd_count, sizeof(struct cmd_stat))};
 	rng_init(&h->env.rng, 1);
 	now_set(h);
@@ -131,6 +134,7 @@ static void heap_drop(struct heap *heap)
 
 void harness_destroy(struct harness *h)
 {
+	pool_fini(&h->client_texts);
 	assert_int_equal(rte_mempool_avail_count(h->pool), h->pool_full);
 	rte_mempool_free(h->pool);
 	for (uint32_t i = 0; i < h->env.nstores; i++) {

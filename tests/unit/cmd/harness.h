@@ -24,11 +24,21 @@
 #define HARNESS_STORES 8
 #define HARNESS_TEXT   (1 << 20)
 
+/* The directives' defaults; a test may change h->conf.types. */
+#define HARNESS_TYPE_LIMITS                                                                                    \
+	{                                                                                                      \
+		.list_max_listpack_size = -2, .hash_max_listpack_entries = 512, .hash_max_listpack_value = 64, \
+		.set_max_intset_entries = 512, .set_max_listpack_entries = 128, .set_max_listpack_value = 64,  \
+		.zset_max_listpack_entries = 128, .zset_max_listpack_value = 64, .hll_sparse_max_bytes = 3000, \
+		.stream_node_max_bytes = 4096, .stream_node_max_entries = 100                                  \
+	}
+
 struct harness {
 	struct cmd_env env;
 	struct dp_conf conf;
 	struct clock_now now;
 	struct client client;
+	struct pool client_texts;
 	struct heap *heaps[HARNESS_STORES], *own;
 	struct store *stores[HARNESS_STORES];
 	struct journal journal[HARNESS_STORES];

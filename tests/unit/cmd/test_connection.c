@@ -103,7 +103,7 @@ static void test_reset__back_to_the_first_state(void **state)
 	assert_int_equal(h->client.flags, 0);
 	assert_int_equal(h->client.db, 0);
 	assert_int_equal(h->client.proto, 2);
-	assert_int_equal(h->client.name_len, 0);
+	assert_int_equal(h->client.text->name_len, 0);
 }
 
 static void test_client__names(void **state)
@@ -123,7 +123,7 @@ static void test_client__names(void **state)
 	longest[CLIENT_NAME_MAX] = 'x';
 	longest[CLIENT_NAME_MAX + 1] = '\0';
 	assert_string_equal(runf(h, "CLIENT SETNAME %s", longest), "-ERR Client names cannot be longer than 255 bytes");
-	assert_int_equal(h->client.name_len, CLIENT_NAME_MAX);
+	assert_int_equal(h->client.text->name_len, CLIENT_NAME_MAX);
 }
 
 static void test_client__setinfo(void **state)
@@ -138,8 +138,8 @@ static void test_client__setinfo(void **state)
 
 static void test_client__info_line(void **state)
 {
-	strcpy(h->client.addr, "10.0.0.1:1234");
-	strcpy(h->client.laddr, "10.0.0.2:6379");
+	h->client.addr = (struct endpoint){.ip = {10, 0, 0, 1}, .port = 1234, .family = 4};
+	h->client.laddr = (struct endpoint){.ip = {10, 0, 0, 2}, .port = 6379, .family = 4};
 	h->client.created_us = (int64_t)h->now.mono_us;
 	h->client.last_us = (int64_t)h->now.mono_us + 3000000;
 	harness_advance_ms(h, 5000);
@@ -156,15 +156,19 @@ static void test_client__info_line(void **state)
 static void test_client__info_line_is_cut_at_the_buffer(void **state)
 {
 	char buf[CLIENT_INFO_MAX];
+	struct client_text text = {.name_len = CLIENT_NAME_MAX, .lib_name_len = 63, .lib_ver_len = 63};
 
-	memset(h->client.name, 'n', CLIENT_NAME_MAX);
-	h->client.name_len = CLIENT_NAME_MAX;
-	memset(h->client.addr, 'a', sizeof h->client.addr - 1);
-	memset(h->client.laddr, 'l', sizeof h->client.laddr - 1);
+	memset(text.name, 'n', CLIENT_NAME_MAX);
+	memset(text.lib_name, 'l', 63);
+	memset(text.lib_ver, 'v', 63);
+	h->client.text = &text;
+	h->client.addr = h->client.laddr = (struct endpoint){.family = 6, .port = 65535};
+	memset(h->client.addr.ip, 0xfe, 16);
 	size_t n = client_info_format(&h->client, &h->now, buf, sizeof buf);
 	assert_int_equal(buf[n - 1], '\n');
 	assert_int_equal(client_info_format(&h->client, &h->now, buf, 16), 15);
 	assert_int_equal(strlen(buf), 15);
+	h->client.text = NULL;
 }
 
 static void test_client__reply_modes(void **state)

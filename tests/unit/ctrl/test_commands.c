@@ -16,7 +16,7 @@ static void note(uint32_t argc, uint32_t total, uint32_t cut, uint32_t max_len)
 		n->len[i] = 1;
 	n->cut[0] = cut;
 	memset(n->text, 'a', argc);
-	strcpy(n->addr, "1.2.3.4:5");
+	n->addr = (struct endpoint){.ip = {1, 2, 3, 4}, .port = 5, .family = 4};
 	strcpy(n->name, "me");
 	slowlog_add(run_ctrl->slowlog, n, max_len);
 	free(n);
@@ -112,7 +112,9 @@ static void test_client__kill_words(void **state)
 
 static void test_client__kill_filter(void **state)
 {
-	struct client cl = {.id = 7, .addr = "1.2.3.4:5", .laddr = "9.9.9.9:6379"};
+	struct client cl = {.id = 7,
+			    .addr = {.ip = {1, 2, 3, 4}, .port = 5, .family = 4},
+			    .laddr = {.ip = {9, 9, 9, 9}, .port = 6379, .family = 4}};
 	struct kill_filter f = {.type = CLIENT_TYPE_UNKNOWN, .skip_me = true, .me = 7};
 
 	assert_false(kill_matches(&f, &cl));

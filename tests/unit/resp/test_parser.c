@@ -35,7 +35,8 @@ static void drain(struct resp_parser *p, struct bufq *q, const struct resp_limit
 		bufq_release(q, resp_parser_hold_pos(p, q));
 	}
 	if (st == RESP_PROTOCOL)
-		*at += (size_t)snprintf(out + *at, sizeof(p->error) + 1, "!%s", p->error);
+		*at += (size_t)snprintf(out + *at, RESP_ERROR_MAX + 1, "!%s",
+					resp_parser_error(p, (char[RESP_ERROR_MAX]){0}));
 	out[*at] = '\0';
 }
 

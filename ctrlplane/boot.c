@@ -13,6 +13,23 @@
 
 /* ---- settings of the data path ---- */
 
+static struct type_limits type_limits(const struct config *cf)
+{
+	return (struct type_limits){
+		.list_max_listpack_size = cf->list_max_listpack_size,
+		.hash_max_listpack_entries = (uint64_t)cf->hash_max_listpack_entries,
+		.hash_max_listpack_value = (uint64_t)cf->hash_max_listpack_value,
+		.set_max_intset_entries = (uint64_t)cf->set_max_intset_entries,
+		.set_max_listpack_entries = (uint64_t)cf->set_max_listpack_entries,
+		.set_max_listpack_value = (uint64_t)cf->set_max_listpack_value,
+		.zset_max_listpack_entries = (uint64_t)cf->zset_max_listpack_entries,
+		.zset_max_listpack_value = (uint64_t)cf->zset_max_listpack_value,
+		.hll_sparse_max_bytes = (uint64_t)cf->hll_sparse_max_bytes,
+		.stream_node_max_bytes = (uint64_t)cf->stream_node_max_bytes,
+		.stream_node_max_entries = (uint64_t)cf->stream_node_max_entries,
+	};
+}
+
 void boot_dp_conf(struct ctrl *c)
 {
 	const struct config *cf = &c->config;
@@ -31,6 +48,7 @@ void boot_dp_conf(struct ctrl *c)
 	d->lfu_log_factor = (uint32_t)cf->lfu_log_factor;
 	d->lfu_decay_min = (uint32_t)cf->lfu_decay_time;
 	d->noeviction = cf->maxmemory_policy == CONFIG_NOEVICTION;
+	d->types = type_limits(cf);
 	d->lazy_user_flush = cf->lazyfree_lazy_user_flush;
 	d->requirepass_len = (uint32_t)strlen(cf->requirepass);
 	memcpy(d->requirepass, cf->requirepass, d->requirepass_len + 1);

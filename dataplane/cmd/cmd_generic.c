@@ -64,10 +64,9 @@ static void rename_key(struct cmd_ctx *c, bool unless_exists)
 {
 	struct slice from = c->argv[1], to = c->argv[2];
 	struct store *sf = cmd_store(c, from), *st = cmd_store(c, to);
-	struct object *o = store_peek(sf, c->db, from);
 	bool same = slice_eq(from, to);
 
-	if (o == NULL) {
+	if (store_peek(sf, c->db, from) == NULL) {
 		cmd_err_no_key(c);
 		return;
 	}
@@ -75,11 +74,10 @@ static void rename_key(struct cmd_ctx *c, bool unless_exists)
 		unless_exists ? reply_int(c->out, 0) : reply_ok(c->out);
 		return;
 	}
-	if (store_clone(sf, o, st, c->db, to) == NULL) {
+	if (!store_move(sf, c->db, from, st, c->db, to)) {
 		cmd_err_oom(c);
 		return;
 	}
-	store_delete(sf, c->db, from);
 	store_event(sf, EVENT_GENERIC, "rename_from", c->db, from);
 	store_event(st, EVENT_GENERIC, "rename_to", c->db, to);
 	c->dirty++;
@@ -171,16 +169,14 @@ void cmd_move(struct cmd_ctx *c)
 
 	if (!arg_db(c, 2, &db) || same_place(c, db == c->db))
 		return;
-	struct object *o = store_peek(s, c->db, key);
-	if (o == NULL || store_peek(s, db, key)) {
+	if (store_peek(s, c->db, key) == NULL || store_peek(s, db, key)) {
 		reply_int(c->out, 0);
 		return;
 	}
-	if (store_clone(s, o, s, db, key) == NULL) {
+	if (!store_move(s, c->db, key, s, db, key)) {
 		cmd_err_oom(c);
 		return;
 	}
-	store_delete(s, c->db, key);
 	store_event(s, EVENT_GENERIC, "move_from", c->db, key);
 	store_event(s, EVENT_GENERIC, "move_to", db, key);
 	c->dirty++;

@@ -11,7 +11,7 @@ size_t obj_head_bytes(size_t klen, bool expire)
 
 size_t obj_value_bytes(const struct object *o)
 {
-	bool in_place = o->type == OBJ_STRING && o->enc != ENC_INT && !(o->flags & OBJ_F_BLOB);
+	bool in_place = o->enc != ENC_INT && !(o->flags & (OBJ_F_BLOB | OBJ_F_PAYLOAD));
 
 	return in_place ? o->vlen : sizeof(void *);
 }
@@ -42,17 +42,22 @@ struct object *obj_create(struct store *s, struct slice key, bool expire, size_t
 	return o;
 }
 
-void *obj_pointee(const struct object *o)
+struct obj_pointee obj_pointee(const struct object *o)
 {
-	return o->type == OBJ_STRING ? obj_blob(o) : obj_payload(o);
+	return (struct obj_pointee){.blob = obj_blob(o), .payload = obj_payload(o)};
+}
+
+void pointee_release(struct store *s, struct obj_pointee p)
+{
+	if (p.blob != NULL)
+		blob_unref(p.blob, s->heap);
+	else if (p.payload != NULL)
+		store_release(s, p.payload);
 }
 
 void obj_destroy(struct store *s, struct object *o)
 {
-	void *p = obj_pointee(o);
-
-	if (p != NULL)
-		obj_type_ops(o->type)->free(s->heap, p);
+	pointee_release(s, obj_pointee(o));
 	heap_free(s->heap, o);
 }
 

@@ -43,6 +43,7 @@ const char *obj_enc_name(enum obj_enc e)
 						  [ENC_INTSET] = "intset",
 						  [ENC_HASHTABLE] = "hashtable",
 						  [ENC_SKIPLIST] = "skiplist",
-						  [ENC_STREAM] = "stream"};
+						  [ENC_STREAM] = "stream",
+						  [ENC_LISTPACKEX] = "listpackex"};
 	return name[e];
 }

@@ -6,7 +6,8 @@
  *   +--------+-------------------+-----------+-----------------------------+
  *
  * A string's value is an int64 (ENC_INT), bytes in place, or a pointer to a blob (OBJ_F_BLOB) when longer than
- * OBJ_INLINE_MAX. Any other type's value is one pointer to its structure.
+ * OBJ_INLINE_MAX. A small aggregate's likewise, its bytes being a listpack or intset; a large one's is a pointer to its
+ * structure (OBJ_F_PAYLOAD).
  * Objects move (growing, gaining a TTL): only the index and the expiry wheel point at them, and store.c keeps both
  * right.
  */
@@ -36,12 +37,14 @@ enum obj_enc {
 	ENC_HASHTABLE,
 	ENC_SKIPLIST,
 	ENC_STREAM,
+	ENC_LISTPACKEX, /* a hash whose fields may expire */
 	ENC_MAX
 };
 
 #define OBJ_F_EXPIRE  0x01 /* struct obj_expiry present */
-#define OBJ_F_BLOB    0x02 /* string value is a struct blob * */
+#define OBJ_F_BLOB    0x02 /* the value is a struct blob * */
 #define OBJ_F_LONGKEY 0x04 /* a 4-byte length stands before the key bytes; klen is 0 */
+#define OBJ_F_PAYLOAD 0x08 /* the value is a struct payload *: store/aggregate.h */
 
 #define OBJ_INLINE_MAX 1024 /* longest string value kept in the object itself */
 #define OBJ_EMBSTR_MAX 44   /* Redis's limit of "embstr" */
@@ -54,7 +57,7 @@ struct object {
 	uint32_t
 		clock; /* LRU seconds or LFU (16 bits minutes, 8 bits counter), as maxmemory-policy says; low 24 bits */
 	uint32_t version; /* raised by store_touch_for_write() */
-	uint32_t vlen;    /* bytes of an inline string value */
+	uint32_t vlen;    /* bytes of an inline value */
 };
 _Static_assert(sizeof(struct object) == 16, "an object's header is 16 bytes");
 
@@ -97,10 +100,10 @@ static inline struct blob *obj_blob(const struct object *o)
 {
 	return o->flags & OBJ_F_BLOB ? *(struct blob **)obj_value(o) : NULL;
 }
-/* The structure of a list, hash, ... */
+/* The structure of a large aggregate; NULL if the value is another. */
 static inline void *obj_payload(const struct object *o)
 {
-	return *(void **)obj_value(o);
+	return o->flags & OBJ_F_PAYLOAD ? *(void **)obj_value(o) : NULL;
 }
 
 /* A string object's bytes. ENC_INT is formatted into buf (>= NUM_I64_CHARS), else buf is unused. Valid until the object

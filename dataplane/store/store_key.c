@@ -62,28 +62,47 @@ int64_t store_avg_ttl_ms(const struct store *s, uint32_t db)
 
 /* ---- copies ---------------------------------------------------------------------------------------------------- */
 
-/* A copy of src's value in a new object of `to`, in no index yet. */
-static struct object *copy_object(struct store *from, const struct object *src, struct store *to, struct slice key)
+/* What src points at, for another object. false: out of memory. Blobs are shared until one of the two is changed,
+ * whatever heap they are from: copying a large value would stall. */
+static bool copy_pointee(const struct object *src, struct store *to, struct object *n)
+{
+	struct obj_pointee p = obj_pointee(src);
+
+	if (p.blob != NULL)
+		blob_ref(p.blob);
+	if (p.payload == NULL)
+		return true;
+	p.payload = obj_type_ops(src->type)->clone(to->heap, p.payload);
+	if (p.payload == NULL)
+		return false;
+	memcpy(obj_value(n), &p.payload, sizeof p.payload);
+	return true;
+}
+
+/* A new object of `to`, in no index yet, with src's value area as it is. */
+static struct object *copy_shallow(const struct object *src, struct store *to, struct slice key)
 {
 	size_t area = obj_value_bytes(src);
-	struct object *n = obj_create(to, key, src->flags & OBJ_F_EXPIRE, area);
+	struct object *n = obj_create(to, key, src->flags & OBJ_F_EXPIRE, RP_MAX(area, sizeof(void *)));
 
 	if (n == NULL)
 		return NULL;
 	n->type = src->type;
 	n->enc = src->enc;
-	n->flags |= src->flags & OBJ_F_BLOB;
+	n->flags |= src->flags & (OBJ_F_BLOB | OBJ_F_PAYLOAD);
 	n->clock = src->clock;
 	n->vlen = src->vlen;
 	memcpy(obj_value(n), obj_value(src), area);
-	void *payload = obj_pointee(src);
-	if (payload != NULL) {
-		payload = obj_type_ops(src->type)->clone(to->heap, from->heap, payload);
-		if (payload == NULL) {
-			heap_free(to->heap, n);
-			return NULL;
-		}
-		memcpy(obj_value(n), &payload, sizeof payload);
+	return n;
+}
+
+static struct object *copy_object(const struct object *src, struct store *to, struct slice key)
+{
+	struct object *n = copy_shallow(src, to, key);
+
+	if (n != NULL && !copy_pointee(src, to, n)) {
+		heap_free(to->heap, n);
+		return NULL;
 	}
 	return n;
 }
@@ -93,7 +112,7 @@ struct object *store_clone(struct store *from, const struct object *src, struct 
 {
 	uint64_t hash;
 
-	struct object *old = space_find_live(to, db, key, &hash), *n = copy_object(from, src, to, key);
+	struct object *old = space_find_live(to, db, key, &hash), *n = copy_object(src, to, key);
 	if (n == NULL)
 		return NULL;
 	rp_assert(old != src);
@@ -104,6 +123,41 @@ struct object *store_clone(struct store *from, const struct object *src, struct 
 	if (old != NULL) /* Redis deletes it and adds another */
 		store_event(to, EVENT_NEW, "new", db, key);
 	return n;
+}
+
+/* Within a store: the value changes hands. */
+static bool move_value(struct store *s, uint32_t from_db, struct object *o, uint64_t from_hash, uint32_t to_db,
+		       struct slice to_key)
+{
+	uint64_t hash;
+	struct object *old = space_find_live(s, to_db, to_key, &hash), *n = copy_shallow(o, s, to_key);
+
+	if (n == NULL)
+		return false;
+	if (!space_put(s, to_db, old, n, hash, obj_expire_at(o))) {
+		heap_free(s->heap, n);
+		return false;
+	}
+	if (old != NULL)
+		store_event(s, EVENT_NEW, "new", to_db, to_key);
+	store_touch_for_write(s, from_db, obj_key(o), o);
+	space_remove(s, from_db, o, from_hash);
+	heap_free(s->heap, o);
+	return true;
+}
+
+bool store_move(struct store *from, uint32_t from_db, struct slice from_key, struct store *to, uint32_t to_db,
+		struct slice to_key)
+{
+	uint64_t hash;
+	struct object *o = space_find_live(from, from_db, from_key, &hash);
+
+	rp_assert(o != NULL);
+	if (from == to)
+		return move_value(from, from_db, o, hash, to_db, to_key);
+	if (store_clone(from, o, to, to_db, to_key) == NULL)
+		return false;
+	return store_delete(from, from_db, from_key);
 }
 
 /* ---- whole databases --------------------------------------------------------------------------------------------- */
@@ -223,8 +277,12 @@ struct object *store_random(struct store *s, uint32_t db, struct rng *rng)
 
 size_t store_object_bytes(const struct store *s, const struct object *o, uint32_t samples)
 {
-	void *payload = obj_pointee(o);
+	struct obj_pointee p = obj_pointee(o);
 	size_t n = heap_usable(s->heap, o) + INDEX_POSITION_BYTES;
 
-	return payload == NULL ? n : n + obj_type_ops(o->type)->bytes(payload, samples);
+	if (p.blob != NULL)
+		n += heap_good_size(sizeof *p.blob + p.blob->cap);
+	else if (p.payload != NULL)
+		n += obj_type_ops(o->type)->bytes(p.payload, samples);
+	return n;
 }

@@ -66,5 +66,6 @@ uint32_t store_poll(struct store *s, uint32_t budget)
 		s->poll_db = 0;
 		publish_index_bytes(s);
 	}
-	return done + poll_drain(s, budget);
+	done += poll_drain(s, budget);
+	return done + store_poll_dead(s, budget);
 }

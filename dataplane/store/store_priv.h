@@ -1,17 +1,8 @@
 /* What the files of the store share. */
 #pragma once
 
-#include "store/store.h"
+#include "store/aggregate.h"
 #include "store/wheel.h"
-
-/* One per object type. A payload is what the object points at: a string's blob, any other type's structure. */
-struct obj_type_ops {
-	void (*free)(struct heap *h, void *payload);
-	/* NULL: out of memory. `to` may be `from`. */
-	void *(*clone)(struct heap *to, struct heap *from, void *payload);
-	size_t (*bytes)(const void *payload, uint32_t samples);
-};
-const struct obj_type_ops *obj_type_ops(enum obj_type t);
 
 struct store_db {
 	struct index *ix;
@@ -48,6 +39,7 @@ struct store {
 	struct rng rng;
 
 	struct index_table *drain; /* of flushed databases; their objects are freed in slices */
+	struct payload *dead;      /* large values on their way out */
 	uint32_t poll_db;          /* where store_poll() starts, for fairness */
 	struct store_stats stats;
 	struct store_db db[];
@@ -66,8 +58,13 @@ size_t obj_head_bytes(size_t klen, bool expire);
 size_t obj_value_bytes(const struct object *o);
 /* A string object without value yet, with room for value_bytes; expiry unlinked. NULL: out of memory. */
 struct object *obj_create(struct store *s, struct slice key, bool expire, size_t value_bytes);
-/* What an object points at, NULL if nothing. */
-void *obj_pointee(const struct object *o);
+/* What an object's value points at: a blob, a payload, or nothing. */
+struct obj_pointee {
+	struct blob *blob;
+	struct payload *payload;
+};
+struct obj_pointee obj_pointee(const struct object *o);
+void pointee_release(struct store *s, struct obj_pointee p);
 void obj_destroy(struct store *s, struct object *o);
 /* The same object, value pointer included, with or without room for an expiry: in its own block if it fits, else in a
  * new one. NULL: out of memory. */
@@ -97,6 +94,13 @@ void space_expire(struct store *s, uint32_t db, struct object *o, uint64_t hash)
 void space_touch_all(struct store *s, uint32_t db);
 /* Objects of db may be gone. */
 void space_moved(struct store *s);
+
+/* n, a copy of o in a new block, takes its place in index and wheel; o's block is freed, what it points at is n's. */
+void space_relocate(struct store *s, uint32_t db, struct object *o, struct object *n);
+
+/* ---- freeing in slices (store_dead.c) ------------------------------------------------------------------------ */
+/* Returns what was freed. */
+uint32_t store_poll_dead(struct store *s, uint32_t budget);
 
 /* ---- access clock (store_clock.c) ---------------------------------------------------------------------------- */
 void store_clock_access(struct store *s, struct object *o);

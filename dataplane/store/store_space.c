@@ -115,6 +115,17 @@ void space_replace(struct store *s, uint32_t db, struct object *o, struct object
 	remember(s, db, n, hash);
 }
 
+void space_relocate(struct store *s, uint32_t db, struct object *o, struct object *n)
+{
+	uint64_t hash;
+
+	space_find(s, db, obj_key(o), &hash);
+	if (o->flags & OBJ_F_EXPIRE)
+		wheel_moved(s->db[db].wheel, o, n);
+	space_replace(s, db, o, n, hash);
+	heap_free(s->heap, o);
+}
+
 void space_expire(struct store *s, uint32_t db, struct object *o, uint64_t hash)
 {
 	struct slice key = obj_key(o);

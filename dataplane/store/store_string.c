@@ -49,7 +49,7 @@ static void form_store(struct object *o, const struct string_form *f)
 
 	o->type = OBJ_STRING;
 	o->enc = f->enc & 0xf;
-	o->flags &= (uint8_t)~OBJ_F_BLOB;
+	o->flags &= (uint8_t) ~(OBJ_F_BLOB | OBJ_F_PAYLOAD);
 	if (f->blob != NULL) {
 		o->flags |= OBJ_F_BLOB;
 		memcpy(area, &f->blob, sizeof f->blob);
@@ -71,12 +71,10 @@ static bool fits_in_place(const struct store *s, const struct object *o, size_t 
 
 static void overwrite(struct store *s, uint32_t db, struct object *o, const struct string_form *f, int64_t at_ms)
 {
-	enum obj_type type = o->type;
-	void *gone = obj_pointee(o);
+	struct obj_pointee gone = obj_pointee(o);
 
 	form_store(o, f);
-	if (gone != NULL)
-		obj_type_ops(type)->free(s->heap, gone);
+	pointee_release(s, gone);
 	if (o->flags & OBJ_F_EXPIRE) {
 		space_unlink_expiry(s, db, o);
 		space_link_expiry(s, db, o, at_ms);
@@ -149,11 +147,9 @@ struct object *store_set_int(struct store *s, uint32_t db, struct slice key, str
 	uint64_t hash;
 
 	if (o != NULL && fits_in_place(s, o, key.len, o->flags & OBJ_F_EXPIRE, f.area)) {
-		enum obj_type type = o->type;
-		void *gone = obj_pointee(o);
+		struct obj_pointee gone = obj_pointee(o);
 		form_store(o, &f);
-		if (gone != NULL)
-			obj_type_ops(type)->free(s->heap, gone);
+		pointee_release(s, gone);
 		return o;
 	}
 	o = space_find_live(s, db, key, &hash);

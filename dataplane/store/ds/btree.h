@@ -18,9 +18,10 @@ struct btree {
 	struct btree_node *root;
 	btree_cmp_fn cmp;
 	uint64_t count;
-	uint64_t nodes;           /* in use: memory */
-	struct btree_node *spare; /* reserved */
-	uint32_t spares, height;
+	struct btree_node *spare[2]; /* reserved: leaves, inner nodes */
+	uint32_t spares[2];
+	uint32_t nodes[2]; /* in use, likewise */
+	uint32_t height;   /* levels; 0: empty */
 };
 
 /* A position: valid until the tree changes. */
@@ -32,15 +33,16 @@ struct btree_pos {
 void btree_init(struct btree *t, btree_cmp_fn cmp);
 /* Frees all nodes at once; small trees. */
 void btree_fini(struct btree *t, struct heap *h);
-/* Frees nodes, at most *budget (decremented); fn, if not NULL, gets each pointer. True when nothing is left. Nothing
- * but this may be called after the first call. */
+/* Frees nodes; fn, if not NULL, gets each pointer. *budget goes down by one for each node and each call of fn, and it
+ * stops at 0. True when nothing is left. Nothing but this and btree_bytes() may be called after the first call. */
 bool btree_drain(struct btree *t, struct heap *h, uint32_t *budget, void (*fn)(void *ctx, void *ptr), void *ctx);
 
 /* Reserves nodes so that the next n inserts cannot fail. false: out of memory. */
 bool btree_reserve(struct btree *t, struct heap *h, uint32_t n);
-/* Gives unused reserved nodes back, but for a few. */
+/* Gives unused reserved nodes back. */
 void btree_trim(struct btree *t, struct heap *h);
-/* The pair must not be there. false: out of memory (never after btree_reserve()), nothing changed. */
+/* The pair must not be there. false: out of memory (never after btree_reserve()), no pair changed. Ascending and
+ * descending runs of inserts fill the nodes. Less than 2^32 pairs below one child of the root. */
 bool btree_insert(struct btree *t, struct heap *h, uint64_t key, void *ptr);
 /* true: it was there. */
 bool btree_remove(struct btree *t, struct heap *h, uint64_t key, const void *ptr);
@@ -84,5 +86,5 @@ static inline double btree_double_of_key(uint64_t k)
 	} u = {.i = k >> 63 ? k & ~((uint64_t)1 << 63) : ~k};
 	return u.d;
 }
-/* Bytes of all nodes. */
+/* Bytes of all nodes, reserved ones too. */
 size_t btree_bytes(const struct btree *t);

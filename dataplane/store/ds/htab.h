@@ -2,8 +2,8 @@
  * (Litwin 1980) with chains through the elements: it grows and shrinks by one bucket per insert or removal, so no
  * operation ever stalls, and no insert can fail: without memory for another bucket its chains only become longer.
  *
- * An element is allocated by its type, around struct elem; the table never copies or frees one. Owner: the holder of
- * the shard.
+ * An element is allocated by its type, around struct elem; the table never copies or frees one. Once it has an element
+ * a table stays where it is. Owner: the holder of the shard.
  */
 #pragma once
 
@@ -11,7 +11,7 @@
 #include "mem/heap.h"
 
 struct elem {
-	uint64_t next; /* table's: next element's address in the low 48 bits, 16 bits of this element's hash above */
+	uint64_t next; /* table's: a link to the next element (see htab.c) */
 	uint32_t len;  /* bytes of the name */
 	uint32_t aux;  /* the type's */
 	char name[];
@@ -25,9 +25,13 @@ static inline struct slice elem_name(const struct elem *e)
 struct htab {
 	uint64_t seed;
 	uint64_t count;
-	uint64_t **seg;   /* directory of segments of buckets; a bucket is a chain's head, as elem.next */
+	union {
+		uint64_t *one;  /* the buckets while one segment holds them; a bucket is a link to its first element */
+		uint64_t **seg; /* else the directory of segments */
+	};
+	uint64_t first;   /* the only bucket while there is no memory, or no need, for others */
 	uint32_t buckets; /* in use */
-	uint32_t segs_cap;
+	uint32_t cap;     /* buckets that `one` has room for, or segments that `seg` has */
 };
 
 void htab_init(struct htab *t, uint64_t seed);
@@ -40,11 +44,13 @@ struct elem *htab_find(const struct htab *t, struct slice name);
 struct elem *htab_find_hashed(const struct htab *t, struct slice name, uint64_t hash);
 /* No element of that name is there. Never fails. */
 void htab_insert(struct htab *t, struct heap *h, struct elem *e);
+void htab_insert_hashed(struct htab *t, struct heap *h, struct elem *e, uint64_t hash);
 /* Takes e, which is there, out. */
 void htab_remove(struct htab *t, struct heap *h, struct elem *e);
+void htab_remove_hashed(struct htab *t, struct heap *h, struct elem *e, uint64_t hash);
 /* n takes the place of e (same name). */
 void htab_replace(struct htab *t, struct elem *e, struct elem *n);
-/* Makes buckets for n elements ahead (bulk loads). Advisory. */
+/* Before the first insert of a bulk load of n elements: makes their buckets, as far as that is quick. Advisory. */
 void htab_reserve(struct htab *t, struct heap *h, uint64_t n);
 
 typedef void (*htab_visit_fn)(void *ctx, struct elem *e);
@@ -57,15 +63,15 @@ struct elem *htab_random(const struct htab *t, struct rng *rng);
 /* In storage order; the table must not change meanwhile. */
 struct htab_iter {
 	const struct htab *t;
-	uint32_t bucket;
-	struct elem *e;
+	uint32_t bucket; /* the next to look at */
+	struct elem *e;  /* the next to return, if in a chain */
 };
 void htab_iter_begin(struct htab_iter *it, const struct htab *t);
-struct elem *
-htab_iter_next(struct htab_iter *it); /* NULL: end. The element returned may be freed before the next call */
+/* NULL: end. The element returned may be freed before the next call. */
+struct elem *htab_iter_next(struct htab_iter *it);
 
-/* Takes elements out to be freed by fn, at most *budget (decremented). True when none is left. Nothing but this and
- * htab_fini() may be called on the table after the first call. */
-bool htab_drain(struct htab *t, uint32_t *budget, htab_visit_fn fn, void *ctx);
+/* Takes elements out to be freed by fn, and frees buckets; each costs one of *budget. True when nothing is left.
+ * Nothing but this and htab_fini() may be called on the table after the first call. */
+bool htab_drain(struct htab *t, struct heap *h, uint32_t *budget, htab_visit_fn fn, void *ctx);
 /* Bytes of buckets and directory. */
 size_t htab_bytes(const struct htab *t);

@@ -1,13 +1,11 @@
 /* Boot: memory, EAL, port, rings, shards, workers - in this order, and down again in the reverse one. */
 #include <rte_cycles.h>
-#include <rte_ring.h>
 #include <stdlib.h>
 
 #include "ctrlplane/ctrl_priv.h"
-#include "net/xdp.h"
+#include "net/xdp_neigh.h"
 
 #define OWN_HEAP_RESERVE (8ull << 30) /* address space of a thread's own heap: requests being received */
-#define STEER_RING       1024
 #define INDEX_INITIAL    16384
 #define ADMIN_SESSIONS   1024
 
@@ -81,36 +79,6 @@ static int boot_eal(struct ctrl *c, const struct memory_plan *m, struct err *e)
 	return 0;
 }
 
-static struct net_addr net_addr_of(const struct config_ip *ip)
-{
-	struct net_addr a = {.family = ip->family};
-	memcpy(a.v6, ip->v6, sizeof a.v6);
-	return a;
-}
-
-/* The addresses and the gateway in use. The interface of af_xdp brings its own if none are set. */
-static int boot_addresses(struct ctrl *c, struct err *e)
-{
-	const struct config_addrs list = config_addresses(&c->config);
-	const char *ifname = xdp_device_iface(c->config.device);
-
-	for (uint32_t i = 0; i < list.n && i < NET_MAX_ADDRS; i++) {
-		c->addrs[i].addr = net_addr_of(&list.addr[i]);
-		c->addrs[i].prefix_len = list.addr[i].prefix_len;
-		c->naddrs++;
-	}
-	if (list.n == 0)
-		c->naddrs = xdp_iface_addrs(ifname, c->addrs, NET_MAX_ADDRS);
-	if (c->naddrs == 0)
-		return err_set(e, "device af_xdp:%s: the interface has no address; give it one, or set 'address'",
-			       ifname);
-	c->gateway = net_addr_of(&c->config.gateway.v4);
-	c->gateway6 = net_addr_of(&c->config.gateway.v6);
-	if (c->gateway.family == 0 && list.n == 0)
-		xdp_iface_gateway(ifname, &c->gateway);
-	return 0;
-}
-
 static int boot_port(struct ctrl *c, const struct memory_plan *m, struct err *e)
 {
 	const struct config *cf = &c->config;
@@ -127,54 +95,6 @@ static int boot_port(struct ctrl *c, const struct memory_plan *m, struct err *e)
 				.csum_offload = cf->checksum_offload};
 	c->port = port_open(&p, e);
 	return c->port != NULL ? 0 : -1;
-}
-
-static struct rte_ring ***ring_matrix(uint32_t n)
-{
-	struct rte_ring ***m = calloc(n, sizeof *m);
-	for (uint32_t i = 0; m != NULL && i < n; i++)
-		if ((m[i] = calloc(n, sizeof **m)) == NULL)
-			return m; /* boot_steering() sees the gap and fails; boot_undo() frees the rest */
-	return m;
-}
-
-/* Packets between workers, unless the device keeps each flow on one queue. */
-static int boot_steering(struct ctrl *c, struct err *e)
-{
-	uint32_t n = c->nworkers;
-	if (n == 1 || port_info(c->port)->steers)
-		return 0;
-	c->steer_in = ring_matrix(n);
-	c->steer_out = ring_matrix(n);
-	for (uint32_t i = 0; i < n * n; i++) {
-		uint32_t from = i / n, to = i % n;
-		char name[RTE_RING_NAMESIZE];
-		if (c->steer_in == NULL || c->steer_out == NULL || c->steer_in[to] == NULL ||
-		    c->steer_out[from] == NULL)
-			return err_set(e, "out of memory for steering rings; use fewer workers");
-		if (from == to)
-			continue;
-		snprintf(name, sizeof name, "steer_%u_%u", from, to);
-		c->steer_in[to][from] = c->steer_out[from][to] = rte_ring_create(name, STEER_RING, SOCKET_ID_ANY,
-										 RING_F_SP_ENQ | RING_F_SC_DEQ);
-		if (c->steer_in[to][from] == NULL)
-			return err_set(e, "out of memory for steering rings; raise eal-memory or use fewer workers");
-	}
-	return 0;
-}
-
-static void steering_undo(struct ctrl *c)
-{
-	for (uint32_t i = 0; i < c->nworkers; i++) {
-		for (uint32_t k = 0; c->steer_in != NULL && c->steer_in[i] != NULL && k < c->nworkers; k++)
-			rte_ring_free(c->steer_in[i][k]);
-		if (c->steer_in != NULL)
-			free(c->steer_in[i]);
-		if (c->steer_out != NULL)
-			free(c->steer_out[i]);
-	}
-	free(c->steer_in);
-	free(c->steer_out);
 }
 
 static int boot_shared(struct ctrl *c, struct err *e)
@@ -204,7 +124,10 @@ static void fill_net(const struct ctrl *c, uint32_t id, struct net_params *n)
 				 .nworkers = c->nworkers,
 				 .mac = pi->mac,
 				 .mtu = pi->mtu,
+				 .rss = port_rss(c->port),
 				 .shared = pi->shared,
+				 .neigh_ask = xdp_neigh_ask(port_neigh(c->port), id),
+				 .neigh_told = xdp_neigh_told(port_neigh(c->port), id),
 				 .arp_entries = (uint32_t)cf->arp_entries,
 				 .arp_age_s = (uint32_t)(cf->arp_age_us / 1000000),
 				 .arp_retry_ms = (uint32_t)(cf->arp_retry_us / 1000),
@@ -371,6 +294,7 @@ int boot(struct ctrl *c, struct err *e)
 	if (boot_addresses(c, e) != 0 || boot_port(c, &m, e) != 0 || boot_steering(c, e) != 0 ||
 	    boot_shared(c, e) != 0 || boot_host(c, e) != 0 || boot_workers(c, &m, e) != 0)
 		return -1;
+	boot_net_warnings(c);
 	c->admin = admin_create(c, e);
 	return c->admin == NULL && e->text[0] != '\0' ? -1 : 0;
 }
@@ -391,7 +315,7 @@ void boot_undo(struct ctrl *c)
 			worker_destroy(c->workers[i]);
 	if (c->heap != NULL)
 		heap_destroy(c->heap);
-	steering_undo(c);
+	boot_steering_undo(c);
 	lease_table_destroy(c->leases);
 	msg_bus_destroy(c->bus);
 	if (c->port != NULL)

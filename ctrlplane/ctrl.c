@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "ctrlplane/ctrl_priv.h"
+#include "net/xdp_neigh.h"
 
 #define TICK_US        100000
 #define PREFAULT_BYTES (64u << 20) /* memory made ready ahead of each shard */
@@ -142,6 +143,7 @@ static void tick(struct ctrl *c)
 		heap_prefault(c->workers[i]->shard_heap, PREFAULT_BYTES);
 		heap_prefault(c->workers[i]->heap, PREFAULT_BYTES / 4);
 	}
+	xdp_neigh_poll(port_neigh(c->port));
 	ctrl_rates_sample(c);
 	uint64_t used = ctrl_used_memory(c);
 	c->peak_bytes = RP_MAX(c->peak_bytes, used);

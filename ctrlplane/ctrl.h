@@ -34,7 +34,7 @@ struct ctrl {
 	struct worker **workers;
 	struct store **stores;
 	struct heap **heaps;          /* [2 * nworkers + 1]: shard and thread of each worker, and ours */
-	struct rte_ring ***steer_in;  /* [to][from]; NULL where packets need no steering */
+	struct rte_ring ***steer_in;  /* [to][from]; NULL with one worker */
 	struct rte_ring ***steer_out; /* [from][to]: the same rings */
 	struct heap *heap;            /* this thread's */
 	struct session_host host;

@@ -9,6 +9,13 @@ void boot_undo(struct ctrl *c);
 /* The data path's settings out of the configuration. */
 void boot_dp_conf(struct ctrl *c);
 
+/* boot_net.c: the addresses and gateways in use; rings of packets between workers; what the kernel has that would be in
+ * our way. */
+int boot_addresses(struct ctrl *c, struct err *e);
+int boot_steering(struct ctrl *c, struct err *e);
+void boot_steering_undo(struct ctrl *c);
+void boot_net_warnings(const struct ctrl *c);
+
 /* memory_plan.c */
 struct memory_plan {
 	bool huge;

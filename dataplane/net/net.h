@@ -36,6 +36,12 @@ struct net_ifaddr {
 	uint8_t prefix_len;
 };
 
+/* The MAC address on the way to addr: asked for, and told. */
+struct net_neigh_msg {
+	struct net_addr addr;
+	struct rte_ether_addr mac;
+};
+
 /* Drop reasons and counters: see net/net_counters.def. The worker writes, anybody reads relaxed. */
 struct net_counters {
 #define NET_COUNTER(name, help) uint64_t name;
@@ -55,11 +61,14 @@ struct net_params {
 	struct net_addr gateway6; /* a second one for the other family */
 	struct log_ring *log;     /* may be NULL */
 	/* SPSC rings of mbufs between workers, [worker] = from that worker to us / from us to that worker; NULL with
-	 * one worker or a steering device */
+	 * one worker. What teaches neighbours goes to all workers, and fragments that became whole to their flow's. */
 	struct rte_ring **steer_in, **steer_out;
+	const struct port_rss *rss; /* the device steers TCP; NULL: we do, through the rings */
 	/* The kernel has our addresses too (port_info.shared): answers to ARP and ND go there. We send none, and a
-	 * neighbour is where its last segment came from. */
+	 * neighbour is where its last segment came from. Who has not spoken is asked for through SPSC rings of struct
+	 * net_neigh_msg (see xdp_neigh.h; NULL: nobody is asked). */
 	bool shared;
+	struct rte_ring *neigh_ask, *neigh_told;
 	uint16_t vlan; /* 802.1Q id of every frame; 0: untagged */
 
 	/* 0: the default, if none is said to mean "none" */
@@ -136,7 +145,7 @@ uint32_t net_poll_tx(struct net *n);
 uint32_t net_poll_timers(struct net *n);
 /* Announces our addresses (gratuitous ARP; IPv6 after duplicate address detection). Worker 0, at start. */
 void net_announce(struct net *n);
-/* Which worker a flow belongs to when we steer: for active opens to choose a local port that comes back to us. */
+/* Which worker a flow belongs to: for active opens to choose a local port that comes back to us. */
 uint32_t net_flow_worker(const struct net *n, const struct net_addr *local, uint16_t lport,
 			 const struct net_addr *remote, uint16_t rport);
 

@@ -183,12 +183,11 @@ struct rte_mbuf *net_frag_add(struct net *n, struct net_rx *rx, const struct net
 
 struct rte_mbuf *net_frag_input(struct net *n, struct net_rx *rx, const struct net_frag *f)
 {
-	/* Where the device steers, the whole may belong to a worker that we cannot tell. */
-	if (!n->frags || (n->p.nworkers > 1 && !n->steer)) {
+	if (!n->frags || (n->p.nworkers > 1 && !n->rings)) {
 		net_refuse(rx, &n->c.rx_ip_fragment);
 		return NULL;
 	}
-	uint32_t to = n->steer && !rx->from_ring ? hash(f, n->p.nworkers) : n->p.worker;
+	uint32_t to = n->rings && !rx->from_ring ? hash(f, n->p.nworkers) : n->p.worker;
 	if (to != n->p.worker) {
 		net_steer_push(n, to, rx->m);
 		return NULL;
@@ -197,7 +196,7 @@ struct rte_mbuf *net_frag_input(struct net *n, struct net_rx *rx, const struct n
 	rte_pktmbuf_free(rx->m);
 	if (!m)
 		return NULL;
-	*rx = (struct net_rx){.m = m, .eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *)};
+	*rx = (struct net_rx){.m = m, .eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *), .reassembled = true};
 	return f->src.family == 4 ? net_ipv4_input(n, rx) : net_ipv6_input(n, rx);
 }
 

@@ -55,7 +55,7 @@ struct rte_mbuf *net_tcp_segment(struct net *n, struct net_rx *rx)
 		net_refuse(rx, &n->c.rx_tcp_header);
 		return NULL;
 	}
-	if (n->steer && !rx->from_ring && net_steer_tcp(n, rx, tcp))
+	if (n->rings && !rx->from_ring && (n->steer || rx->reassembled) && net_steer_tcp(n, rx, tcp))
 		return NULL;
 	if (!tcp_csum_ok(n, rx, tcp)) {
 		net_refuse(rx, &n->c.rx_tcp_csum);

@@ -110,14 +110,33 @@ static struct rte_ether_addr *mac_of(struct neigh *e)
 	return &((struct rte_ether_hdr *)e->l2)->dst_addr;
 }
 
+/* A full ring: asked again later. */
+static void ask_kernel(struct net *n, const struct neigh *e)
+{
+	struct net_neigh_msg q = {.addr = e->addr};
+	if (n->p.neigh_ask)
+		rte_ring_sp_enqueue_elem(n->p.neigh_ask, &q, sizeof(q));
+}
+
+/* A neighbour that has been heard meanwhile stays where it was heard. */
+static void hear_kernel(struct net *n)
+{
+	struct net_neigh_msg a;
+	while (rte_ring_sc_dequeue_elem(n->p.neigh_told, &a, sizeof(a)) == 0) {
+		uint32_t idx = neigh_lookup(n, &a.addr);
+		if (idx != NET_NEIGH_NONE && n->neigh[idx].state != NEIGH_REACHABLE)
+			neigh_learn(n, &a.addr, &a.mac, NEIGH_NEWS_CONFIRMED, false);
+	}
+}
+
 static void ask(struct net *n, struct neigh *e)
 {
 	const struct rte_ether_addr *to = e->state == NEIGH_PROBE ? mac_of(e) : NULL;
 	e->tries++;
 	e->asked_us = n->now.mono_us;
 	if (n->p.shared)
-		return;
-	if (e->addr.family == 4)
+		ask_kernel(n, e);
+	else if (e->addr.family == 4)
 		net_arp_request(n, e->addr.v4, to);
 	else
 		net_nd_solicit(n, &e->addr, to);
@@ -241,7 +260,7 @@ static void ask_again(struct net *n, uint32_t idx)
 {
 	struct neigh *e = &n->neigh[idx];
 	if (e->state == NEIGH_PROBE && n->p.shared)
-		return; /* nobody to ask: used until heard again */
+		return; /* the kernel asks on; used until it tells or the peer is heard again */
 	if (n->now.mono_us - e->asked_us < (uint64_t)n->p.arp_retry_ms * 1000)
 		return;
 	if (e->tries < n->p.arp_tries) {
@@ -277,6 +296,8 @@ uint32_t neigh_poll(struct net *n)
 {
 	uint32_t k = RP_MIN(n->p.arp_entries, (uint32_t)NET_NEIGH_SLICE), busy = 0;
 	n->heard.family = 0;
+	if (n->p.neigh_told)
+		hear_kernel(n);
 	for (uint32_t i = 0; i < k; i++) {
 		n->neigh_scan = n->neigh_scan + 1 < n->p.arp_entries ? n->neigh_scan + 1 : 0;
 		if (n->neigh[n->neigh_scan].state != NEIGH_FREE) {

@@ -54,7 +54,8 @@ int net_own_init(struct net *n, struct err *e)
 		n->has6 = true;
 		has_link_local |= net_is_link_local(&a->addr);
 	}
-	if (n->has6 && !has_link_local) {
+	/* Shared: the kernel's may be another, and only it takes part in Neighbour Discovery. */
+	if (n->has6 && !has_link_local && !n->p.shared) {
 		struct net_addr ll = link_local(&n->p.mac);
 		own_add(n, &ll, 64);
 	}

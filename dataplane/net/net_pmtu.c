@@ -140,15 +140,12 @@ bool net_pmtu_error(struct net *n, struct net_rx *rx, const void *packet, uint32
 	if (!(rx->family == 4 ? quoted4(packet, len, &q) : quoted6(packet, len, &q)) || !net_own_find(n, &q.local))
 		return false;
 	uint16_t lport = be16_at(q.tcp), rport = be16_at(q.tcp + 2);
-	if (n->steer && !rx->from_ring) {
-		uint32_t to = net_flow_hash_worker(n->p.nworkers, &q.local, lport, &q.remote, rport);
+	if (n->rings && !rx->from_ring) {
+		uint32_t to = net_flow_worker(n, &q.local, lport, &q.remote, rport);
 		if (to != n->p.worker) {
 			net_steer_push(n, to, rx->m);
 			return true;
 		}
-	} else if (n->rings && !rx->from_ring) {
-		/* Only the device knows whose flow it is. */
-		net_steer_copies(n, rx->m);
 	}
 	uint16_t meant = mtu_meant(n, &q, mtu);
 	if (meant == 0) {

@@ -141,6 +141,7 @@ struct net_rx {
 	uint8_t family;    /* 4 or 6 */
 	uint8_t proto;     /* what follows the IP header */
 	bool from_ring;    /* another worker steered it to us */
+	bool reassembled;  /* we put it together: no device has chosen its worker */
 	uint64_t *dropped; /* the counter of the reason, when refused */
 };
 

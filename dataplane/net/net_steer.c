@@ -1,6 +1,8 @@
 /* Software steering: the worker of a flow is a fixed hash of its addresses and ports; a frame that arrived at another
- * worker goes through the ring between the two. Used whenever the device is not trusted to keep a flow on one queue. */
+ * worker goes through the ring between the two. Used whenever the device is not trusted to keep a flow on one queue.
+ * Where it is, the device's own hash says whose a flow is, and the rings carry what it cannot tell apart. */
 #include "net/net_priv.h"
+#include "net/port_rss.h"
 
 static uint32_t addr_fold(const struct net_addr *a)
 {
@@ -26,8 +28,10 @@ uint32_t net_flow_hash_worker(uint32_t nworkers, const struct net_addr *local, u
 uint32_t net_flow_worker(const struct net *n, const struct net_addr *local, uint16_t lport,
 			 const struct net_addr *remote, uint16_t rport)
 {
-	if (!n->steer)
+	if (!n->rings)
 		return n->p.worker;
+	if (n->p.rss)
+		return port_rss_queue(n->p.rss, local, lport, remote, rport);
 	return net_flow_hash_worker(n->p.nworkers, local, lport, remote, rport);
 }
 
@@ -42,8 +46,8 @@ void net_steer_push(struct net *n, uint32_t to, struct rte_mbuf *m)
 bool net_steer_tcp(struct net *n, const struct net_rx *rx, const struct rte_tcp_hdr *tcp)
 {
 	struct net_addr local = net_rx_dst(rx), remote = net_rx_src(rx);
-	uint32_t to = net_flow_hash_worker(n->p.nworkers, &local, rte_be_to_cpu_16(tcp->dst_port), &remote,
-					   rte_be_to_cpu_16(tcp->src_port));
+	uint32_t to = net_flow_worker(n, &local, rte_be_to_cpu_16(tcp->dst_port), &remote,
+				      rte_be_to_cpu_16(tcp->src_port));
 	if (to == n->p.worker)
 		return false;
 	net_steer_push(n, to, rx->m);

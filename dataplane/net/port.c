@@ -11,6 +11,7 @@
  * software steering; a NIC with RSS steers. */
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,6 +24,7 @@
 #include "base/log.h"
 #include "net/port_priv.h"
 #include "net/xdp.h"
+#include "net/xdp_neigh.h"
 
 #define DESC_DEFAULT     1024
 #define POOL_CACHE       256
@@ -157,12 +159,9 @@ static void offloads_choose(struct port *p, const struct port_params *pp, const 
 	p->info.tx_csum_tcp = (conf->txmode.offloads & txl4) != 0;
 	p->info.rx_csum = (conf->rxmode.offloads & rx) != 0;
 	p->info.tx_multi_seg = (conf->txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) != 0;
-	uint64_t rss = (RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV6_TCP) & di->flow_type_rss_offloads;
-	if (p->dev.kind == PORT_PCI && p->info.nqueues > 1 && rss) {
-		conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-		conf->rx_adv_conf.rss_conf.rss_hf = rss;
-	}
-	p->info.steers = p->info.nqueues == p->nworkers && (p->nworkers == 1 || conf->rxmode.mq_mode != 0);
+	p->info.steers = p->nworkers == 1;
+	if (p->dev.kind == PORT_PCI && p->info.nqueues > 1)
+		p->info.steers = port_rss_ask(&p->rss, di, conf) && p->info.nqueues == p->nworkers;
 	/* Only net_tap of the virtual devices gives a descriptor to wait for. */
 	conf->intr_conf.rxq = p->dev.kind == PORT_TAP;
 }
@@ -293,12 +292,19 @@ static int xdp_setup(struct port *p, const struct port_params *pp, struct err *e
 				.addrs = pp->addrs,
 				.naddrs = pp->naddrs,
 				.tcp_port = pp->tcp_port,
+				.first_port = pp->first_port,
+				.last_port = pp->last_port,
 				.vlan = pp->vlan};
 	p->xdp = xdp_attach(&xp, e);
 	if (!p->xdp)
 		return -1;
 	p->info.shared = xdp_is_shared(p->xdp);
-	return 0;
+	if (p->info.shared) {
+		char kernels[IFNAMSIZ];
+		xdp_iface_vlan(p->dev.arg, pp->vlan, kernels, sizeof(kernels));
+		p->neigh = xdp_neigh_open(kernels, p->nworkers, e);
+	}
+	return p->info.shared && !p->neigh ? -1 : 0;
 }
 
 static int open_steps(struct port *p, const struct port_params *pp, struct err *e)
@@ -312,6 +318,9 @@ static int open_steps(struct port *p, const struct port_params *pp, struct err *
 	    pool_create(p, pp, e) < 0 || queues_setup(p, pp, e) < 0 || mtu_setup(p, pp, e) < 0 ||
 	    rings_create(p, e) < 0 || start(p, e) < 0)
 		return -1;
+	p->info.steers = p->info.steers &&
+			 (p->nworkers == 1 || port_rss_learn(&p->rss, p->port_id, p->info.nqueues));
+	port_groups_join(p, pp->addrs, pp->naddrs);
 	/* These copy a frame before tx_burst returns. */
 	p->info.tx_async = !(p->dev.kind == PORT_TAP || p->dev.kind == PORT_AF_PACKET || p->dev.kind == PORT_VHOST);
 	p->info.rx_partial_csum = p->dev.kind == PORT_AF_PACKET || p->dev.kind == PORT_AF_XDP;
@@ -330,6 +339,7 @@ struct port *port_open(const struct port_params *pp, struct err *e)
 	}
 	memset(p, 0, sizeof(*p));
 	p->port_id = RTE_MAX_ETHPORTS;
+	p->groups_fd = -1;
 	p->nworkers = pp->nworkers;
 	if (pp->nworkers == 0 || pp->nworkers > RP_MAX_WORKERS) {
 		err_set(e, "%u workers asked for, 1 to %d are possible", pp->nworkers, RP_MAX_WORKERS);
@@ -370,6 +380,8 @@ void port_close(struct port *p)
 	else if (p->port_id < RTE_MAX_ETHPORTS)
 		rte_eth_dev_close(p->port_id);
 	xdp_detach(p->xdp);
+	xdp_neigh_close(p->neigh);
+	port_groups_leave(p);
 	for (uint32_t w = 0; w < p->nworkers; w++) {
 		struct rte_mbuf *m;
 		while (p->tx_ring[w] && rte_ring_sc_dequeue(p->tx_ring[w], (void **)&m) == 0)
@@ -385,6 +397,16 @@ void port_close(struct port *p)
 const struct port_info *port_info(const struct port *p)
 {
 	return &p->info;
+}
+
+const struct port_rss *port_rss(const struct port *p)
+{
+	return p->info.steers && p->nworkers > 1 ? &p->rss : NULL;
+}
+
+struct xdp_neigh *port_neigh(const struct port *p)
+{
+	return p->neigh;
 }
 
 struct rte_mempool *port_pool(const struct port *p, uint32_t worker)

@@ -16,6 +16,8 @@
 
 struct net_ifaddr;
 struct port;
+struct port_rss;
+struct xdp_neigh;
 
 struct port_eal_params {
 	const char *prefix; /* --file-prefix: unique per instance */
@@ -49,6 +51,8 @@ struct port_params {
 	const struct net_ifaddr *addrs;
 	uint32_t naddrs;
 	uint16_t tcp_port; /* host order; only asked for where the kernel has the addresses too */
+	/* Local ports of connections that we open, also only asked for there; last_port 0: none. */
+	uint16_t first_port, last_port;
 	uint16_t vlan;     /* 0: untagged frames */
 };
 
@@ -58,7 +62,7 @@ struct port_info {
 	struct rte_ether_addr mac;
 	uint16_t mtu;     /* IP MTU */
 	uint16_t nqueues; /* queue pairs set up: min(nworkers, device's) */
-	bool steers;      /* nqueues == nworkers and the device keeps a flow on one queue: no software steering */
+	bool steers;      /* nqueues == nworkers and the device keeps each flow on one queue that we can foretell */
 	bool tx_csum_ip, tx_csum_tcp, rx_csum; /* offloads in use */
 	bool tx_multi_seg;
 	bool tx_async;        /* the driver may hold an mbuf after tx_burst returns */
@@ -74,6 +78,10 @@ struct port *port_open(const struct port_params *p, struct err *e);
 /* Stops and closes. */
 void port_close(struct port *p);
 const struct port_info *port_info(const struct port *p);
+/* How the device spreads flows over queues; NULL unless it steers. */
+const struct port_rss *port_rss(const struct port *p);
+/* The kernel's neighbours; NULL unless the addresses are shared with it. */
+struct xdp_neigh *port_neigh(const struct port *p);
 /* The packet pool (buf.h private area), for worker i or UINT32_MAX for the control thread; MP-safe, per-lcore cached.
  */
 struct rte_mempool *port_pool(const struct port *p, uint32_t worker);

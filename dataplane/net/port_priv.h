@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include "mem/buf.h"
 #include "net/port.h"
+#include "net/port_rss.h"
 
 #define PORT_MAX_QUEUES  16   /* of a vdev; also net_tap's limit */
 #define PORT_JUMBO_BYTES 9216 /* a quarter of 9 pages: slots of net_af_packet fill their blocks without a gap */
@@ -50,6 +51,9 @@ struct port {
 	bool copy_foreign; /* the driver only sends direct buffers of its own pool */
 	bool has_intr;
 	struct xdp *xdp; /* our program on the interface, or NULL */
+	struct xdp_neigh *neigh;
+	struct port_rss rss;
+	int groups_fd; /* holds our multicast groups of a kernel interface, or -1 */
 	struct rte_mempool *pool;
 	struct rte_ring *tx_ring[RP_MAX_WORKERS]; /* of workers without a queue */
 	struct port_queue q[RP_MAX_WORKERS];
@@ -67,6 +71,10 @@ void port_device_vdev(const struct port_device *d, uint16_t nqueues, char *name,
 uint16_t port_iface_mtu(const char *ifname);
 /* Sets it up; -errno. */
 int port_iface_up(const char *ifname);
+
+/* Receives the multicast groups that Neighbour Discovery for these addresses needs; see port_groups.c. */
+void port_groups_join(struct port *p, const struct net_ifaddr *addrs, uint32_t naddrs);
+void port_groups_leave(struct port *p);
 
 /* Messages of EAL and drivers go to a buffer instead of the terminal; see eal_diag.c. */
 int diag_open(bool verbose);

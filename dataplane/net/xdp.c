@@ -29,7 +29,7 @@ static int choose_mode(struct xdp *x, const struct xdp_params *p, struct err *e)
 {
 	uint32_t kernels = 0;
 	for (uint32_t i = 0; i < p->naddrs; i++)
-		kernels += xdp_kernel_has(&p->addrs[i].addr);
+		kernels += xdp_kernel_has(&p->addrs[i].addr, NULL);
 	if (kernels != 0 && kernels != p->naddrs)
 		return err_set(e,
 			       "device af_xdp:%s: the kernel has some of our addresses and lacks others; name only "
@@ -46,6 +46,8 @@ static int fill_filter(const struct xdp *x, const struct xdp_params *p, struct x
 	f->unread = XDP_PASS;
 	f->port = rte_cpu_to_be_16(p->tcp_port);
 	f->vlan = p->vlan;
+	f->first = p->first_port;
+	f->last = p->last_port;
 	for (uint32_t i = 0; i < p->naddrs; i++) {
 		const struct net_addr *a = &p->addrs[i].addr;
 		if (f->nv4 == XDP_FILTER_ADDRS || f->nv6 == XDP_FILTER_ADDRS)

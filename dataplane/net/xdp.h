@@ -16,8 +16,9 @@ struct xdp_params {
 	const char *ifname;
 	const struct net_ifaddr *addrs;
 	uint32_t naddrs;
-	uint16_t tcp_port; /* host order */
-	uint16_t vlan;     /* frames must carry this identifier; 0: no tag */
+	uint16_t tcp_port;              /* host order */
+	uint16_t vlan;                  /* frames must carry this identifier; 0: no tag */
+	uint16_t first_port, last_port; /* host order; connections that we open leave from these; 0: we open none */
 };
 
 /* The program with this filter, loaded but not attached; NULL with errno. For bpf_object__close(). */
@@ -33,9 +34,15 @@ bool xdp_is_native(const struct xdp *x);
 
 /* The interface of an `af_xdp:IFACE` device, or NULL if device is of another kind. */
 const char *xdp_device_iface(const char *device);
+/* Whether the kernel takes VLAN tags out of frames before the program sees them. */
+bool xdp_iface_strips_vlan(const char *ifname);
+/* The kernel's interface for frames of this VLAN of ifname (0: ifname itself); false, and ifname itself, if there is
+ * none. */
+bool xdp_iface_vlan(const char *ifname, uint16_t vlan, char *out, size_t cap);
 /* The kernel's addresses on the interface; returns how many were put into out. */
 uint32_t xdp_iface_addrs(const char *ifname, struct net_ifaddr *out, uint32_t cap);
-/* The kernel's IPv4 default route over the interface. */
-bool xdp_iface_gateway(const char *ifname, struct net_addr *out);
-/* Does the kernel of this network namespace have the address, on whichever interface? */
-bool xdp_kernel_has(const struct net_addr *a);
+/* The kernel's default routes over the interface; family 0: it has none. */
+void xdp_iface_gateways(const char *ifname, struct net_addr *v4, struct net_addr *v6);
+/* Does the kernel of this network namespace have the address, on whichever interface? Its name goes to ifname (may be
+ * NULL, else IFNAMSIZ bytes). */
+bool xdp_kernel_has(const struct net_addr *a, char *ifname);

@@ -27,6 +27,9 @@ __uint(xsk_prog_version, 1) SEC("xdp_metadata");
 const volatile struct xdp_filter filter;
 
 #define FRAGMENT_BITS                0x3fff /* more fragments, or an offset */
+#define ICMP4_UNREACHABLE            3
+#define ICMP4_FRAGMENTATION_NEEDED   4 /* code */
+#define ICMP6_TOO_BIG                2
 #define ICMP6_NEIGHBOUR_SOLICITATION 135
 
 struct vlan_tag {
@@ -35,6 +38,12 @@ struct vlan_tag {
 
 struct ports {
 	__be16 source, dest;
+};
+
+struct icmp_error {
+	__u8 type, code;
+	__be16 csum;
+	__u32 mtu;
 };
 
 struct arp_ipv4 {
@@ -68,10 +77,45 @@ static __always_inline int ours_v6(const __u32 *a)
 	return 0;
 }
 
-static __always_inline int our_port(const void *l4, const void *end)
+static __always_inline int our_port(__be16 port)
+{
+	__u16 p = bpf_ntohs(port);
+	return port == filter.port || (filter.last && p >= filter.first && p <= filter.last);
+}
+
+static __always_inline int to_our_port(const void *l4, const void *end)
 {
 	const struct ports *p = l4;
-	return (void *)(p + 1) <= end && p->dest == filter.port;
+	return (void *)(p + 1) <= end && our_port(p->dest);
+}
+
+/* The segment that an error quotes was sent by us: the kernel knows no such connection. */
+static __always_inline int from_our_port(const void *l4, const void *end)
+{
+	const struct ports *p = l4;
+	return (void *)(p + 1) <= end && our_port(p->source);
+}
+
+/* RFC 1191, 4 */
+static __always_inline int our_error_v4(const void *l4, const void *end)
+{
+	const struct icmp_error *ic = l4;
+	const struct iphdr *ip = (const void *)(ic + 1);
+
+	if ((void *)(ip + 1) > end || ic->type != ICMP4_UNREACHABLE || ic->code != ICMP4_FRAGMENTATION_NEEDED)
+		return 0;
+	return ip->protocol == IPPROTO_TCP && ours_v4(ip->saddr) && from_our_port((const char *)ip + ip->ihl * 4, end);
+}
+
+/* RFC 4443, 3.2; we send no extension headers. */
+static __always_inline int our_error_v6(const void *l4, const void *end)
+{
+	const struct icmp_error *ic = l4;
+	const struct ipv6hdr *ip = (const void *)(ic + 1);
+
+	if ((void *)(ip + 1) > end || ic->type != ICMP6_TOO_BIG)
+		return 0;
+	return ip->nexthdr == IPPROTO_TCP && ours_v6(ip->saddr.in6_u.u6_addr32) && from_our_port(ip + 1, end);
 }
 
 static __always_inline int take_arp(const void *l3, const void *end)
@@ -96,9 +140,12 @@ static __always_inline int take_v4(const void *l3, const void *end)
 	if (filter.exclusive)
 		return ip->protocol == IPPROTO_TCP || ip->protocol == IPPROTO_ICMP;
 	/* A fragment without ports cannot be told apart: shared addresses take whole segments only. */
-	if (ip->protocol != IPPROTO_TCP || (ip->frag_off & bpf_htons(FRAGMENT_BITS)))
+	if (ip->frag_off & bpf_htons(FRAGMENT_BITS))
 		return 0;
-	return our_port((const char *)l3 + ip->ihl * 4, end);
+	const void *l4 = (const char *)l3 + ip->ihl * 4;
+	if (ip->protocol == IPPROTO_ICMP)
+		return our_error_v4(l4, end);
+	return ip->protocol == IPPROTO_TCP && to_our_port(l4, end);
 }
 
 /* A solicitation for us, also to our solicited-node group (RFC 4861, 7.2.2). */
@@ -115,8 +162,10 @@ static __always_inline int take_v6(const void *l3, const void *end)
 	if ((void *)(ip + 1) > end)
 		return 0;
 	int to_us = ours_v6(ip->daddr.in6_u.u6_addr32);
+	if (!filter.exclusive && ip->nexthdr == IPPROTO_ICMPV6)
+		return to_us && our_error_v6(ip + 1, end);
 	if (!filter.exclusive)
-		return to_us && ip->nexthdr == IPPROTO_TCP && our_port(ip + 1, end);
+		return to_us && ip->nexthdr == IPPROTO_TCP && to_our_port(ip + 1, end);
 	if (ip->nexthdr == IPPROTO_ICMPV6)
 		return to_us || take_ns(ip + 1, end);
 	return to_us && (ip->nexthdr == IPPROTO_TCP || ip->nexthdr == IPPROTO_FRAGMENT);

@@ -17,7 +17,9 @@
 #include "net/xdp.h"
 #include "net/xdp_filter.h"
 
-#define PORT 6379
+#define PORT  6379
+#define FIRST 61000
+#define LAST  61999
 
 static const uint8_t us4[4] = {10, 0, 0, 1}, peer4[4] = {10, 0, 0, 2};
 static const uint8_t us6[16] = {0x20, 1, 0xd, 0xb8, [15] = 1}, peer6[16] = {0x20, 1, 0xd, 0xb8, [15] = 2};
@@ -79,6 +81,33 @@ static struct frame ipv6(struct frame f, const uint8_t *dst, uint8_t next, uint1
 	return f;
 }
 
+static struct frame error4(const uint8_t *dst, uint8_t code, const uint8_t *quoted_src, uint8_t proto, uint16_t sport)
+{
+	struct frame f = ipv4(ethernet(0x0800), dst, IPPROTO_ICMP, 0, 0, 0);
+	uint8_t ip[20] = {0x45, [8] = 64, proto};
+	f.len = 14 + 20;
+	memcpy(ip + 12, quoted_src, 4);
+	memcpy(ip + 16, peer4, 4);
+	put(&f, (uint8_t[8]){3, code, [6] = 5, 0}, 8);
+	put(&f, ip, 20);
+	put16(&f, sport);
+	put(&f, (uint8_t[6]){0}, 6);
+	return f;
+}
+
+static struct frame error6(const uint8_t *dst, uint8_t type, const uint8_t *quoted_src, uint16_t sport)
+{
+	struct frame f = ipv6(ethernet(0x86dd), dst, IPPROTO_ICMPV6, 0);
+	f.len = 14 + 40;
+	put(&f, (uint8_t[8]){type, 0, [6] = 5, 0}, 8);
+	put(&f, (uint8_t[8]){0x60, [6] = IPPROTO_TCP, 64}, 8);
+	put(&f, quoted_src, 16);
+	put(&f, peer6, 16);
+	put16(&f, sport);
+	put(&f, (uint8_t[6]){0}, 6);
+	return f;
+}
+
 static struct frame solicitation(const uint8_t *dst, const uint8_t *target)
 {
 	struct frame f = ethernet(0x86dd);
@@ -104,6 +133,8 @@ static struct frame arp(const uint8_t *sip, const uint8_t *tip)
 static struct bpf_object *program(bool exclusive, uint16_t vlan)
 {
 	struct xdp_filter filter = {.exclusive = exclusive, .unread = XDP_TX, .port = htons(PORT), .vlan = vlan};
+	filter.first = FIRST;
+	filter.last = LAST;
 	filter.nv4 = 2;
 	filter.v4[0] = htonl(0xc0000201);
 	memcpy(&filter.v4[1], us4, sizeof(us4));
@@ -153,6 +184,38 @@ static void test_net_xdp__shared_leaves_the_rest_to_the_kernel(void **state)
 	assert_false(takes(p, solicitation(group6, us6)));
 	assert_false(takes(p, arp(peer4, us4)));
 	assert_false(takes(p, ipv4(tagged(7, 0x0800), us4, IPPROTO_TCP, 0, 0, PORT)));
+	bpf_object__close(p);
+}
+
+static void test_net_xdp__shared_takes_answers_to_connections_that_we_open(void **state)
+{
+	struct bpf_object *p = program(false, 0);
+	struct frame e4 = ethernet(0x0800), e6 = ethernet(0x86dd);
+
+	assert_true(takes(p, ipv4(e4, us4, IPPROTO_TCP, 0, 0, FIRST)));
+	assert_true(takes(p, ipv6(e6, us6, IPPROTO_TCP, LAST)));
+	assert_false(takes(p, ipv4(e4, us4, IPPROTO_TCP, 0, 0, FIRST - 1)));
+	assert_false(takes(p, ipv6(e6, us6, IPPROTO_TCP, LAST + 1)));
+	assert_false(takes(p, ipv4(e4, us4, IPPROTO_UDP, 0, 0, FIRST)));
+	bpf_object__close(p);
+}
+
+static void test_net_xdp__shared_takes_too_big_about_our_segments_only(void **state)
+{
+	struct bpf_object *p = program(false, 0);
+
+	assert_true(takes(p, error4(us4, 4, us4, IPPROTO_TCP, PORT)));
+	assert_true(takes(p, error4(us4, 4, us4, IPPROTO_TCP, FIRST)));
+	assert_false(takes(p, error4(us4, 4, us4, IPPROTO_TCP, 22)));
+	assert_false(takes(p, error4(us4, 4, us4, IPPROTO_UDP, PORT)));
+	assert_false(takes(p, error4(us4, 4, peer4, IPPROTO_TCP, PORT)));
+	assert_false(takes(p, error4(us4, 3, us4, IPPROTO_TCP, PORT)));
+	assert_false(takes(p, error4(peer4, 4, us4, IPPROTO_TCP, PORT)));
+	assert_true(takes(p, error6(us6, 2, us6, PORT)));
+	assert_false(takes(p, error6(us6, 2, us6, 22)));
+	assert_false(takes(p, error6(us6, 2, peer6, PORT)));
+	assert_false(takes(p, error6(us6, 1, us6, PORT)));
+	assert_false(takes(p, error6(us6, 128, us6, PORT)));
 	bpf_object__close(p);
 }
 
@@ -217,6 +280,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_net_xdp__shared_takes_tcp_to_our_port),
 		cmocka_unit_test(test_net_xdp__shared_leaves_the_rest_to_the_kernel),
+		cmocka_unit_test(test_net_xdp__shared_takes_answers_to_connections_that_we_open),
+		cmocka_unit_test(test_net_xdp__shared_takes_too_big_about_our_segments_only),
 		cmocka_unit_test(test_net_xdp__exclusive_takes_all_that_is_for_the_address),
 		cmocka_unit_test(test_net_xdp__exclusive_leaves_what_is_for_others),
 		cmocka_unit_test(test_net_xdp__vlan_takes_its_own_tag_only),

@@ -74,7 +74,9 @@ struct object *obj_relayout(struct store *s, struct object *o, bool expire)
 	struct object *n = o;
 
 	if (to + tail > heap_usable(s->heap, o)) {
-		n = heap_alloc(s->heap, to + tail);
+		/* An aggregate's area always has room for a pointer. */
+		size_t area = RP_MAX(obj_value_bytes(o), sizeof(void *));
+		n = heap_alloc(s->heap, obj_head_bytes(klen, expire) + area);
 		if (n == NULL)
 			return NULL;
 		*n = *o;

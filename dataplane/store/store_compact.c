@@ -21,7 +21,7 @@ static void point_at(struct compact *c)
 		c->b.cap = blob->cap;
 	} else {
 		c->b.p = obj_value(o);
-		c->b.cap = heap_usable(c->s->heap, o) - head_bytes(o);
+		c->b.cap = RP_MIN(heap_usable(c->s->heap, o) - head_bytes(o), (size_t)OBJ_INLINE_MAX);
 	}
 }
 

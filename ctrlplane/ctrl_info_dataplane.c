@@ -55,6 +55,7 @@ static void worker_line(const struct ctrl *c, const struct worker *w, struct tex
 	text_add(t, ",iterations=%lu,busy_cycles=%lu,empty_poll_cycles=%lu,cycles_per_request=%lu,mbufs_in_use=%u",
 		 STAT_LOAD(w->count.iterations), busy, STAT_LOAD(w->count.empty_cycles), commands ? busy / commands : 0,
 		 rte_mempool_in_use_count(port_pool(c->port, w->id)));
+	text_add(t, ",client_bytes=%lu", host_clients_bytes(&w->host) + tcp_memory_bytes(w->tcp));
 	text_add(t, ",sleeps=%lu,slept_us=%lu,clients=%lu\r\n", STAT_LOAD(w->count.sleeps),
 		 STAT_LOAD(w->count.slept_us), STAT_LOAD(h->clients));
 }

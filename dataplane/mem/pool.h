@@ -8,7 +8,7 @@ struct pool {
 	void *free_head; /* each free object's first word links the next */
 	uint32_t obj_size;
 	uint32_t capacity;
-	uint32_t in_use;
+	uint32_t in_use; /* the owner writes, anybody reads */
 	uint32_t fresh; /* objects never handed out yet start here, so that untouched memory stays untouched */
 };
 
@@ -18,6 +18,11 @@ void pool_fini(struct pool *p);
 /* NULL when exhausted. Not zeroed. */
 void *pool_get(struct pool *p);
 void pool_put(struct pool *p, void *obj);
+/* What is in use of it. Any thread. */
+static inline uint64_t pool_bytes_used(const struct pool *p)
+{
+	return (uint64_t)__atomic_load_n(&p->in_use, __ATOMIC_RELAXED) * p->obj_size;
+}
 /* Index of an object of this pool, and back: a handle that fits a message. */
 static inline uint32_t pool_index(const struct pool *p, const void *obj)
 {

@@ -268,6 +268,11 @@ uint32_t host_poll_messages(struct session_host *h)
 
 /* ---- background ---- */
 
+uint64_t host_clients_bytes(const struct session_host *h)
+{
+	return pool_bytes_used(&h->sessions) + pool_bytes_used(&h->parked) + pool_bytes_used(&h->texts);
+}
+
 struct idle_check {
 	struct session_host *h;
 	uint32_t closed;

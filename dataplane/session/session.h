@@ -220,6 +220,9 @@ void session_gone(struct session *s);
 /* Ends a session from our side: after its replies, or at once. */
 void session_kill(struct session *s, bool at_once);
 
+/* What clients take now, without the memory of requests and replies under way. Any thread. */
+uint64_t host_clients_bytes(const struct session_host *h);
+
 struct client_copy {
 	struct client cl;
 	struct client_text text; /* if cl.text is not NULL, which is of no other use here */

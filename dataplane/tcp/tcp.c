@@ -7,6 +7,8 @@
 
 #define PORT_FIRST 49152 /* RFC 6335: dynamic ports */
 #define PORT_COUNT (65536 - PORT_FIRST)
+/* rte_hash: key and pointer, the places in two buckets, and in the list of free ones. */
+#define FLOW_ENTRY_BYTES 96
 
 static void set_defaults(struct tcp_params *p)
 {
@@ -131,6 +133,15 @@ const struct tcp_counters *tcp_counters(const struct tcp *t)
 uint32_t tcp_conn_count(const struct tcp *t)
 {
 	return (uint32_t)t->count.conns;
+}
+
+uint64_t tcp_memory_bytes(const struct tcp *t)
+{
+	uint32_t conns = __atomic_load_n(&t->conns.in_use, __ATOMIC_RELAXED);
+	uint32_t tws = __atomic_load_n(&t->tws.in_use, __ATOMIC_RELAXED);
+
+	return pool_bytes_used(&t->conns) + pool_bytes_used(&t->sacks) + pool_bytes_used(&t->tws) +
+	       ((uint64_t)conns + tws) * FLOW_ENTRY_BYTES;
 }
 
 void tcp_set_now(struct tcp *t, const struct clock_now *now)

@@ -111,6 +111,8 @@ struct tcp *tcp_create(const struct tcp_params *p, struct err *e);
 void tcp_destroy(struct tcp *t);
 const struct tcp_counters *tcp_counters(const struct tcp *t);
 uint32_t tcp_conn_count(const struct tcp *t);
+/* What connections take now, with their places in the flow table. Any thread. */
+uint64_t tcp_memory_bytes(const struct tcp *t);
 /* lower filled for a net instance. */
 void tcp_lower_net(struct tcp_lower *l, struct net *n);
 

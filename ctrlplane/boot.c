@@ -92,7 +92,8 @@ static int boot_port(struct ctrl *c, const struct memory_plan *m, struct err *e)
 				.rx_desc = (uint32_t)cf->rx_descriptors,
 				.tx_desc = (uint32_t)cf->tx_descriptors,
 				.vlan = (uint16_t)cf->vlan,
-				.csum_offload = cf->checksum_offload};
+				.csum_offload = cf->checksum_offload,
+				.tx_help = (enum port_tx_help)cf->tx_offload};
 	c->port = port_open(&p, e);
 	return c->port != NULL ? 0 : -1;
 }

@@ -1,7 +1,8 @@
 /* What our mbufs carry beside DPDK's own fields.
  *
  * Every packet pool is created with BUF_PRIV_BYTES of private area. A buffer is in one place at a time:
- * in a reply chain (ref: a stand-in for a range of a blob), or in a TCP send queue (seg: its transmission record).
+ * in a reply chain (ref: a stand-in for a range of a blob), or in a TCP send queue (seg: its transmission record). A
+ * queued buffer may be empty itself and have bytes of a blob attached (buf_attach_blob()).
  * Chains outside the driver are linked through m->next with nb_segs left at 1, so rte_pktmbuf_free() frees a whole
  * chain.
  */
@@ -36,6 +37,7 @@ struct buf_priv {
 		struct buf_ref ref;
 		struct buf_seg seg;
 	};
+	struct rte_mbuf_ext_shared_info ext; /* of the blob attached; valid while it is */
 };
 
 #define BUF_PRIV_BYTES  RTE_ALIGN_CEIL(sizeof(struct buf_priv), RTE_MBUF_PRIV_ALIGN)
@@ -54,6 +56,15 @@ static inline struct rte_mbuf *buf_alloc(struct rte_mempool *pool)
 	if (rp_likely(m != NULL))
 		buf_priv(m)->ref.blob = NULL;
 	return m;
+}
+
+/* Makes m, fresh from the pool, consist of bytes [off, off + len) of b, with a reference of its own that lasts until
+ * the last holder of m lets go. Any thread may be that one: the blob then goes back through its heap's list. */
+void buf_attach_blob(struct rte_mbuf *m, struct blob *b, size_t off, uint16_t len);
+/* The blob that m has attached, NULL if none. */
+static inline struct blob *buf_blob(struct rte_mbuf *m)
+{
+	return RTE_MBUF_HAS_EXTBUF(m) ? (struct blob *)m->shinfo->fcb_opaque : NULL;
 }
 
 /* Drops every blob reference of a reply chain, then frees it. `mine` as in blob_unref(). */

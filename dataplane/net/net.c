@@ -73,6 +73,15 @@ static void gateway_set(struct net *n, const struct net_addr *gw)
 		n->gw6 = *gw;
 }
 
+static void offloads_of(struct net_params *p, const struct port_info *i)
+{
+	p->tx_csum_ip = i->tx_csum_ip;
+	p->tx_csum_tcp = i->tx_csum_tcp;
+	p->tx_ext_bufs = i->tx_ext_bufs;
+	p->tx_train_bytes = i->tx_train_bytes;
+	p->tx_train_bufs = i->tx_train_bufs;
+}
+
 static void derive(struct net *n)
 {
 	const struct net_params *p = &n->p;
@@ -81,6 +90,8 @@ static void derive(struct net *n)
 	gateway_set(n, &p->gateway6);
 	n->rings = p->nworkers > 1 && p->steer_in && p->steer_out;
 	n->steer = n->rings && !p->rss;
+	if (p->port)
+		offloads_of(&n->p, port_info(p->port));
 	n->accept_partial = p->accept_partial_csum || (p->port && port_info(p->port)->rx_partial_csum);
 	n->echo_tokens = NET_ECHO_BURST;
 	n->rx_unproven = NET_RX_PROOF;
@@ -134,6 +145,11 @@ void net_destroy(struct net *n)
 void net_set_now(struct net *n, const struct clock_now *now)
 {
 	n->now = *now;
+}
+
+const struct net_params *net_params_get(const struct net *n)
+{
+	return &n->p;
 }
 
 const struct net_counters *net_counters(const struct net *n)

@@ -94,7 +94,9 @@ struct net_params {
 	void (*pmtu)(void *ctx, const struct net_addr *local, uint16_t lport, const struct net_addr *remote,
 		     uint16_t rport, uint32_t seq, uint16_t mtu);
 	void *pmtu_ctx;
-	bool tx_csum_ip, tx_csum_tcp;
+	/* As in port_info. With a port they are the port's; here for simulations. */
+	bool tx_csum_ip, tx_csum_tcp, tx_ext_bufs;
+	uint32_t tx_train_bytes, tx_train_bufs;
 	bool accept_partial_csum;                       /* simulations: as port_info.rx_partial_csum */
 	void (*tx_hook)(void *ctx, struct rte_mbuf *m); /* simulations: takes a complete frame */
 	void *tx_hook_ctx;
@@ -113,6 +115,7 @@ struct net_path {
 	uint32_t neigh_gen; /* re-resolved when the entry was recycled */
 	uint16_t mtu;       /* IP MTU of this path when it was made; see net_pmtu_get() */
 	uint8_t tos;
+	bool tx_soft; /* checksums of the next segment in software, whatever the device can do */
 };
 
 /* Receives up to n frames from the queue and the steering rings; returns how many TCP segments it put into out (n <=
@@ -134,9 +137,13 @@ uint16_t net_pmtu_get(struct net *n, const struct net_addr *remote);
  * a path may have (576, IPv6 1280) is taken for that. Returns the MTU to use. */
 uint16_t net_pmtu_learn(struct net *n, const struct net_addr *remote, uint16_t mtu);
 /* m: data begins at a TCP header of tcp_len bytes whose checksum field is 0, headroom for 40+18 bytes, nb_segs as
- * built. Adds IP and Ethernet, fills or offloads checksums, and queues for TX. Ownership moves. While the neighbour is
+ * built; tso_segsz: payload of the segments that the device cuts it into, 0 if it is one. Adds IP and Ethernet, fills or offloads checksums, and queues for TX. Ownership moves. While the neighbour is
  * being resolved up to a few frames per neighbour wait. */
 void net_tcp_output(struct net *n, struct net_path *path, struct rte_mbuf *m, uint8_t tcp_len);
+/* A peer acknowledged what the device had summed (train: cut into segments) for us, arrived: or only its repetition
+ * with a checksum made in software. False: this help is no longer used. */
+bool net_tx_verdict(struct net *n, uint8_t family, bool train, bool arrived);
+const struct net_params *net_params_get(const struct net *n);
 /* The peer answered recently through this path: its neighbour entry is alive (called by tcp on forward progress). */
 void net_path_confirm(struct net *n, struct net_path *path);
 /* Sends what is queued; returns frames sent. */
@@ -154,4 +161,8 @@ size_t net_addr_format(const struct net_addr *a, char *buf, size_t cap);
 static inline bool net_addr_eq(const struct net_addr *a, const struct net_addr *b)
 {
 	return a->family == b->family && (a->family == 4 ? a->v4 == b->v4 : memcmp(a->v6, b->v6, 16) == 0);
+}
+static inline bool net_is_link_local(const struct net_addr *a)
+{
+	return a->family == 6 && a->v6[0] == 0xfe && (a->v6[1] & 0xc0) == 0x80;
 }

@@ -94,13 +94,26 @@ void net_ipv6_fill(struct rte_ipv6_hdr *ip, const uint8_t *src, const uint8_t *d
 	memcpy(ip->dst_addr, dst, 16);
 }
 
+/* Does the device help with this segment? A train is never made for one that does not. */
+static inline bool device_sums(const struct net *n, const struct net_path *path, const struct rte_mbuf *m)
+{
+	bool trusted = !path->tx_soft && !n->tx_trial[0][path->local.family == 6].off;
+	return n->p.tx_csum_tcp && (trusted || m->tso_segsz != 0);
+}
+
+/* The length that counts in the pseudo header: the device puts in that of each segment of a train. */
+static inline uint16_t pseudo_len(const struct rte_mbuf *m)
+{
+	return m->tso_segsz != 0 ? 0 : (uint16_t)m->pkt_len;
+}
+
 /* sum: of the pseudo header. The device sums the segment on top of what it finds in the field. */
-static void tcp_csum(const struct net *n, struct rte_mbuf *m, uint64_t sum, uint64_t family_flag)
+static void tcp_csum(struct rte_mbuf *m, bool device, uint64_t sum, uint64_t family_flag)
 {
 	struct rte_tcp_hdr *tcp = rte_pktmbuf_mtod(m, struct rte_tcp_hdr *);
-	if (n->p.tx_csum_tcp) {
+	if (device) {
 		tcp->cksum = csum_fold(sum);
-		m->ol_flags |= family_flag | RTE_MBUF_F_TX_TCP_CKSUM;
+		m->ol_flags |= family_flag | RTE_MBUF_F_TX_TCP_CKSUM | (m->tso_segsz != 0 ? RTE_MBUF_F_TX_TCP_SEG : 0);
 	} else {
 		tcp->cksum = (uint16_t)~csum_fold(csum_add_mbuf(sum, m, 0, m->pkt_len));
 	}
@@ -110,12 +123,13 @@ static void ipv4_wrap(struct net *n, const struct net_path *path, struct rte_mbu
 {
 	uint16_t seg_len = (uint16_t)m->pkt_len;
 	uint32_t src = path->local.v4, dst = path->remote.v4;
+	bool device = device_sums(n, path, m);
 
-	tcp_csum(n, m, csum_pseudo_v4(src, dst, IPPROTO_TCP, seg_len), RTE_MBUF_F_TX_IPV4);
+	tcp_csum(m, device, csum_pseudo_v4(src, dst, IPPROTO_TCP, pseudo_len(m)), RTE_MBUF_F_TX_IPV4);
 	m->l3_len = NET_IPV4_LEN;
 	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)rte_pktmbuf_prepend(m, NET_IPV4_LEN);
 	ipv4_fill_nosum(n, ip, src, dst, IPPROTO_TCP, path->tos, NET_IPV4_LEN + seg_len);
-	if (n->p.tx_csum_ip)
+	if (n->p.tx_csum_ip && device)
 		m->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;
 	else
 		ip->hdr_checksum = csum_ipv4_header(ip, NET_IPV4_LEN);
@@ -126,10 +140,34 @@ static void ipv6_wrap(struct net *n, const struct net_path *path, struct rte_mbu
 	const uint8_t *src = path->local.v6, *dst = path->remote.v6;
 	uint16_t seg_len = (uint16_t)m->pkt_len;
 
-	tcp_csum(n, m, csum_pseudo_v6(src, dst, IPPROTO_TCP, seg_len), RTE_MBUF_F_TX_IPV6);
+	tcp_csum(m, device_sums(n, path, m), csum_pseudo_v6(src, dst, IPPROTO_TCP, pseudo_len(m)), RTE_MBUF_F_TX_IPV6);
 	m->l3_len = NET_IPV6_LEN;
 	net_ipv6_fill((struct rte_ipv6_hdr *)rte_pktmbuf_prepend(m, NET_IPV6_LEN), src, dst, IPPROTO_TCP, path->tos,
 		      NET_TTL, seg_len);
+}
+
+/* The self-test of what the device does for us when we send: there is no way to see its frames, but a peer answers what
+ * was right. Until one first transmission has arrived, a few that only got through when they were repeated in software
+ * are proof enough. */
+bool net_tx_verdict(struct net *n, uint8_t family, bool train, bool arrived)
+{
+	struct net_tx_trial *t = &n->tx_trial[train][family == 6];
+
+	if (arrived)
+		t->proven = true;
+	if (t->proven || t->off)
+		return !t->off;
+	if (++t->doubts < NET_TX_DOUBTS)
+		return true;
+	t->off = true;
+	n->c.tx_offload_wrong++;
+	if (n->p.log)
+		log_defer(
+			n->p.log, LOG_WARNING, n->now.wall_us,
+			train ? "no peer understands the segments that the device cuts (TSO): from now on we cut them"
+			      : "no peer accepts the device's TCP checksums: from now on they are computed in software",
+			0, NULL);
+	return false;
 }
 
 void net_tcp_output(struct net *n, struct net_path *path, struct rte_mbuf *m, uint8_t tcp_len)

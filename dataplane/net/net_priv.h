@@ -84,6 +84,14 @@ struct net_own {
 struct net_frags;
 struct net_pmtus;
 
+#define NET_TX_DOUBTS 4
+
+/* What peers' answers have shown about frames that the device completes. */
+struct net_tx_trial {
+	bool proven, off;
+	uint8_t doubts;
+};
+
 struct net {
 	struct net_params p;
 	struct clock_now now;
@@ -109,6 +117,7 @@ struct net {
 	bool partial_told;
 	uint8_t rx_unproven;  /* right verdicts of the device still to be seen before its checksums are believed */
 	bool rx_csum_useless; /* it was wrong once: never believed again */
+	struct net_tx_trial tx_trial[2][2]; /* [train][IPv6], see net_tx_verdict() */
 
 	struct neigh *neigh;
 	uint32_t *neigh_head; /* hash heads; neigh_mask + 1 of them */
@@ -187,11 +196,6 @@ static inline struct net_addr net_rx_src(const struct net_rx *rx)
 static inline struct net_addr net_rx_dst(const struct net_rx *rx)
 {
 	return rx->family == 4 ? net_addr4(rx->ip->dst_addr) : net_addr6(rx->ip6->dst_addr);
-}
-
-static inline bool net_is_link_local(const struct net_addr *a)
-{
-	return a->family == 6 && a->v6[0] == 0xfe && (a->v6[1] & 0xc0) == 0x80;
 }
 
 static inline bool net_is_local(const struct net *n, uint32_t ip)

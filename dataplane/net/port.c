@@ -136,29 +136,10 @@ static int rings_create(struct port *p, struct err *e)
 	return 0;
 }
 
-static void offloads_choose(struct port *p, const struct port_params *pp, const struct rte_eth_dev_info *di,
-			    struct rte_eth_conf *conf)
+static void modes_choose(struct port *p, const struct port_params *pp, const struct rte_eth_dev_info *di,
+			 struct rte_eth_conf *conf)
 {
-	const uint64_t tx = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM, txl4 = RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
-	const uint64_t rx = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
-	/* net_tap computes in software what it offers: ours costs less. */
-	bool csum = pp->csum_offload && p->dev.kind != PORT_TAP;
-
-	if (csum && (di->tx_offload_capa & tx))
-		conf->txmode.offloads |= tx;
-	if (csum && (di->tx_offload_capa & txl4))
-		conf->txmode.offloads |= txl4;
-	if (csum && (di->rx_offload_capa & rx) == rx)
-		conf->rxmode.offloads |= rx;
-	if (di->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
-		conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	/* What does not fit one buffer all the same comes in several, and input gathers or drops it. */
-	if (di->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER)
-		conf->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
-	p->info.tx_csum_ip = (conf->txmode.offloads & tx) != 0;
-	p->info.tx_csum_tcp = (conf->txmode.offloads & txl4) != 0;
-	p->info.rx_csum = (conf->rxmode.offloads & rx) != 0;
-	p->info.tx_multi_seg = (conf->txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) != 0;
+	port_offloads_choose(p, pp, di, conf);
 	p->info.steers = p->nworkers == 1;
 	if (p->dev.kind == PORT_PCI && p->info.nqueues > 1)
 		p->info.steers = port_rss_ask(&p->rss, di, conf) && p->info.nqueues == p->nworkers;
@@ -175,7 +156,7 @@ static int configure(struct port *p, const struct port_params *pp, struct rte_et
 	uint16_t most = RP_MIN(di->max_rx_queues, di->max_tx_queues);
 	p->info.nqueues = RP_MAX(RP_MIN(p->info.nqueues, most), (uint16_t)1);
 	snprintf(p->info.driver, sizeof(p->info.driver), "%s", di->driver_name);
-	offloads_choose(p, pp, di, &conf);
+	modes_choose(p, pp, di, &conf);
 	ret = rte_eth_dev_configure(p->port_id, p->info.nqueues, p->info.nqueues, &conf);
 	if (ret < 0 && conf.intr_conf.rxq) {
 		conf.intr_conf.rxq = 0;
@@ -321,12 +302,8 @@ static int open_steps(struct port *p, const struct port_params *pp, struct err *
 	p->info.steers = p->info.steers &&
 			 (p->nworkers == 1 || port_rss_learn(&p->rss, p->port_id, p->info.nqueues));
 	port_groups_join(p, pp->addrs, pp->naddrs);
-	/* These copy a frame before tx_burst returns. */
-	p->info.tx_async = !(p->dev.kind == PORT_TAP || p->dev.kind == PORT_AF_PACKET || p->dev.kind == PORT_VHOST);
 	p->info.rx_partial_csum = p->dev.kind == PORT_AF_PACKET || p->dev.kind == PORT_AF_XDP;
 	p->copy_foreign = p->dev.kind == PORT_AF_XDP;
-	if (p->dev.kind == PORT_AF_XDP)
-		p->info.tx_multi_seg = false;
 	return 0;
 }
 
@@ -383,9 +360,7 @@ void port_close(struct port *p)
 	xdp_neigh_close(p->neigh);
 	port_groups_leave(p);
 	for (uint32_t w = 0; w < p->nworkers; w++) {
-		struct rte_mbuf *m;
-		while (p->tx_ring[w] && rte_ring_sc_dequeue(p->tx_ring[w], (void **)&m) == 0)
-			rte_pktmbuf_free(m);
+		port_tx_drop(p, w);
 		rte_ring_free(p->tx_ring[w]);
 	}
 	rte_mempool_free(p->pool);

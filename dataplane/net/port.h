@@ -37,6 +37,12 @@ void port_eal_fini(void);
 /* Pages of 2 MiB that the kernel has, and how many of them nobody has claimed. Control thread; before EAL too. */
 void port_huge_pages(uint64_t *total, uint64_t *usable);
 
+enum port_tx_help {
+	PORT_TX_AUTO, /* what the device does itself; not what its driver does in software */
+	PORT_TX_ON,   /* all that is offered */
+	PORT_TX_OFF,
+};
+
 struct port_params {
 	/* tap | af_packet:IFACE | af_xdp:IFACE | memif:SOCKET | vhost:SOCKET | virtio-user:SOCKET | pci:ADDRESS |
 	 * vdev:STRING. The vdev is created here, not on EAL's command line, so that its failure has one clear message.
@@ -47,6 +53,7 @@ struct port_params {
 	uint32_t mbufs;            /* size of the packet pool; 0: from queues and workers */
 	uint32_t rx_desc, tx_desc; /* 0: defaults */
 	bool csum_offload;         /* allow use of checksum offloads */
+	enum port_tx_help tx_help; /* with csum_offload: what of it, and of cutting segments (TSO), on the way out */
 	/* af_xdp: what is taken off the interface (see xdp_filter.h); without addresses every frame is. */
 	const struct net_ifaddr *addrs;
 	uint32_t naddrs;
@@ -65,7 +72,9 @@ struct port_info {
 	bool steers;      /* nqueues == nworkers and the device keeps each flow on one queue that we can foretell */
 	bool tx_csum_ip, tx_csum_tcp, rx_csum; /* offloads in use */
 	bool tx_multi_seg;
-	bool tx_async;        /* the driver may hold an mbuf after tx_burst returns */
+	/* Payload of a frame that the device cuts into segments, and how many buffers it may have; 0: it cuts none. */
+	uint32_t tx_train_bytes, tx_train_bufs;
+	bool tx_ext_bufs; /* bytes outside of the packet pool may be sent: the driver copies them by address */
 	bool rx_partial_csum; /* a sender on this host may leave the TCP checksum unfinished (see port.c): accepted */
 	bool shared;          /* the kernel has our addresses too and answers ARP and ICMP for them: see net_params */
 };
@@ -91,6 +100,8 @@ uint16_t port_rx_burst(struct port *p, uint32_t worker, struct rte_mbuf **m, uin
 /* Takes all n: what the device does not accept now is freed and counted as dropped. Drivers without multi-segment TX
  * get linear copies. Returns how many the device took. Worker without a queue: through net_steer. */
 uint16_t port_tx_burst(struct port *p, uint32_t worker, struct rte_mbuf **m, uint16_t n);
+/* Control thread, when no worker runs any more: frees what a worker without a queue left behind. */
+void port_tx_drop(struct port *p, uint32_t worker);
 /* Frames of workers without a queue that this one has to send; any of its own threads' calls sends them. */
 bool port_tx_waiting(const struct port *p, uint32_t worker);
 /* A file descriptor that becomes readable when a packet waits for this worker, armed until the next rx_burst; -1 if the

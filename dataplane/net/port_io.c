@@ -67,6 +67,14 @@ static void send_for_others(struct port *p, uint16_t queue)
 	}
 }
 
+void port_tx_drop(struct port *p, uint32_t worker)
+{
+	void *m;
+
+	while (p->tx_ring[worker] != NULL && rte_ring_sc_dequeue(p->tx_ring[worker], &m) == 0)
+		rte_pktmbuf_free(m);
+}
+
 bool port_tx_waiting(const struct port *p, uint32_t worker)
 {
 	for (uint32_t i = 0; worker < p->info.nqueues && i < p->q[worker].nrings; i++)

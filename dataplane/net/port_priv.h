@@ -59,6 +59,10 @@ struct port {
 	struct port_queue q[RP_MAX_WORKERS];
 };
 
+/* Fills in what is wanted of the offloads that the device has, and what port_info tells of them. */
+void port_offloads_choose(struct port *p, const struct port_params *pp, const struct rte_eth_dev_info *di,
+			  struct rte_eth_conf *conf);
+
 int port_device_parse(const char *text, struct port_device *d, struct err *e);
 /* Everything that can be known to fail before the driver is asked. */
 int port_device_check(const struct port_device *d, struct err *e);

@@ -209,21 +209,34 @@ void session_emit(struct session *s, struct rte_mbuf *head, struct rte_mbuf *tai
 	last->after_bytes += bytes;
 }
 
-/* Turns the next part of the blob that `m` stands for into segments. false: no buffer left or no room. */
+/* One segment's worth of *ref by value. 0: no buffer. */
+static size_t pump_copy(struct session *s, const struct buf_ref *ref, uint32_t room)
+{
+	struct rte_mbuf *part = buf_alloc(s->host->mbufs);
+	if (part == NULL)
+		return 0;
+	uint16_t n = (uint16_t)RP_MIN(RP_MIN((size_t)s->fill, ref->len), (size_t)room);
+	memcpy(rte_pktmbuf_append(part, n), ref->blob->data + ref->off, n);
+	s->tr->send(s->transport, part, n);
+	return n;
+}
+
+/* Gives the transport the next part of the blob that `m` stands for. false: no buffer left or no room. */
 static bool pump_ref(struct session *s, struct rte_mbuf *m)
 {
 	struct buf_ref *ref = &buf_priv(m)->ref;
 	uint32_t room;
 	while (ref->len > 0 && (room = s->tr->room(s->transport)) > 0) {
-		struct rte_mbuf *part = buf_alloc(s->host->mbufs);
-		if (part == NULL)
+		size_t n = 0;
+		if (s->tr->send_blob != NULL)
+			n = s->tr->send_blob(s->transport, ref->blob, ref->off, ref->len);
+		if (n == 0)
+			n = pump_copy(s, ref, room);
+		if (n == 0)
 			return false;
-		uint16_t n = (uint16_t)RP_MIN(RP_MIN((size_t)s->fill, ref->len), (size_t)room);
-		memcpy(rte_pktmbuf_append(part, n), ref->blob->data + ref->off, n);
 		ref->off += n;
 		ref->len -= n;
 		s->out_bytes -= n;
-		s->tr->send(s->transport, part, n);
 	}
 	return ref->len == 0;
 }

@@ -26,6 +26,8 @@ struct session_host;
 struct session_transport {
 	/* Takes a chain of buffers without blob references. */
 	void (*send)(void *transport, struct rte_mbuf *chain, size_t bytes);
+	/* Takes bytes [off, off + len) of b by reference: how many, from the first on; 0: send() them. May be NULL. */
+	size_t (*send_blob)(void *transport, struct blob *b, size_t off, size_t len);
 	/* Bytes that it would like to have now; 0: wait for session_send_ready(). */
 	uint32_t (*room)(void *transport);
 	/* Received bytes that the session does not hold any more. */

@@ -63,6 +63,15 @@ static void set_limits(struct tcp *t)
 	}
 }
 
+/* Everything that the device does for us is on trial: bits 0 and 1 single segments, 2 and 3 trains. */
+static void set_trial(struct tcp *t)
+{
+	const struct tcp_lower *l = &t->p.lower;
+
+	if (l->tx_verdict != NULL)
+		t->tx_trial = l->train_bytes != 0 ? 0xf : 0x3;
+}
+
 static void set_keys(struct tcp *t)
 {
 	rng_init(&t->rng, t->p.seed);
@@ -90,6 +99,7 @@ struct tcp *tcp_create(const struct tcp_params *p, struct err *e)
 	tcp_list_init(&t->tw_list);
 	tcp_wheel_init(&t->wheel, 0);
 	set_limits(t);
+	set_trial(t);
 	set_keys(t);
 	if (pool_init(&t->conns, sizeof(struct tcp_conn), t->p.max_conns + t->p.max_syn) != 0 ||
 	    pool_init(&t->sacks, sizeof(struct tcp_sack), t->p.max_conns + t->p.max_syn) != 0 ||

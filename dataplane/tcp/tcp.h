@@ -57,9 +57,14 @@ struct tcp_lower {
 	uint32_t (*flow_worker)(void *ctx, const struct net_addr *l, uint16_t lport, const struct net_addr *r,
 				uint16_t rport);
 	int (*local_for)(void *ctx, const struct net_addr *remote, struct net_addr *local);
-	bool multi_seg; /* a segment may be a header mbuf with an attached payload mbuf */
-	bool tx_async;  /* output() may keep the mbuf after it returns: then a queued segment is never sent twice from
-			   the same buffer while held (refcnt > 1) */
+	/* Frames may consist of several buffers, payload of bytes outside of the packet pool (tcp_send_blob()). */
+	bool ext_bufs;
+	/* Payload that output() takes as one frame, with tso_segsz set, to be cut into segments, and how many buffers
+	 * that may be; 0: none. A queued buffer is never sent twice while it is held (refcnt > 1). */
+	uint32_t train_bytes, train_bufs;
+	/* May be NULL. A peer acknowledged a first transmission, or only its repetition, whose checksum is made in
+	 * software (net_path.tx_soft): is the device's work right? False: send no more like it. */
+	bool (*tx_verdict)(void *ctx, uint8_t family, bool train, bool arrived);
 };
 
 enum tcp_cc_kind {
@@ -150,6 +155,9 @@ uint32_t tcp_send_room(const struct tcp_conn *c);
  * Ownership moves. Buffers with more than the MSS are split. Going over tcp_send_room() by one chain is allowed.
  * Nothing leaves before tcp_poll_output(). */
 void tcp_send(struct tcp_conn *c, struct rte_mbuf *chain);
+/* Queues bytes [off, off + len) of b without copying them, in full segments: returns how many, perhaps 0 and never the
+ * last part of a segment; the rest is sent with tcp_send(). Takes references of its own until they are acknowledged. */
+uint32_t tcp_send_blob(struct tcp_conn *c, struct blob *b, size_t off, size_t len);
 /* The user no longer holds these received bytes: the window may open again. */
 void tcp_rx_consumed(struct tcp_conn *c, uint32_t bytes);
 /* Sends FIN after what is queued. The connection lives on until closed(); received data is still delivered if the peer

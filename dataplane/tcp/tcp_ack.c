@@ -19,8 +19,10 @@ static void sample_rtt(struct tcp_conn *c, const struct tcp_acked *a)
 
 static void retransmit_head(struct tcp_conn *c)
 {
-	if (c->snd_head != NULL && c->snd_head != c->snd_new)
+	if (c->snd_head != NULL && c->snd_head != c->snd_new) {
+		tcp_sendq_fit(c, c->snd_head); /* without a buffer for that more is taken for lost than is */
 		tcp_sendq_mark_lost(c, c->snd_head);
+	}
 	c->flags |= TCP_F_RTX_NOW;
 	tcp_conn_want_output(c);
 }
@@ -197,6 +199,8 @@ static void take_ack(struct tcp_conn *c, const struct tcp_seg *s)
 		if (s->flags & RTE_TCP_ECE_FLAG)
 			tcp_ecn_echo(c);
 	}
+	if (rp_unlikely(c->t->tx_trial != 0))
+		tcp_tx_judge(c, &a);
 	if (rp_unlikely((c->flags & TCP_F_SACK) && (c->flags & SACK_WORK || c->sacked_segs > 0 || a.dsack)))
 		sack_ack(c, s, &a);
 }

@@ -27,8 +27,15 @@ static int local_for(void *ctx, const struct net_addr *remote, struct net_addr *
 	return net_local_for(ctx, remote, local);
 }
 
+static bool tx_verdict(void *ctx, uint8_t family, bool train, bool arrived)
+{
+	return net_tx_verdict(ctx, family, train, arrived);
+}
+
 void tcp_lower_net(struct tcp_lower *l, struct net *n)
 {
+	const struct net_params *p = net_params_get(n);
+
 	*l = (struct tcp_lower){
 		.ctx = n,
 		.path_init = path_init,
@@ -36,7 +43,9 @@ void tcp_lower_net(struct tcp_lower *l, struct net *n)
 		.confirm = confirm,
 		.flow_worker = flow_worker,
 		.local_for = local_for,
-		.multi_seg = true,
-		.tx_async = true, /* frames wait for net_poll_tx() at least */
+		.ext_bufs = p->tx_ext_bufs,
+		.train_bytes = p->tx_train_bytes,
+		.train_bufs = p->tx_train_bufs,
+		.tx_verdict = p->tx_csum_tcp ? tx_verdict : NULL,
 	};
 }

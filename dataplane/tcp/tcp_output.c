@@ -161,55 +161,34 @@ bool tcp_output_syn(struct tcp_conn *c)
 		c->rcv_adv = tcp_seq_max(c->rcv_adv, c->rcv_nxt + RP_MIN(t->p.rcv_buf, MAX_UNSCALED_WND));
 		c->rcv_acked = c->rcv_nxt;
 	}
+	c->path.tx_soft = c->last_tx_us != 0; /* the first one got no answer */
 	c->last_tx_us = tcp_now_us(t);
 	send(c, m, hlen);
+	c->path.tx_soft = false;
 	return true;
 }
 
-/* The buffer to hand down for a queued segment: itself when nobody holds it, else a copy. NULL: no buffer. */
-static struct rte_mbuf *tx_buffer(struct tcp_conn *c, struct rte_mbuf *m)
+/* The flags that data carries. A repetition's checksum is made in software: it gets through even if the device's are
+ * wrong. */
+static uint8_t data_flags(struct tcp_conn *c, const struct buf_seg *s, uint32_t len)
 {
-	struct buf_seg *s = rec(m);
-
-	if (rte_mbuf_refcnt_read(m) == 1 && s->off >= TCP_TX_HEADROOM && RTE_MBUF_DIRECT(m)) {
-		m->data_off = s->off; /* the headers of an earlier transmission moved it */
-		m->data_len = s->len;
-		m->pkt_len = s->len;
-		m->ol_flags = 0;
-		m->next = NULL;
-		m->nb_segs = 1;
-		rte_mbuf_refcnt_update(m, 1);
-		return m;
-	}
-	struct rte_mbuf *copy = tcp_mbuf(c->t);
-	if (copy == NULL)
-		return NULL;
-	memcpy(rte_pktmbuf_append(copy, s->len), (char *)m->buf_addr + s->off, s->len);
-	c->t->count.tx_copies++;
-	return copy;
-}
-
-static bool is_last(const struct tcp_conn *c, const struct buf_seg *s)
-{
-	return s->seq + s->len == c->snd_end;
-}
-
-static bool transmit(struct tcp_conn *c, struct rte_mbuf *m)
-{
-	struct buf_seg *s = rec(m);
-	struct rte_mbuf *tx = tx_buffer(c, m);
+	bool again = (s->flags & TCP_SEG_SENT) != 0;
 	uint8_t flags = RTE_TCP_ACK_FLAG;
 
-	if (tx == NULL)
-		return false;
-	if ((c->flags & TCP_F_ECN) && !(s->flags & TCP_SEG_SENT)) {
+	c->path.tx_soft = again;
+	if ((c->flags & TCP_F_ECN) && !again) {
 		c->path.tos = IP_ECT0;
 		flags |= (c->flags & TCP_F_CWR_DUE) ? RTE_TCP_CWR_FLAG : 0;
 		c->flags &= ~TCP_F_CWR_DUE;
 	}
-	if (is_last(c, s))
+	if (s->seq + len == c->snd_end)
 		flags |= RTE_TCP_PSH_FLAG | ((c->flags & TCP_F_FIN_QUEUED) ? RTE_TCP_FIN_FLAG : 0);
-	uint32_t end = s->seq + s->len + !!(flags & RTE_TCP_FIN_FLAG);
+	return flags;
+}
+
+/* A record leaves. */
+static void note_sent(struct tcp_conn *c, struct buf_seg *s, uint8_t train)
+{
 	if (s->flags & TCP_SEG_LOST)
 		c->lost_segs--;
 	if (s->flags & TCP_SEG_SENT) {
@@ -220,12 +199,34 @@ static bool transmit(struct tcp_conn *c, struct rte_mbuf *m)
 	}
 	if (!(s->flags & TCP_SEG_INFLIGHT))
 		c->in_flight += s->len;
-	s->flags = TCP_SEG_SENT | TCP_SEG_INFLIGHT;
+	s->flags = TCP_SEG_SENT | TCP_SEG_INFLIGHT | (s->flags & TCP_SEG_TRAIN) | train;
 	s->xmits += s->xmits < UINT8_MAX;
-	s->xmit_us = c->last_tx_us = tcp_now_us(c->t);
-	c->snd_nxt = tcp_seq_max(c->snd_nxt, end);
-	send(c, tx, put_header(c, tx, s->seq, flags));
+	s->xmit_us = c->last_tx_us;
+}
+
+/* Sends the records from m on that make up len bytes: one segment, or a train of new ones. */
+static bool transmit(struct tcp_conn *c, struct rte_mbuf *m, uint32_t len)
+{
+	uint32_t seq = rec(m)->seq, mss = tcp_conn_mss(c);
+	struct rte_mbuf *tx = tcp_frame(c, m, len);
+
+	if (tx == NULL)
+		return false;
+	uint8_t flags = data_flags(c, rec(m), len);
+	c->last_tx_us = tcp_now_us(c->t);
+	for (uint32_t n = 0; n < len; m = rec(m)->next) {
+		note_sent(c, rec(m), len > mss ? TCP_SEG_TRAIN : 0);
+		n += rec(m)->len;
+	}
+	c->snd_nxt = tcp_seq_max(c->snd_nxt, seq + len + !!(flags & RTE_TCP_FIN_FLAG));
+	if (len > mss) {
+		tx->tso_segsz = (uint16_t)mss;
+		c->t->count.trains_out++;
+		c->t->count.segs_out += (len - 1) / mss;
+	}
+	send(c, tx, put_header(c, tx, seq, flags));
 	c->path.tos = 0;
+	c->path.tx_soft = false;
 	return true;
 }
 
@@ -239,13 +240,6 @@ static bool cwnd_allows(struct tcp_conn *c, uint32_t len)
 	return false;
 }
 
-/* The path's MTU may have shrunk since m was queued. */
-static bool fit_mss(struct tcp_conn *c, struct rte_mbuf *m)
-{
-	uint32_t mss = tcp_conn_mss(c);
-	return rec(m)->len <= mss || tcp_sendq_split(c, m, mss);
-}
-
 /* Lost segments, oldest first. False: out of buffers. */
 static bool output_lost(struct tcp_conn *c, uint32_t *sent)
 {
@@ -255,9 +249,9 @@ static bool output_lost(struct tcp_conn *c, uint32_t *sent)
 		if (!(rec(m)->flags & TCP_SEG_LOST))
 			continue;
 		c->rtx_hint = m;
-		if (!(c->flags & TCP_F_RTX_NOW) && !cwnd_allows(c, rec(m)->len))
+		if (!(c->flags & TCP_F_RTX_NOW) && !cwnd_allows(c, RP_MIN(rec(m)->len, tcp_conn_mss(c))))
 			return true;
-		if (!fit_mss(c, m) || !transmit(c, m))
+		if (!tcp_sendq_fit(c, m) || !transmit(c, m, rec(m)->len))
 			return false;
 		c->flags &= ~TCP_F_RTX_NOW;
 		(*sent)++;
@@ -282,34 +276,74 @@ static uint32_t window_allows(const struct tcp_conn *c, uint32_t len)
 	return 0;
 }
 
-static bool output_new(struct tcp_conn *c, uint32_t *sent)
+/* Payload of a train that may leave now: full segments and perhaps the end of the queue. 0: not more than one segment
+ * may. */
+static uint32_t train_allows(const struct tcp_conn *c, uint32_t mss, uint32_t most)
 {
-	while (c->snd_new != NULL) {
-		struct rte_mbuf *m = c->snd_new;
-		uint32_t want = RP_MIN(rec(m)->len, tcp_conn_mss(c));
-		uint32_t len = window_allows(c, want);
-		if (len == 0 || !cwnd_allows(c, len))
-			break;
-		if (len < rec(m)->len && !tcp_sendq_split(c, m, len))
-			return false;
-		if (!transmit(c, m))
-			return false;
-		c->flags &= ~TCP_F_OVERRIDE;
-		c->snd_new = rec(m)->next;
-		(*sent)++;
-	}
-	return true;
+	uint32_t want = RP_MIN(c->snd_end - rec(c->snd_new)->seq, most);
+	uint32_t pipe = c->in_flight - RP_MIN(c->in_flight, c->dup_bytes);
+	int32_t wnd = (int32_t)(c->snd_una + c->snd_wnd - c->snd_nxt);
+
+	if (want <= mss || pipe >= c->cwnd || wnd <= 0)
+		return 0;
+	uint32_t room = RP_MIN((uint32_t)wnd, c->cwnd - pipe);
+	if (want > room)
+		want = room / mss * mss;
+	return want > mss ? want : 0;
 }
 
+/* Cuts the queue for the next new frame. 0: nothing may leave, or *nomem. */
+static uint32_t next_frame(struct tcp_conn *c, bool *nomem)
+{
+	struct rte_mbuf *m = c->snd_new;
+	uint32_t mss = tcp_conn_mss(c), most = tcp_train_max(c, mss);
+	uint32_t len = most > mss ? train_allows(c, mss, most) : 0;
+
+	if (len > 0) {
+		len = tcp_train_cut(c, m, len);
+		*nomem = len == 0;
+		return len;
+	}
+	len = window_allows(c, RP_MIN(rec(m)->len, mss));
+	if (len == 0 || !cwnd_allows(c, len))
+		return 0;
+	*nomem = len < rec(m)->len && !tcp_sendq_split(c, m, len);
+	return *nomem ? 0 : len;
+}
+
+static bool output_new(struct tcp_conn *c, uint32_t *sent)
+{
+	bool nomem = false;
+
+	while (c->snd_new != NULL) {
+		struct rte_mbuf *m = c->snd_new;
+		uint32_t len = next_frame(c, &nomem);
+		if (len == 0)
+			break;
+		if (!transmit(c, m, len))
+			return false;
+		c->flags &= ~TCP_F_OVERRIDE;
+		for (uint32_t n = 0; n < len; n += rec(m)->len, m = c->snd_new)
+			c->snd_new = rec(m)->next;
+		(*sent)++;
+	}
+	return !nomem;
+}
+
+/* The last segment that was sent, cut off if more belongs to its record. NULL: no buffer. */
 static struct rte_mbuf *last_sent(struct tcp_conn *c)
 {
 	struct rte_mbuf *m = c->snd_head;
+	uint32_t mss = tcp_conn_mss(c);
 
 	if (c->snd_new == NULL)
-		return c->snd_tail;
-	while (rec(m)->next != c->snd_new)
-		m = rec(m)->next;
-	return m;
+		m = c->snd_tail;
+	else
+		while (rec(m)->next != c->snd_new)
+			m = rec(m)->next;
+	if (rec(m)->len <= mss)
+		return m;
+	return tcp_sendq_split(c, m, (rec(m)->len - 1u) / mss * mss) ? rec(m)->next : NULL;
 }
 
 bool tcp_output_probe(struct tcp_conn *c)
@@ -318,11 +352,13 @@ bool tcp_output_probe(struct tcp_conn *c)
 	uint32_t len = m == NULL ? 0 : window_allows(c, RP_MIN(rec(m)->len, tcp_conn_mss(c)));
 
 	if (len > 0) {
-		if ((len < rec(m)->len && !tcp_sendq_split(c, m, len)) || !transmit(c, m))
+		if ((len < rec(m)->len && !tcp_sendq_split(c, m, len)) || !transmit(c, m, len))
 			return false;
 		c->snd_new = rec(m)->next;
-	} else if (!fit_mss(c, last_sent(c)) || !transmit(c, last_sent(c))) {
-		return false;
+	} else {
+		m = last_sent(c);
+		if (m == NULL || !transmit(c, m, rec(m)->len))
+			return false;
 	}
 	tcp_tlp_sent(c, len == 0);
 	return true;
@@ -336,7 +372,10 @@ static bool output_fin(struct tcp_conn *c, uint32_t *sent)
 
 	if (!(c->flags & TCP_F_FIN_QUEUED) || c->snd_new != NULL || (!first && !again))
 		return true;
-	if (!tcp_output_ctl(c, c->snd_end, RTE_TCP_FIN_FLAG | RTE_TCP_ACK_FLAG))
+	c->path.tx_soft = !first;
+	bool ok = tcp_output_ctl(c, c->snd_end, RTE_TCP_FIN_FLAG | RTE_TCP_ACK_FLAG);
+	c->path.tx_soft = false;
+	if (!ok)
 		return false;
 	if (!first)
 		c->t->count.retransmits++;

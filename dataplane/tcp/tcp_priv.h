@@ -100,6 +100,7 @@ enum {
 	TCP_SEG_INFLIGHT = 2, /* counted in in_flight */
 	TCP_SEG_LOST = 4,     /* to be sent again; counted in lost_segs */
 	TCP_SEG_SACKED = 8,   /* has arrived out of order; counted in sacked_segs */
+	TCP_SEG_TRAIN = 16,   /* its first transmission was cut into segments by the device */
 };
 
 enum tcp_timer {
@@ -249,10 +250,22 @@ struct tcp_acked {
 	uint64_t xmit_us; /* when the youngest of it was sent; 0: none */
 	uint32_t tsecr;
 	bool has_ts;
-	bool resent; /* some of bytes was sent twice */
+	uint8_t arrived, again; /* kinds (1 segment, 2 train) of first transmissions that arrived, of what was resent */
+	bool resent;            /* some of bytes was sent twice */
 	bool dsack;
 	struct tcp_block dup; /* if dsack */
 };
+
+/* Which way of sending s tells about. */
+static inline void tcp_acked_note(struct tcp_acked *a, const struct buf_seg *s)
+{
+	uint8_t kind = (s->flags & TCP_SEG_TRAIN) ? 2 : 1;
+
+	if (s->xmits > 1)
+		a->again |= kind;
+	else
+		a->arrived |= kind;
+}
 
 static inline uint32_t tcp_seg_end(const struct tcp_seg *s)
 {
@@ -315,6 +328,8 @@ struct tcp {
 	struct tcp_link out, dead;
 	struct tcp_counters count;
 	uint64_t starved_us; /* last failed allocation */
+	uint8_t tx_trial;    /* what the device's help is not proven for yet, see tcp_tx_judge() */
+	uint8_t trains_off;  /* families that get no trains, tcp_family_bit() */
 	struct rng rng;
 	uint64_t hash_seed;
 	uint64_t isn_key[2], ts_key[2], cookie_key[2];
@@ -474,10 +489,27 @@ struct rte_mbuf *tcp_mbuf(struct tcp *t);
 /* Would the window that we may advertise now be worth telling? */
 bool tcp_window_update_due(const struct tcp_conn *c);
 
+/* tcp_frame.c */
+#define TCP_RECORD_MAX 64000 /* bytes of one record: its length has 16 bits, and so have those of buffers */
+/* The records from m on that make up len bytes, as one packet without headers; NULL: no buffer. */
+struct rte_mbuf *tcp_frame(struct tcp_conn *c, struct rte_mbuf *m, uint32_t len);
+/* Payload of the longest frame that may leave at once: a multiple of mss. */
+uint32_t tcp_train_max(const struct tcp_conn *c, uint32_t mss);
+/* Cuts the queue so that whole records make up a frame of len bytes, or less if they are too many. 0: no buffer. */
+uint32_t tcp_train_cut(struct tcp_conn *c, struct rte_mbuf *m, uint32_t len);
+/* Tells those below what became of first transmissions. */
+void tcp_tx_judge(struct tcp_conn *c, const struct tcp_acked *a);
+static inline uint8_t tcp_family_bit(const struct tcp_conn *c)
+{
+	return c->path.local.family == 4 ? 1 : 2;
+}
+
 /* tcp_sendq.c: the send queue */
 void tcp_sendq_push(struct tcp_conn *c, struct rte_mbuf *chain);
 /* Cuts m behind at bytes; the rest becomes the next record. False: no buffer. */
 bool tcp_sendq_split(struct tcp_conn *c, struct rte_mbuf *m, uint32_t at);
+/* Cuts m at the MSS if it is longer. False: no buffer. */
+bool tcp_sendq_fit(struct tcp_conn *c, struct rte_mbuf *m);
 /* Drops what ack covers and adds it up in *a. */
 void tcp_sendq_ack(struct tcp_conn *c, uint32_t ack, struct tcp_acked *a);
 void tcp_sendq_mark_lost(struct tcp_conn *c, struct rte_mbuf *m);

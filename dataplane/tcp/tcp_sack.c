@@ -16,6 +16,7 @@ static void mark(struct tcp_conn *c, struct buf_seg *s, struct tcp_acked *a)
 	s->flags = (s->flags & ~(TCP_SEG_INFLIGHT | TCP_SEG_LOST)) | TCP_SEG_SACKED;
 	c->sacked_segs++;
 	a->sacked += s->len;
+	tcp_acked_note(a, s);
 	if (s->xmits == 1)
 		a->xmit_us = s->xmit_us;
 	tcp_rack_delivered(c, s, a);
@@ -42,6 +43,17 @@ static void skip_known(const struct tcp_conn *c, uint32_t *start, uint32_t *end)
 	}
 }
 
+/* Of a record that left as several segments a block may cover some: it becomes records of what has arrived and what
+ * has not. Without a buffer for that the block says nothing about it. */
+static void cut_at_edges(struct tcp_conn *c, struct rte_mbuf *m, const struct tcp_block *b)
+{
+	const struct buf_seg *s = rec(m);
+	uint32_t edge = tcp_seq_lt(s->seq, b->start) ? b->start : b->end;
+
+	if (tcp_seq_lt(edge, s->seq + s->len) && c->snd_segs < c->t->snd_segs_max)
+		tcp_sendq_split(c, m, edge - s->seq);
+}
+
 static void take_block(struct tcp_conn *c, const struct tcp_block *b, struct tcp_acked *a)
 {
 	uint32_t start = b->start, end = b->end;
@@ -57,6 +69,8 @@ static void take_block(struct tcp_conn *c, const struct tcp_block *b, struct tcp
 		if (tcp_seq_leq(s->seq + s->len, start))
 			continue;
 		c->sack_hint = m;
+		if (rp_unlikely(s->len > tcp_conn_mss(c)))
+			cut_at_edges(c, m, b);
 		if (!(s->flags & TCP_SEG_SACKED) && tcp_seq_geq(s->seq, b->start) &&
 		    tcp_seq_leq(s->seq + s->len, b->end))
 			mark(c, s, a);

@@ -15,12 +15,12 @@ static struct rte_mbuf *own(struct tcp_conn *c, struct rte_mbuf *m)
 	char *to = copy == NULL ? NULL : rte_pktmbuf_append(copy, m->data_len);
 	if (to == NULL) {
 		rte_pktmbuf_free(copy);
-		rte_pktmbuf_free(m);
+		rte_pktmbuf_free_seg(m);
 		c->flags |= TCP_F_NOMEM; /* a hole in the stream cannot be mended */
 		return NULL;
 	}
 	memcpy(to, rte_pktmbuf_mtod(m, char *), m->data_len);
-	rte_pktmbuf_free(m);
+	rte_pktmbuf_free_seg(m);
 	c->t->count.tx_copies++;
 	return copy;
 }
@@ -42,7 +42,7 @@ static bool merge(struct tcp_conn *c, struct rte_mbuf *m)
 	c->snd_end += m->data_len;
 	c->snd_bytes += m->data_len;
 	c->t->count.tx_merges++;
-	rte_pktmbuf_free(m);
+	rte_pktmbuf_free_seg(m);
 	return true;
 }
 
@@ -80,18 +80,36 @@ void tcp_sendq_push(struct tcp_conn *c, struct rte_mbuf *chain)
 	}
 }
 
+/* A buffer with the bytes of m from at on; those of a blob are not copied. */
+static struct rte_mbuf *rest_of(struct tcp_conn *c, struct rte_mbuf *m, uint32_t at)
+{
+	const struct buf_seg *s = rec(m);
+	char *from = (char *)m->buf_addr + s->off + at;
+	uint16_t rest = (uint16_t)(s->len - at);
+	struct blob *b = buf_blob(m);
+	struct rte_mbuf *n = tcp_mbuf(c->t);
+
+	if (n != NULL && b != NULL) {
+		buf_attach_blob(n, b, (size_t)(from - b->data), rest);
+		return n;
+	}
+	char *to = n == NULL ? NULL : rte_pktmbuf_append(n, rest);
+	if (to == NULL) {
+		rte_pktmbuf_free(n);
+		return NULL;
+	}
+	memcpy(to, from, rest);
+	return n;
+}
+
 bool tcp_sendq_split(struct tcp_conn *c, struct rte_mbuf *m, uint32_t at)
 {
 	struct buf_seg *s = rec(m);
 	uint32_t rest = s->len - at;
-	struct rte_mbuf *n = tcp_mbuf(c->t);
-	char *to = n == NULL ? NULL : rte_pktmbuf_append(n, (uint16_t)rest);
+	struct rte_mbuf *n = rest_of(c, m, at);
 
-	if (to == NULL) {
-		rte_pktmbuf_free(n);
+	if (n == NULL)
 		return false;
-	}
-	memcpy(to, (char *)m->buf_addr + s->off + at, rest);
 	*rec(n) = *s;
 	rec(n)->seq = s->seq + at;
 	rec(n)->len = (uint16_t)rest;
@@ -102,9 +120,17 @@ bool tcp_sendq_split(struct tcp_conn *c, struct rte_mbuf *m, uint32_t at)
 		c->snd_tail = n;
 	if (s->flags & TCP_SEG_LOST)
 		c->lost_segs++;
+	if (s->flags & TCP_SEG_SACKED)
+		c->sacked_segs++;
 	c->snd_segs++;
 	c->t->count.tx_splits++;
 	return true;
+}
+
+bool tcp_sendq_fit(struct tcp_conn *c, struct rte_mbuf *m)
+{
+	uint32_t mss = tcp_conn_mss(c);
+	return rec(m)->len <= mss || tcp_sendq_split(c, m, mss);
 }
 
 static void forget(struct tcp_conn *c, struct rte_mbuf *m)
@@ -123,7 +149,18 @@ static void forget(struct tcp_conn *c, struct rte_mbuf *m)
 	if (c->snd_head == NULL)
 		c->snd_tail = NULL;
 	c->snd_segs--;
-	rte_pktmbuf_free(m);
+	rte_pktmbuf_free_seg(m); /* its next may still be that of a train */
+}
+
+static void note_delivered(struct tcp_conn *c, const struct buf_seg *s, uint32_t len, struct tcp_acked *a)
+{
+	struct buf_seg what = *s;
+
+	what.len = (uint16_t)len; /* of a record that is cut below, not its end */
+	a->xmit_us = s->xmit_us;
+	tcp_acked_note(a, s);
+	if (c->flags & TCP_F_SACK)
+		tcp_rack_delivered(c, &what, a);
 }
 
 void tcp_sendq_ack(struct tcp_conn *c, uint32_t ack, struct tcp_acked *a)
@@ -136,9 +173,7 @@ void tcp_sendq_ack(struct tcp_conn *c, uint32_t ack, struct tcp_acked *a)
 			c->in_flight -= covered;
 		if (!(s->flags & TCP_SEG_SACKED)) { /* else it told its story when it arrived */
 			a->resent |= s->xmits > 1;
-			a->xmit_us = s->xmit_us;
-			if (c->flags & TCP_F_SACK)
-				tcp_rack_delivered(c, s, a);
+			note_delivered(c, s, covered, a);
 		}
 		a->bytes += covered;
 		c->snd_bytes -= covered;
@@ -182,7 +217,7 @@ void tcp_sendq_free(struct tcp_conn *c)
 	while (c->snd_head != NULL) {
 		struct rte_mbuf *m = c->snd_head;
 		c->snd_head = rec(m)->next;
-		rte_pktmbuf_free(m);
+		rte_pktmbuf_free_seg(m);
 	}
 	c->snd_tail = c->snd_new = c->rtx_hint = c->sack_hint = NULL;
 	c->snd_bytes = c->snd_segs = c->in_flight = c->lost_segs = c->sacked_segs = 0;

@@ -24,6 +24,15 @@ static uint32_t tcp_session_room(void *transport)
 	return 0;
 }
 
+/* Attached bytes hold a buffer for each segment as well. */
+static size_t tcp_session_send_blob(void *transport, struct blob *b, size_t off, size_t len)
+{
+	struct session *s = tcp_user(transport);
+	struct worker *w = s->host->env.owner;
+	uint32_t share = RP_MAX(w->send_share_bytes, (uint32_t)SHARE_MIN_BYTES), held = tcp_unacked(transport);
+	return held < share ? tcp_send_blob(transport, b, off, RP_MIN(len, (size_t)(share - held))) : 0;
+}
+
 static void tcp_session_consumed(void *transport, uint32_t bytes)
 {
 	tcp_rx_consumed(transport, bytes);
@@ -42,6 +51,7 @@ static void tcp_session_abort(void *transport)
 
 static const struct session_transport tcp_transport = {
 	.send = tcp_session_send,
+	.send_blob = tcp_session_send_blob,
 	.room = tcp_session_room,
 	.consumed = tcp_session_consumed,
 	.close = tcp_session_close,

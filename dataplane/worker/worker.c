@@ -215,8 +215,6 @@ static bool make_net(struct worker *w, const struct worker_params *p, struct err
 	struct tcp_params tp = p->tcp;
 	transport_tcp_ops(w, &tp.ops);
 	tcp_lower_net(&tp.lower, w->net);
-	tp.lower.multi_seg = port_info(p->port)->tx_multi_seg;
-	tp.lower.tx_async = port_info(p->port)->tx_async;
 	tp.pool = np.pool;
 	tp.worker = p->id;
 	tp.log = &w->log;
@@ -297,13 +295,15 @@ void worker_abandon(struct worker *w)
 	if (w->tcp != NULL)
 		tcp_destroy(w->tcp);
 	w->tcp = NULL;
+	if (w->net != NULL)
+		net_destroy(w->net); /* frames that still wait here or in the port may hold values of any worker */
+	w->net = NULL;
+	port_tx_drop(w->port, w->id);
 }
 
 void worker_destroy(struct worker *w)
 {
 	worker_abandon(w);
-	if (w->net != NULL)
-		net_destroy(w->net);
 	if (w->store != NULL)
 		store_destroy(w->store);
 	if (w->heap != NULL)

@@ -50,10 +50,12 @@ struct sim {
 	struct pair pair[MAX_PAIRS];
 	uint32_t chunk_max, read_ppm;
 	bool starve; /* buffers run out now and then */
+	bool broken; /* the device of end 0 spoils what it cuts into segments */
 	const char *failed;
 };
 
 static struct rte_mempool *tx_pool[2], *rx_pool[2];
+static struct heap *values; /* what is sent without a copy */
 
 static void fail(struct sim *s, const char *why)
 {
@@ -130,8 +132,26 @@ static void on_closed(void *ctx, struct tcp_conn *c, void *user, enum tcp_close_
 	d->c = NULL;
 }
 
+/* A large value: what can be sent without copying it. The queue alone keeps it afterwards. */
+static bool send_value(struct sim *s, struct side *d)
+{
+	size_t some = 1 + (size_t)rng_below(&s->rng, 100000), len = RP_MIN(some, (size_t)(d->to_send - d->sent));
+	struct blob *b = blob_create(values, len);
+
+	for (size_t i = 0; i < len; i++)
+		b->data[i] = (char)stream_byte(d->pair->id, d->end, d->sent + i);
+	uint32_t n = tcp_send_blob(d->c, b, 0, len);
+	d->sent += n;
+	blob_unref(b, values);
+	return n > 0;
+}
+
 static void send_some(struct sim *s, struct side *d)
 {
+	bool attach = s->p[d->end].lower.ext_bufs;
+
+	while (attach && d->sent < d->to_send && rng_below(&s->rng, 4) != 0)
+		attach = send_value(s, d);
 	while (d->sent < d->to_send && tcp_send_room(d->c) > 0) {
 		struct rte_mbuf *m = buf_alloc(tx_pool[d->end]);
 		if (m == NULL)
@@ -280,6 +300,17 @@ static void choose_end(struct sim *s, int id)
 		.cc = rng_below(r, 2) ? TCP_CC_CUBIC : TCP_CC_NEWRENO,
 		.seed = rng_next(r),
 	};
+	struct tcp_lower *l = &s->p[id].lower;
+	l->ext_bufs = rng_below(r, 2);
+	if (rng_below(r, 2)) {
+		l->train_bytes = 2000 + (uint32_t)rng_below(r, 63001);
+		l->train_bufs = 8 + (uint32_t)rng_below(r, 57);
+	}
+}
+
+static bool drop_broken(void *ctx, const struct wire_seg *g)
+{
+	return ((struct sim *)ctx)->broken && g->from == 0 && g->train;
 }
 
 /* What befalls some runs beside plain loss. */
@@ -333,6 +364,9 @@ static void choose(struct sim *s, uint64_t seed)
 	s->starve = rng_below(r, 8) == 0;
 	choose_end(s, 0);
 	choose_end(s, 1);
+	s->broken = rng_below(r, 16) == 0;
+	s->wp.drop = drop_broken;
+	s->wp.ctx = s;
 }
 
 static bool over(const struct sim *s)
@@ -405,14 +439,16 @@ static bool met_everything(const struct tcp_counters *n)
 	printf("%lu segments, %lu retransmitted, %lu fast recoveries, %lu timeouts, %lu out of order, %lu probes, "
 	       "%lu window updates, %lu delayed ACKs, %lu copies, %lu splits, %lu merges, %lu failed allocations, "
 	       "%lu probes for tails, %lu of them needless, %lu undone recoveries, "
-	       "%lu cookies, %lu ECN reductions, %lu MTUs lowered by ICMP, %lu for a black hole\n",
+	       "%lu trains, %lu bytes attached, %lu cookies, %lu ECN reductions, %lu MTUs lowered by ICMP, %lu for a "
+	       "black hole\n",
 	       n->segs_out, n->retransmits, n->fast_retransmits, n->rtos, n->ooo_in, n->window_probes,
 	       n->window_updates, n->delayed_acks, n->tx_copies, n->tx_splits, n->tx_merges, n->no_mbuf, n->tlp_probes,
-	       n->tlp_needless, n->undos, n->cookies_good, n->ecn_reductions, n->pmtu_updates, n->pmtu_blackholes);
+	       n->tlp_needless, n->undos, n->trains_out, n->bytes_attached, n->cookies_good, n->ecn_reductions,
+	       n->pmtu_updates, n->pmtu_blackholes);
 	return n->fast_retransmits && n->rtos && n->ooo_in && n->window_probes && n->window_updates &&
 	       n->delayed_acks && n->tx_copies && n->tx_splits && n->tx_merges && n->fast_path && n->no_mbuf &&
 	       n->tlp_probes && n->tlp_repairs && n->tlp_needless && n->undos && n->dsacks_in && n->cookies_good &&
-	       n->ecn_reductions && n->pmtu_updates && n->pmtu_blackholes;
+	       n->ecn_reductions && n->pmtu_updates && n->pmtu_blackholes && n->trains_out && n->bytes_attached;
 }
 
 static bool run(struct sim *s, uint64_t seed, struct tcp_counters *sum)
@@ -438,6 +474,11 @@ static bool run(struct sim *s, uint64_t seed, struct tcp_counters *sum)
 		    rte_mempool_avail_count(rx_pool[e]) != rx_pool[e]->size)
 			fail(s, "buffers are missing");
 	}
+	struct heap_stats hs;
+	heap_poll(values, UINT32_MAX);
+	heap_stats_get(values, &hs);
+	if (hs.blocks != 0)
+		fail(s, "values are missing");
 	return s->failed == NULL;
 }
 
@@ -476,6 +517,9 @@ int main(int argc, char **argv)
 		}
 	}
 	wire_eal_init("sim_transfer");
+	struct err err;
+	values = heap_create(&(struct heap_params){"values", 64 << 20, 0}, &err);
+	rp_assert(values != NULL);
 	for (int e = 0; e < 2; e++) {
 		tx_pool[e] = wire_pool(e ? "tx1" : "tx0", TX_BUFS);
 		rx_pool[e] = wire_pool(e ? "rx1" : "rx0", 8191);

@@ -121,16 +121,14 @@ static void observe(struct wire *w, const struct wire_seg *s, const struct rte_t
 	mine->edge_known = true;
 }
 
-static void describe(struct wire_end *e, const struct rte_mbuf *m, uint8_t tcp_len, struct wire_seg *s)
+static void describe(struct wire_end *e, const struct rte_tcp_hdr *h, uint32_t len, struct wire_seg *s)
 {
-	const struct rte_tcp_hdr *h = rte_pktmbuf_mtod(m, const struct rte_tcp_hdr *);
-
 	*s = (struct wire_seg){
 		.from = e->id,
 		.flags = h->tcp_flags,
 		.seq = rte_be_to_cpu_32(h->sent_seq),
 		.ack = rte_be_to_cpu_32(h->recv_ack),
-		.len = m->pkt_len - tcp_len,
+		.len = len,
 		.wnd = rte_be_to_cpu_16(h->rx_win),
 		.sport = rte_be_to_cpu_16(h->src_port),
 		.dport = rte_be_to_cpu_16(h->dst_port),
@@ -174,27 +172,33 @@ static uint64_t arrival(struct wire *w)
 	return at;
 }
 
-static void put_frame(struct wire_end *e, struct rte_mbuf *m, uint8_t tos)
+static void put_ip(struct wire_end *e, uint8_t *ip, uint8_t tos)
 {
 	struct wire *w = e->w;
-	uint8_t *ip = (uint8_t *)rte_pktmbuf_prepend(m, IP_BYTES);
 
-	rp_assert(ip != NULL && m->nb_segs == 1 && m->next == NULL);
 	memset(ip, 0, IP_BYTES);
 	ip[0] = 0x45;
 	ip[1] = (tos & 3) != 0 && chance(w, w->p.ce_ppm) ? 3 : tos;
 	memcpy(ip + 12, &e->addr.v4, 4);
 	memcpy(ip + 16, &w->end[!e->id].addr.v4, 4);
+}
+
+static void put_frame(struct wire_end *e, struct rte_mbuf *m, uint8_t tos)
+{
+	uint8_t *ip = (uint8_t *)rte_pktmbuf_prepend(m, IP_BYTES);
+
+	rp_assert(ip != NULL && m->nb_segs == 1 && m->next == NULL);
+	put_ip(e, ip, tos);
 	uint8_t *eth = (uint8_t *)rte_pktmbuf_prepend(m, ETH_BYTES);
 	rp_assert(eth != NULL);
 	memset(eth, 0xee, ETH_BYTES);
 }
 
-static bool too_long(struct wire_end *e, const struct rte_mbuf *m, const struct wire_seg *s)
+static bool too_long(struct wire_end *e, uint32_t ip_len, const struct wire_seg *s)
 {
 	const struct wire_params *p = &e->w->p;
 
-	if (p->link_mtu == 0 || s->now_us < p->link_us || m->pkt_len + IP_BYTES <= p->link_mtu)
+	if (p->link_mtu == 0 || s->now_us < p->link_us || ip_len <= p->link_mtu)
 		return false;
 	if (!p->link_silent) {
 		e->icmp = true;
@@ -205,11 +209,11 @@ static bool too_long(struct wire_end *e, const struct rte_mbuf *m, const struct 
 	return true;
 }
 
-static bool is_lost(struct wire_end *e, const struct rte_mbuf *m, const struct wire_seg *s)
+static bool is_lost(struct wire_end *e, uint32_t ip_len, const struct wire_seg *s)
 {
 	struct wire *w = e->w;
 
-	if (too_long(e, m, s) || (w->p.queue != 0 && e->queued >= w->p.queue))
+	if (too_long(e, ip_len, s) || (w->p.queue != 0 && e->queued >= w->p.queue))
 		return true;
 	if (w->p.dark_us != 0 && s->now_us >= w->p.dark_us && s->now_us < w->p.dark_us + w->p.dark_for_us)
 		return true;
@@ -220,16 +224,100 @@ static bool is_lost(struct wire_end *e, const struct rte_mbuf *m, const struct w
 	return chance(w, w->p.loss_ppm);
 }
 
+/* Copies the payload bytes [at, at + len) of m, whose first part is the TCP header. */
+static void gather(const struct rte_mbuf *m, uint32_t at, uint32_t len, uint8_t *to)
+{
+	const uint8_t *p = rte_pktmbuf_read(m, at, len, to);
+
+	rp_assert(p != NULL);
+	if (p != to)
+		memcpy(to, p, len);
+}
+
+static void push_piece(struct wire_end *e, struct wire_packet p)
+{
+	for (struct rte_mbuf *m = p.m; m != NULL; m = m->next)
+		rte_mbuf_refcnt_update(m, 1);
+	p.at_us = arrival(e->w);
+	p.order = e->w->order++;
+	e->queued++;
+	heap_push(e->w, p);
+}
+
+/* One segment of a frame of several buffers, as a device makes them: the flags that belong to an end of the train only
+ * there. The wire keeps a copy, to see whether the buffers stay what they were. */
+static void put_piece(struct wire_end *e, struct net_path *path, struct rte_mbuf *m, uint8_t tcp_len, uint32_t at,
+		      uint32_t len)
+{
+	struct wire *w = e->w;
+	uint32_t all = m->pkt_len - tcp_len;
+	uint8_t *frame = malloc(ETH_BYTES + IP_BYTES + tcp_len + len);
+	struct rte_tcp_hdr *h = (struct rte_tcp_hdr *)(frame + ETH_BYTES + IP_BYTES);
+	struct wire_seg s;
+
+	memset(frame, 0xee, ETH_BYTES);
+	put_ip(e, frame + ETH_BYTES, path->tos);
+	gather(m, 0, tcp_len, (uint8_t *)h);
+	gather(m, tcp_len + at, len, (uint8_t *)h + tcp_len);
+	h->sent_seq = rte_cpu_to_be_32(rte_be_to_cpu_32(h->sent_seq) + at);
+	if (at + len < all)
+		h->tcp_flags &= ~(RTE_TCP_FIN_FLAG | RTE_TCP_PSH_FLAG);
+	rp_assert(at == 0 || !(h->tcp_flags & RTE_TCP_CWR_FLAG));
+	describe(e, h, len, &s);
+	s.train = all > len;
+	s.soft = path->tx_soft;
+	w->trains += s.train && at == 0;
+	observe(w, &s, h);
+	bool lost = is_lost(e, IP_BYTES + tcp_len + len, &s);
+	if (w->p.watch != NULL)
+		w->p.watch(w->p.ctx, &s);
+	if ((w->p.drop != NULL && w->p.drop(w->p.ctx, &s)) || lost) {
+		free(frame);
+		return;
+	}
+	struct wire_packet p = {
+		.m = m,
+		.frame = frame,
+		.payload = (uint16_t)(ETH_BYTES + IP_BYTES + tcp_len),
+		.at = tcp_len + at,
+		.len = (uint16_t)(ETH_BYTES + IP_BYTES + tcp_len + len),
+		.to = !e->id,
+	};
+	if (chance(w, w->p.dup_ppm)) {
+		struct wire_packet twin = p;
+		twin.frame = malloc(p.len);
+		memcpy(twin.frame, frame, p.len);
+		push_piece(e, twin);
+	}
+	push_piece(e, p);
+}
+
+static void put_train(struct wire_end *e, struct net_path *path, struct rte_mbuf *m, uint8_t tcp_len)
+{
+	uint32_t all = m->pkt_len - tcp_len, most = m->tso_segsz != 0 ? m->tso_segsz : all;
+
+	rp_assert(m->data_len >= tcp_len && (m->tso_segsz == 0 || e->train_bytes >= all));
+	rp_assert(m->nb_segs <= RP_MAX(e->train_bufs, 2u) && most + tcp_len + IP_BYTES <= e->w->p.mtu);
+	for (uint32_t at = 0; at < all; at += most)
+		put_piece(e, path, m, tcp_len, at, RP_MIN(most, all - at));
+	rte_pktmbuf_free(m);
+}
+
 static void wire_output(void *ctx, struct net_path *path, struct rte_mbuf *m, uint8_t tcp_len)
 {
 	struct wire_end *e = ctx;
 	struct wire *w = e->w;
 	struct wire_seg s;
 
-	describe(e, m, tcp_len, &s);
+	if (m->nb_segs > 1 || m->tso_segsz != 0) {
+		put_train(e, path, m, tcp_len);
+		return;
+	}
+	describe(e, rte_pktmbuf_mtod(m, const struct rte_tcp_hdr *), m->pkt_len - tcp_len, &s);
+	s.soft = path->tx_soft;
 	rp_assert(m->pkt_len == m->data_len && m->pkt_len + IP_BYTES <= w->p.mtu);
 	observe(w, &s, rte_pktmbuf_mtod(m, struct rte_tcp_hdr *));
-	bool lost = is_lost(e, m, &s);
+	bool lost = is_lost(e, m->pkt_len + IP_BYTES, &s);
 	put_frame(e, m, path->tos);
 	if (w->p.watch != NULL)
 		w->p.watch(w->p.ctx, &s);
@@ -278,19 +366,32 @@ void wire_init(struct wire *w, const struct wire_params *p)
 		};
 }
 
+static bool wire_verdict(void *ctx, uint8_t family, bool train, bool arrived)
+{
+	struct wire_end *e = ctx;
+
+	e->proven[train] |= arrived;
+	return e->proven[train] || ++e->doubts[train] < 4;
+}
+
 void wire_attach(struct wire *w, int id, struct tcp_params *p, struct rte_mempool *rx_pool)
 {
 	struct err e;
 	struct wire_end *end = &w->end[id];
 
 	p->lower = (struct tcp_lower){
+		.ext_bufs = p->lower.ext_bufs,
+		.train_bytes = p->lower.train_bytes,
+		.train_bufs = p->lower.train_bufs,
+		.tx_verdict = wire_verdict,
 		.ctx = end,
 		.path_init = wire_path_init,
 		.output = wire_output,
 		.confirm = wire_confirm,
 		.local_for = wire_local_for,
-		.tx_async = true,
 	};
+	end->train_bytes = p->lower.train_bytes;
+	end->train_bufs = p->lower.train_bufs;
 	p->name_tag = (uint32_t)id + 1;
 	end->rx_pool = rx_pool;
 	end->t = tcp_create(p, &e);
@@ -302,8 +403,23 @@ void wire_fini(struct wire *w)
 {
 	for (int i = 0; i < 2; i++)
 		tcp_destroy(w->end[i].t);
-	while (w->n > 0)
-		rte_pktmbuf_free(heap_pop(w).m);
+	while (w->n > 0) {
+		struct wire_packet p = heap_pop(w);
+		free(p.frame);
+		rte_pktmbuf_free(p.m);
+	}
+}
+
+/* Are the bytes that the device was given still what they were? */
+static bool untouched(const struct wire_packet *p)
+{
+	uint32_t len = p->len - p->payload;
+	uint8_t now[65536];
+
+	if (p->frame == NULL)
+		return frame_sum(p->m, p->off, p->len) == p->sum;
+	gather(p->m, p->at, len, now);
+	return memcmp(now, p->frame + p->payload, len) == 0;
 }
 
 /* Copies the frame into a receive buffer, as a device would, and lets go of the sender's. */
@@ -312,16 +428,18 @@ static struct rte_mbuf *receive(struct wire *w, struct wire_packet p)
 	struct rte_mbuf *m = buf_alloc(w->end[p.to].rx_pool);
 	uint32_t len = p.len;
 
-	if (frame_sum(p.m, p.off, p.len) != p.sum)
+	if (!untouched(&p))
 		w->touched++;
 	if (m != NULL) {
-		memcpy(rte_pktmbuf_append(m, (uint16_t)len), (char *)p.m->buf_addr + p.off, len);
+		memcpy(rte_pktmbuf_append(m, (uint16_t)len),
+		       p.frame != NULL ? (char *)p.frame : (char *)p.m->buf_addr + p.off, len);
 		rte_pktmbuf_adj(m, ETH_BYTES + IP_BYTES);
 		m->l2_len = ETH_BYTES;
 		m->l3_len = IP_BYTES;
 	} else {
 		w->end[p.to].rx_dropped++;
 	}
+	free(p.frame);
 	rte_pktmbuf_free(p.m);
 	return m;
 }

@@ -23,6 +23,8 @@ struct wire_seg {
 	uint16_t sport, dport;
 	uint32_t nth_data; /* counts from 1 the segments with payload from this end; 0 without payload */
 	uint64_t now_us;
+	bool train; /* cut from a longer frame */
+	bool soft;  /* not to be summed by the device */
 };
 
 struct wire_params {
@@ -55,6 +57,9 @@ struct wire_end {
 	uint64_t rx_dropped; /* no receive buffer */
 	uint64_t burst_until_us;
 	uint32_t queued;
+	uint32_t train_bytes, train_bufs;
+	bool proven[2]; /* first transmissions that arrived: single segments, trains */
+	uint8_t doubts[2];
 	bool icmp; /* a router's message about the frame quoted is due */
 	uint16_t icmp_sport, icmp_dport;
 	uint32_t icmp_seq;
@@ -65,6 +70,9 @@ struct wire_packet {
 	struct rte_mbuf *m; /* data at the Ethernet header */
 	uint16_t off, len;  /* what a device would have been told */
 	uint64_t sum;       /* of the frame when it was handed down */
+	uint8_t *frame;     /* of several buffers: as it was; then its payload begins at .payload of it and .at of m */
+	uint32_t at;
+	uint16_t payload;
 	int to;
 };
 
@@ -85,6 +93,7 @@ struct wire {
 	uint32_t n;
 	struct wire_packet heap[WIRE_INFLIGHT_MAX];
 	struct wire_flow flow[2][WIRE_FLOWS];
+	uint64_t trains;     /* frames that were cut into segments */
 	uint32_t touched;    /* frames that were changed while under way */
 	uint32_t violations; /* of the receive window: data beyond it, or an edge that moved back */
 	/* called in each iteration between input and output. May be NULL. */
@@ -93,7 +102,7 @@ struct wire {
 };
 
 void wire_init(struct wire *w, const struct wire_params *p);
-/* Completes p (lower) and creates the instance of this end. */
+/* Completes p (lower, but for what it says of trains and attached bytes) and creates the instance of this end. */
 void wire_attach(struct wire *w, int id, struct tcp_params *p, struct rte_mempool *rx_pool);
 /* Destroys both instances and frees what is under way. */
 void wire_fini(struct wire *w);

@@ -161,8 +161,8 @@ static int open_tcp(struct rig *r, const struct tcp_ops *ops, uint32_t max_conns
 					  .output = low_output,
 					  .confirm = low_confirm,
 					  .local_for = low_local_for,
-					  .multi_seg = port_info(r->port)->tx_multi_seg,
-					  .tx_async = port_info(r->port)->tx_async}};
+					  .train_bytes = port_info(r->port)->tx_train_bytes,
+					  .train_bufs = port_info(r->port)->tx_train_bufs}};
 
 	rng_system(&tp.seed, sizeof tp.seed);
 	r->tcp = tcp_create(&tp, e);

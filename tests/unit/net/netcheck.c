@@ -82,9 +82,9 @@ static void print_counters(uint32_t worker, const struct net_counters *c)
 static void print_port(const struct port_info *i)
 {
 	printf("driver %s mac " RTE_ETHER_ADDR_PRT_FMT
-	       " mtu %u queues %u steers %d csum tx %d/%d rx %d multi_seg %d async %d\n",
+	       " mtu %u queues %u steers %d csum tx %d/%d rx %d multi_seg %d train %u/%u ext %d\n",
 	       i->driver, RTE_ETHER_ADDR_BYTES(&i->mac), i->mtu, i->nqueues, i->steers, i->tx_csum_ip, i->tx_csum_tcp,
-	       i->rx_csum, i->tx_multi_seg, i->tx_async);
+	       i->rx_csum, i->tx_multi_seg, i->tx_train_bytes, i->tx_train_bufs, i->tx_ext_bufs);
 	fflush(stdout);
 }
 

@@ -377,18 +377,22 @@ size_t lp_entry_bytes(struct slice v)
 	return coded_bytes(&c);
 }
 
+static void coded_write(uint8_t *p, const struct coded *c)
+{
+	memcpy(p, c->head, c->head_len);
+	p += c->head_len;
+	if (c->data.len > 0)
+		memcpy(p, c->data.ptr, c->data.len);
+	memcpy(p + c->data.len, c->back, c->back_len);
+}
+
 /* `del` bytes at off become the entry c. */
 static bool put(struct cbuf *b, size_t off, size_t del, const struct coded *c)
 {
 	size_t ins = coded_bytes(c);
 	if (c->data.len > LP_MAX_BYTES || b->len - del + ins > LP_MAX_BYTES || !cbuf_splice(b, off, del, ins))
 		return false;
-	uint8_t *p = b->p + off;
-	memcpy(p, c->head, c->head_len);
-	p += c->head_len;
-	if (c->data.len > 0)
-		memcpy(p, c->data.ptr, c->data.len);
-	memcpy(p + c->data.len, c->back, c->back_len);
+	coded_write(b->p + off, c);
 	update_head(b, 1, del > 0);
 	return true;
 }
@@ -445,4 +449,62 @@ bool lp_concat(struct cbuf *b, const uint8_t *other)
 	memcpy(b->p + at, other + LP_HEAD, more);
 	update_head(b, count_field(other), 0);
 	return true;
+}
+
+uint32_t lp_delete_equal(struct cbuf *b, size_t from, const struct lp_key *k, uint32_t max)
+{
+	uint32_t gone = 0;
+	size_t to = from, off = from;
+	while (off != 0 && b->p[off] != LP_END && gone < max) {
+		struct head h = head_of(b->p + off);
+		size_t size = size_of(h);
+		if (entry_eq(b->p + off, h, k)) {
+			gone++;
+		} else {
+			if (gone > 0)
+				memmove(b->p + to, b->p + off, size);
+			to += size;
+		}
+		off += size;
+	}
+	if (gone > 0) {
+		cbuf_splice(b, to, off - to, 0);
+		update_head(b, 0, gone);
+	}
+	return gone;
+}
+
+/* ---- at the front ---- */
+
+static void move_head(uint8_t *to, const uint8_t *from, size_t bytes, uint32_t add, uint32_t del)
+{
+	uint32_t n = count_field(from);
+	store32(to, (uint32_t)bytes);
+	set_count(to, n == LP_COUNT_UNKNOWN ? n : n + add - del);
+}
+
+uint8_t *lp_push_front(uint8_t *p, size_t room, struct slice v)
+{
+	struct coded c = code(v);
+	size_t ins = coded_bytes(&c);
+	if (ins > room || c.data.len > LP_MAX_BYTES || lp_bytes(p) + ins > LP_MAX_BYTES)
+		return NULL;
+	uint8_t head[LP_HEAD];
+	memcpy(head, p, LP_HEAD);
+	coded_write(p + LP_HEAD - ins, &c);
+	move_head(p - ins, head, load32(head) + ins, 1, 0);
+	return p - ins;
+}
+
+uint8_t *lp_drop_front(uint8_t *p, uint32_t n)
+{
+	uint8_t head[LP_HEAD];
+	size_t off = LP_HEAD;
+	uint32_t gone = 0;
+	for (; gone < n && p[off] != LP_END; gone++)
+		off += lp_entry_size(p, off);
+	memcpy(head, p, LP_HEAD);
+	p += off - LP_HEAD;
+	move_head(p, head, load32(head) - (off - LP_HEAD), 0, gone);
+	return p;
 }

@@ -62,3 +62,12 @@ bool lp_replace_i64(struct cbuf *b, size_t off, int64_t v);
 void lp_delete(struct cbuf *b, size_t off, uint32_t n);
 /* Appends all entries of another listpack. */
 bool lp_concat(struct cbuf *b, const uint8_t *other);
+/* Removes the first `max` entries from `from` on that equal k, in one pass. Returns how many. */
+uint32_t lp_delete_equal(struct cbuf *b, size_t from, const struct lp_key *k, uint32_t max);
+
+/* For a listpack that need not begin where its block does: an edit at its front moves its head instead of its entries.
+ * Both return where it begins then. */
+/* v is written into the `room` bytes before p. NULL: they are too few, nothing changed. */
+uint8_t *lp_push_front(uint8_t *p, size_t room, struct slice v);
+/* Drops n entries, or all. */
+uint8_t *lp_drop_front(uint8_t *p, uint32_t n);

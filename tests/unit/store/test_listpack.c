@@ -180,6 +180,25 @@ static void delete (struct model *m)
 	model_splice(m, at, RP_MIN(n, m->n - at), 0);
 }
 
+static void delete_equal(struct model *m)
+{
+	if (m->n == 0)
+		return;
+	uint32_t from = (uint32_t)rng_below(&m->rng, m->n), max = (uint32_t)rng_below(&m->rng, 4), gone = 0;
+	struct slice want = heap_copy(m->item[rng_below(&m->rng, m->n)]);
+	struct lp_key k = lp_key_of(want);
+	size_t off = lp_seek(m->lp.p, from);
+	for (uint32_t i = from; i < m->n && gone < max;)
+		if (slice_eq(m->item[i], want)) {
+			model_splice(m, i, 1, 0);
+			gone++;
+		} else {
+			i++;
+		}
+	assert_int_equal(lp_delete_equal(&m->lp, off, &k, max), gone);
+	free((char *)want.ptr);
+}
+
 static void concat(struct model *m)
 {
 	struct cbuf other = empty();
@@ -203,8 +222,10 @@ static void test_listpack__agrees_with_model(void **state)
 			insert(&m);
 		else if (what < 85)
 			replace(&m);
-		else if (what < 97)
+		else if (what < 94)
 			delete (&m);
+		else if (what < 97)
+			delete_equal(&m);
 		else
 			concat(&m);
 		trim(&m.lp);
@@ -213,6 +234,43 @@ static void test_listpack__agrees_with_model(void **state)
 	}
 	model_splice(&m, 0, m.n, 0);
 	free(m.lp.p);
+}
+
+/* The same at the front of a block with room before the listpack. */
+static void test_listpack__front_moves_only_the_head(void **state)
+{
+	enum {
+		ROOM = 40000
+	};
+	struct model m = {.lp = empty()};
+	uint8_t *block = malloc(ROOM + LP_EMPTY_BYTES), *p = block + ROOM;
+	rng_init(&m.rng, 43);
+	lp_init(p);
+	for (uint32_t i = 0; i < 20000; i++) {
+		struct slice v = random_item(&m.rng);
+		v.len = RP_MIN(v.len, 300);
+		uint8_t *pushed = m.n < MODEL_MAX ? lp_push_front(p, (size_t)(p - block), v) : NULL;
+		if (pushed != NULL) {
+			p = pushed;
+			model_splice(&m, 0, 0, 1);
+			m.item[0] = v;
+		} else {
+			free((char *)v.ptr);
+		}
+		if (pushed == NULL || rng_below(&m.rng, 3) == 0) {
+			uint32_t n = (uint32_t)rng_below(&m.rng, pushed == NULL ? 200 : 3);
+			p = lp_drop_front(p, n);
+			model_splice(&m, 0, RP_MIN(n, m.n), 0);
+		}
+		free(m.lp.p);
+		m.lp.p = malloc(lp_bytes(p));
+		m.lp.len = m.lp.cap = lp_bytes(p);
+		memcpy(m.lp.p, p, m.lp.len);
+		check(&m);
+	}
+	model_splice(&m, 0, m.n, 0);
+	free(m.lp.p);
+	free(block);
 }
 
 /* Values beside each other, and the bytes as redis-server 7.0 dumped them. */
@@ -409,6 +467,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_listpack__agrees_with_model),
+		cmocka_unit_test(test_listpack__front_moves_only_the_head),
 		cmocka_unit_test(test_listpack__bytes_are_those_of_redis),
 		cmocka_unit_test(test_listpack__back_lengths_are_those_of_redis),
 		cmocka_unit_test(test_listpack__more_entries_than_the_count_holds),

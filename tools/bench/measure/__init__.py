@@ -1,0 +1,1 @@
+"""What tools/bench/run measures with: servers over the kernel, Redpoll over memif, and dpdk-testpmd on the same device."""

@@ -91,7 +91,7 @@ static int check(const struct options *o, struct err *e)
 		return 0;
 	if (!*o->device)
 		return err_set(e, "no device: say which with --device, as in --device memif:/run/redpoll.sock,client");
-	if (o->address.n == 0)
+	if (o->address.n == 0 && strncmp(o->device, "af_xdp:", 7) != 0)
 		return err_set(e, "no address of our own: give one with --address, as in --address 10.0.0.2/24");
 	if (!*o->host)
 		return err_set(e, "no server: give its address with -h");

@@ -9,7 +9,11 @@
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
 
+#include "net/xdp.h"
+#include "net/xdp_neigh.h"
+
 #define LPORT_FIRST    1024
+#define LPORT_SHARED   61000 /* behind those that a Linux kernel gives to its own */
 #define CONNECT_TRIES  64 /* ports tried for one connection */
 #define LINK_WAIT_MS   10000
 #define NET_TIMERS_US  1000
@@ -46,7 +50,7 @@ struct tcp_conn *rig_connect(struct rig *r, const struct net_addr *remote, uint1
 {
 	for (uint32_t i = 0; i < CONNECT_TRIES; i++) {
 		uint16_t *lport = &r->next_lport[r->turn];
-		*lport = *lport < UINT16_MAX ? *lport + 1 : LPORT_FIRST;
+		*lport = *lport < UINT16_MAX ? *lport + 1 : r->first_lport;
 		struct tcp_conn *c = tcp_connect(r->tcp, remote, port, *lport, user, why);
 		r->turn = (r->turn + 1) % r->nlocal;
 		if (c != NULL || *why != -EADDRINUSE)
@@ -57,17 +61,35 @@ struct tcp_conn *rig_connect(struct rig *r, const struct net_addr *remote, uint1
 
 /* ---- set-up ---- */
 
+/* af_xdp without --address: those of the interface that reach as far as the server. */
+static void interface_addresses(struct rig *r, const struct options *o)
+{
+	struct net_ifaddr all[NET_MAX_ADDRS];
+	struct net_addr server = {0};
+	uint32_t n = xdp_iface_addrs(xdp_device_iface(o->device), all, NET_MAX_ADDRS);
+
+	net_addr_parse(o->host, &server, NULL);
+	for (uint32_t i = 0; i < n; i++)
+		if (all[i].addr.family == server.family &&
+		    net_is_link_local(&all[i].addr) == net_is_link_local(&server))
+			r->local[r->nlocal++] = all[i];
+}
+
 static int parse_addresses(struct rig *r, const struct options *o, struct net_params *np, struct err *e)
 {
+	if (o->address.n == 0) {
+		interface_addresses(r, o);
+		if (r->nlocal == 0)
+			return err_set(e, "device %s: the interface has no address to reach %s from", o->device, o->host);
+	}
 	for (uint32_t i = 0; i < o->address.n; i++) {
 		struct net_ifaddr *a = &r->local[r->nlocal];
 		if (r->nlocal == NET_MAX_ADDRS || !net_addr_parse(o->address.text[i], &a->addr, &a->prefix_len))
 			return err_set(e, "--address '%s': give at most %d, each as in 10.0.0.2/24", o->address.text[i],
 				       NET_MAX_ADDRS);
-		rng_system(&r->next_lport[r->nlocal], sizeof r->next_lport[0]);
-		r->next_lport[r->nlocal] |= LPORT_FIRST;
-		np->addrs[r->nlocal++] = *a;
+		r->nlocal++;
 	}
+	memcpy(np->addrs, r->local, sizeof np->addrs);
 	np->naddrs = r->nlocal;
 	if (*o->gateway && !net_addr_parse(o->gateway, &np->gateway, NULL))
 		return err_set(e, "--gateway '%s': give an address as in 10.0.0.1", o->gateway);
@@ -139,12 +161,26 @@ static int open_net(struct rig *r, struct net_params *np, struct err *e)
 	np->port = r->port;
 	np->nworkers = 1;
 	np->pool = r->pool;
+	np->shared = pi->shared;
+	np->neigh_ask = xdp_neigh_ask(port_neigh(r->port), 0);
+	np->neigh_told = xdp_neigh_told(port_neigh(r->port), 0);
 	np->mac = pi->mac;
 	np->mtu = pi->mtu;
 	np->tx_csum_ip = pi->tx_csum_ip;
 	np->tx_csum_tcp = pi->tx_csum_tcp;
 	r->net = net_create(np, e);
 	return r->net != NULL ? 0 : -1;
+}
+
+/* Where the kernel has our addresses it keeps its own ports, and its clients theirs. */
+static void choose_ports(struct rig *r)
+{
+	r->first_lport = port_info(r->port)->shared ? LPORT_SHARED : LPORT_FIRST;
+	for (uint32_t i = 0; i < r->nlocal; i++) {
+		uint16_t x;
+		rng_system(&x, sizeof x);
+		r->next_lport[i] = (uint16_t)(r->first_lport + x % (UINT16_MAX - r->first_lport));
+	}
 }
 
 static int open_tcp(struct rig *r, const struct tcp_ops *ops, uint32_t max_conns, struct err *e)
@@ -179,12 +215,19 @@ int rig_open(struct rig *r, const struct options *o, const struct tcp_ops *ops, 
 		.device = o->device, .nworkers = 1, .mtu = (uint32_t)o->mtu, .mbufs = mbufs, .csum_offload = true};
 
 	memset(r, 0, sizeof *r);
-	if (parse_addresses(r, o, &np, e) < 0 || open_eal(r, o, mem, e) < 0)
+	if (parse_addresses(r, o, &np, e) < 0)
+		return -1;
+	pp.addrs = np.addrs;
+	pp.naddrs = np.naddrs;
+	pp.first_port = LPORT_SHARED;
+	pp.last_port = UINT16_MAX;
+	if (open_eal(r, o, mem, e) < 0)
 		return -1;
 	r->port = port_open(&pp, e);
 	if (r->port == NULL || wait_link(o, e) < 0)
 		return -1;
 	r->pool = port_pool(r->port, 0);
+	choose_ports(r);
 	clock_init(&r->clock, rte_get_tsc_hz());
 	if (open_net(r, &np, e) < 0 || open_tcp(r, ops, max_conns, e) < 0)
 		return -1;
@@ -220,6 +263,7 @@ uint32_t rig_poll_tx(struct rig *r)
 	if (r->now.mono_us - r->net_timers_us >= NET_TIMERS_US) {
 		r->net_timers_us = r->now.mono_us;
 		net_poll_timers(r->net);
+		xdp_neigh_poll(port_neigh(r->port));
 	}
 	return n;
 }

@@ -14,7 +14,7 @@
 
 #define LPORT_FIRST    1024
 #define LPORT_SHARED   61000 /* behind those that a Linux kernel gives to its own */
-#define CONNECT_TRIES  64 /* ports tried for one connection */
+#define CONNECT_TRIES  64    /* ports tried for one connection */
 #define LINK_WAIT_MS   10000
 #define NET_TIMERS_US  1000
 #define MBUFS_BASE     16384u
@@ -80,7 +80,8 @@ static int parse_addresses(struct rig *r, const struct options *o, struct net_pa
 	if (o->address.n == 0) {
 		interface_addresses(r, o);
 		if (r->nlocal == 0)
-			return err_set(e, "device %s: the interface has no address to reach %s from", o->device, o->host);
+			return err_set(e, "device %s: the interface has no address to reach %s from", o->device,
+				       o->host);
 	}
 	for (uint32_t i = 0; i < o->address.n; i++) {
 		struct net_ifaddr *a = &r->local[r->nlocal];
@@ -154,6 +155,14 @@ static int wait_link(const struct options *o, struct err *e)
 	return err_set(e, "device %s: no link after %d s; start the other end first", o->device, LINK_WAIT_MS / 1000);
 }
 
+static void on_pmtu(void *ctx, const struct net_addr *local, uint16_t lport, const struct net_addr *remote,
+		    uint16_t rport, uint32_t seq, uint16_t mtu)
+{
+	struct rig *r = ctx;
+	if (tcp_pmtu_update(r->tcp, local, lport, remote, rport, seq, mtu))
+		net_pmtu_learn(r->net, remote, mtu);
+}
+
 static int open_net(struct rig *r, struct net_params *np, struct err *e)
 {
 	const struct port_info *pi = port_info(r->port);
@@ -164,6 +173,8 @@ static int open_net(struct rig *r, struct net_params *np, struct err *e)
 	np->shared = pi->shared;
 	np->neigh_ask = xdp_neigh_ask(port_neigh(r->port), 0);
 	np->neigh_told = xdp_neigh_told(port_neigh(r->port), 0);
+	np->pmtu = on_pmtu;
+	np->pmtu_ctx = r;
 	np->mac = pi->mac;
 	np->mtu = pi->mtu;
 	np->tx_csum_ip = pi->tx_csum_ip;

@@ -106,7 +106,6 @@ uint64_t ctrl_used_memory(const struct ctrl *c)
 		sum += hs.used_bytes;
 		heap_stats_get(c->workers[i]->heap, &hs);
 		sum += hs.used_bytes;
-		sum += store_index_bytes(c->stores[i]);
 	}
 	heap_stats_get(c->heap, &hs);
 	return sum + hs.used_bytes;

@@ -148,14 +148,14 @@ static void index_line(const struct worker *w, struct text *t)
 	for (uint32_t db = 0; db < store_databases(w->store); db++) {
 		index_stats_get(store_index(w->store, db), &one);
 		sum.entries += one.entries;
-		sum.capacity += one.capacity;
-		sum.grows += one.grows;
-		sum.inline_grows += one.inline_grows;
-		sum.moved += one.moved;
+		sum.buckets += one.buckets;
+		sum.overflow += one.overflow;
+		sum.splits += one.splits;
+		sum.merges += one.merges;
 		sum.memory_bytes += one.memory_bytes;
 	}
-	text_add(t, "worker%u_index:entries=%lu,capacity=%lu,grows=%lu,inline_grows=%lu,moved=%lu,memory=%zu\r\n",
-		 w->id, sum.entries, sum.capacity, sum.grows, sum.inline_grows, sum.moved, sum.memory_bytes);
+	text_add(t, "worker%u_index:entries=%lu,buckets=%lu,overflow=%lu,splits=%lu,merges=%lu,memory=%zu\r\n", w->id,
+		 sum.entries, sum.buckets, sum.overflow, sum.splits, sum.merges, sum.memory_bytes);
 }
 
 static void control_line(const struct ctrl *c, struct text *t)

@@ -32,12 +32,8 @@ int memory_plan_make(const struct ctrl *c, struct memory_plan *m, struct err *e)
 			(unsigned long long)(free_huge >> 20), (unsigned long long)(m->eal >> 20),
 			(unsigned long long)(pages + (m->eal + c->nworkers * 4 * HUGE_2M - free_huge) / HUGE_2M + 1));
 	if (m->huge) {
-		/* A part stays free for the tables of a growing index, which EAL takes on demand. */
-		uint64_t shard = (free_huge - m->eal) / 4 * 3 / c->nworkers / HUGE_2M * HUGE_2M;
+		uint64_t shard = (free_huge - m->eal) / c->nworkers / HUGE_2M * HUGE_2M;
 		m->shard_huge = RP_MIN(shard, limit);
-	} else if (cf->eal_memory == 0) {
-		/* Plain memory is reserved once and used as needed: leave room for a large index. */
-		m->eal += ram / 4;
 	}
 	return 0;
 }

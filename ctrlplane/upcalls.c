@@ -1,37 +1,5 @@
-/* What workers ask of the control thread, and it of itself: index tables, the slow log. */
+/* What workers ask of the control thread, and it of itself: the slow log. */
 #include "ctrlplane/ctrl_priv.h"
-
-static void give_table(void *owner, struct msg *m)
-{
-	index_give_table(m->arg[0], m->arg[1]);
-}
-
-static void up_build_table(void *owner, struct msg *m)
-{
-	struct ctrl *c = owner;
-	struct worker *w = m->arg[2];
-	struct index *ix = m->arg[0];
-	struct msg *back = msg_get(c->bus, msg_bus_control(c->bus));
-	struct index_table *t = index_table_create(index_name(ix), index_seed(ix), (uint32_t)(uintptr_t)m->arg[1]);
-	if (t == NULL)
-		log_write(LOG_WARNING, "no memory for a larger index table; raise eal-memory");
-	if (back == NULL) {
-		index_table_destroy(t); /* the index then grows in place */
-		return;
-	}
-	back->kind = MSG_CALL_SHARD;
-	back->owner = (uint8_t)w->id;
-	back->fn = give_table;
-	back->arg[0] = ix;
-	back->arg[1] = t;
-	back->arg[3] = NULL;
-	msg_send(c->bus, back);
-}
-
-static void up_drop_table(void *owner, struct msg *m)
-{
-	index_table_destroy(m->arg[0]);
-}
 
 static void up_slow(void *owner, struct msg *m)
 {
@@ -57,5 +25,5 @@ void upcalls_own_slow(void *ctx, const struct cmd_ctx *cc, uint64_t us)
 
 struct worker_upcalls upcalls_table(void)
 {
-	return (struct worker_upcalls){.build_table = up_build_table, .drop_table = up_drop_table, .slow = up_slow};
+	return (struct worker_upcalls){.slow = up_slow};
 }

@@ -314,8 +314,6 @@ void host_poll_memory(struct session_host *h)
 			heap_stats_get(h->heaps[i], &hs);
 			used += hs.used_bytes;
 		}
-		for (uint32_t i = 0; i < h->env.nstores; i++)
-			used += store_index_bytes(h->env.stores[i]);
 	}
 	h->refused_flags = used > h->conf.maxmemory ? CMD_F_DENYOOM : 0;
 }

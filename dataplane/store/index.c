@@ -1,75 +1,29 @@
-#include <stdio.h>
-
-#include <rte_malloc.h>
 #include <rte_prefetch.h>
 
 #include "base/hash.h"
 #include "store/index_priv.h"
 
-#define INDEX_NAME_MAX 32
-/* Positions of the old table moved with each insert. Two would do for the old table to be empty before the new one, of
- * twice the size, is 75% full. */
-#define INDEX_MOVE_STEP 3
-/* An index with a larger table than this keeps a spare table of this size, so that it can be emptied at once. */
-#define INDEX_SPARE_ENTRIES 1024
-#define INDEX_SPARE_ABOVE   INDEX_SMALL
+/* Entries per bucket, in halves, above which an insert splits and below which index_poll() merges. */
+#define GROW_HALVES   11
+#define SHRINK_HALVES 4
+#define STEPS_MAX     2 /* splits by one insert, when memory was short before */
 
-#define INDEX_GENS         64
-#define INDEX_RANDOM_TRIES 32
-#define INDEX_NEVER        UINT32_MAX
+#define RANDOM_TRIES 64
+#define RANDOM_SLOTS (2 * BUCKET_SLOTS)
 
-struct index {
-	struct index_table *cur; /* takes the inserts */
-	struct index_table *old; /* being moved into cur, or NULL */
-	struct index_table *spare;
-	uint64_t seed;
-	uint64_t count;
-	uint32_t ask_at;  /* live entries of cur at which a larger table is asked for; INDEX_NEVER: has been */
-	bool spare_asked; /* a spare is on its way */
-	struct index_ops ops;
-	uint64_t grows, inline_grows, moved;
-	char name[INDEX_NAME_MAX];
-};
-
-/* The policy of growth: when to ask, and for what. */
-static uint32_t ask_threshold(const struct index_table *t)
+struct index *index_create(struct heap *h, uint64_t seed, uint64_t initial)
 {
-	return (uint32_t)((uint64_t)t->capacity * 3 / 4);
-}
-
-static uint32_t next_entries(const struct index_table *t)
-{
-	return RP_MIN((t->capacity + 1) * 2, INDEX_TABLE_MAX);
-}
-
-static bool can_grow(const struct index *ix)
-{
-	return ix->old == NULL && next_entries(ix->cur) > ix->cur->capacity + 1;
-}
-
-static bool wants_spare(const struct index *ix)
-{
-	return ix->spare == NULL && !ix->spare_asked && ix->cur->capacity > INDEX_SPARE_ABOVE;
-}
-
-struct index *index_create(const char *name, uint64_t seed, uint32_t initial, const struct index_ops *ops)
-{
-	struct index *ix = rte_zmalloc(NULL, sizeof *ix, 0);
+	struct index *ix = heap_zalloc(h, sizeof *ix);
+	uint64_t n = RP_MIN(initial * 2 / GROW_HALVES, (uint64_t)BUCKETS_MAX / 2);
 
 	if (ix == NULL)
 		return NULL;
-	snprintf(ix->name, sizeof ix->name, "%s", name);
-	ix->seed = seed;
-	if (ops != NULL)
-		ix->ops = *ops;
-	ix->cur = index_table_create(name, seed, initial);
-	if (ix->cur == NULL) {
-		rte_free(ix);
+	if (!buckets_init(&ix->b, h, RP_MAX((uint32_t)n, (uint32_t)BUCKETS_MIN))) {
+		heap_free(h, ix);
 		return NULL;
 	}
-	ix->ask_at = ask_threshold(ix->cur);
-	if (wants_spare(ix))
-		ix->spare = index_table_create(name, seed, INDEX_SPARE_ENTRIES);
+	ix->seed = seed;
+	ix->heap = h;
 	return ix;
 }
 
@@ -77,20 +31,8 @@ void index_destroy(struct index *ix)
 {
 	if (ix == NULL)
 		return;
-	index_table_destroy(ix->old);
-	index_table_destroy(ix->cur);
-	index_table_destroy(ix->spare);
-	rte_free(ix);
-}
-
-const char *index_name(const struct index *ix)
-{
-	return ix->name;
-}
-
-uint64_t index_seed(const struct index *ix)
-{
-	return ix->seed;
+	buckets_fini(&ix->b, ix->heap);
+	heap_free(ix->heap, ix);
 }
 
 uint64_t index_hash(const struct index *ix, struct slice key)
@@ -98,226 +40,125 @@ uint64_t index_hash(const struct index *ix, struct slice key)
 	return hash64(key.ptr, key.len, ix->seed);
 }
 
-/* ---- growth -------------------------------------------------------------------------------------------------- */
+/* ---- finding --------------------------------------------------------------------------------------------------- */
 
-void index_drop(struct index *ix, struct index_table *t)
+/* A bit for each slot of b in use that has the 16 bits of `want` above its address. */
+static inline uint32_t candidates(const struct bucket *b, uint64_t want)
 {
-	if (ix->ops.drop_table != NULL)
-		ix->ops.drop_table(ix->ops.ctx, t);
-	else
-		index_table_destroy(t);
+	uint32_t m = 0;
+
+	for (uint32_t i = 0; i < BUCKET_SLOTS; i++)
+		m |= (uint32_t)((b->slot[i] ^ want) >> NEXT_SHIFT == 0 && b->slot[i] != 0) << i;
+	return m;
 }
 
-static void ask_table(struct index *ix, uint32_t entries)
+static inline uint64_t wanted(const struct buckets *t, uint32_t at, uint64_t hash)
 {
-	if (ix->ops.want_table != NULL)
-		ix->ops.want_table(ix->ops.ctx, ix, entries);
-}
-
-/* t, larger and empty, takes the inserts from now on. */
-static void grow_into(struct index *ix, struct index_table *t)
-{
-	t->gen = (ix->cur->gen + 1) % INDEX_GENS;
-	ix->old = ix->cur;
-	ix->old->pos = 0;
-	ix->cur = t;
-	ix->ask_at = ask_threshold(t);
-	ix->grows++;
-	if (wants_spare(ix)) {
-		ix->spare_asked = true;
-		ask_table(ix, INDEX_SPARE_ENTRIES);
-	}
-}
-
-/* The table asked for did not come in time. */
-static bool grow_inline(struct index *ix)
-{
-	if (!can_grow(ix))
-		return false;
-	struct index_table *t = index_table_create(ix->name, ix->seed, next_entries(ix->cur));
-	if (t == NULL)
-		return false;
-	ix->inline_grows++;
-	grow_into(ix, t);
-	return true;
-}
-
-void index_give_table(struct index *ix, struct index_table *t)
-{
-	bool asked = ix->ask_at == INDEX_NEVER;
-
-	if (t == NULL) {
-		ix->spare_asked = false;
-		if (asked)
-			ix->ask_at = ix->cur->live + ix->cur->capacity / 64 + 1;
-		return;
-	}
-	rp_assert(t->seed == ix->seed && t->live == 0);
-	if (asked && can_grow(ix) && t->capacity > ix->cur->capacity) {
-		grow_into(ix, t);
-	} else if (ix->spare == NULL && t->capacity <= INDEX_SPARE_ABOVE) {
-		ix->spare = t;
-		ix->spare_asked = false;
-	} else {
-		index_drop(ix, t);
-	}
-}
-
-/* Moves what is in the next `budget` positions of the old table. */
-static uint32_t move_entries(struct index *ix, uint32_t budget)
-{
-	struct index_table *old = ix->old;
-	uint32_t n = 0;
-
-	for (; n < budget && old->live > 0; n++) {
-		struct index_slot *slot = &old->slots[old->pos];
-		if (slot->o != NULL) {
-			rp_assert(index_table_add(ix->cur, slot->o, slot->hash));
-			index_table_forget(old, old->pos);
-			ix->moved++;
-		}
-		old->pos++;
-	}
-	if (old->live == 0) {
-		ix->old = NULL;
-		index_drop(ix, old);
-	}
-	return n;
-}
-
-uint32_t index_poll(struct index *ix, uint32_t budget)
-{
-	return rp_likely(ix->old == NULL) ? 0 : move_entries(ix, budget);
-}
-
-static void chain_push(struct index_table **chain, struct index_table *t)
-{
-	t->pos = 0;
-	t->next = *chain;
-	*chain = t;
-}
-
-bool index_detach(struct index *ix, struct index_table **chain)
-{
-	struct index_table *fresh = ix->spare;
-
-	ix->spare = NULL;
-	if (fresh == NULL) {
-		fresh = index_table_create(ix->name, ix->seed, INDEX_SPARE_ENTRIES);
-		if (fresh == NULL)
-			return false;
-		ix->inline_grows++;
-	}
-	fresh->gen = (ix->cur->gen + 1) % INDEX_GENS;
-	chain_push(chain, ix->cur);
-	if (ix->old != NULL)
-		chain_push(chain, ix->old);
-	ix->cur = fresh;
-	ix->old = NULL;
-	ix->count = 0;
-	ix->ask_at = ask_threshold(fresh);
-	return true;
-}
-
-/* ---- entries ------------------------------------------------------------------------------------------------- */
-
-static struct object *find_in(const struct index_table *t, const struct index_slot *probe)
-{
-	int32_t pos = index_table_position(t, probe);
-
-	return pos < 0 ? NULL : t->slots[pos].o;
+	return slot_make(NULL, hash, bucket_level(t, at));
 }
 
 struct object *index_find(const struct index *ix, struct slice key, uint64_t hash)
 {
-	struct index_slot probe = index_probe(PROBE_KEY, &key, hash);
-	struct object *o = find_in(ix->cur, &probe);
+	uint32_t at = bucket_of(&ix->b, hash);
+	uint64_t want = wanted(&ix->b, at, hash);
 
-	if (o == NULL && rp_unlikely(ix->old != NULL))
-		o = find_in(ix->old, &probe);
-	return o;
-}
-
-/* Candidates of up to INDEX_BULK keys: objects with the same 64-bit hash, prefetched but not looked at. */
-static void find_candidates(const struct index *ix, const uint64_t *hash, uint32_t n, struct object **out)
-{
-	struct index_slot probe[INDEX_BULK];
-	int32_t pos[INDEX_BULK];
-
-	for (uint32_t i = 0; i < n; i++)
-		probe[i] = index_probe(PROBE_CANDIDATE, NULL, hash[i]);
-	index_table_positions(ix->cur, probe, n, pos);
-	for (uint32_t i = 0; i < n; i++)
-		out[i] = pos[i] < 0 ? NULL : ix->cur->slots[pos[i]].o;
-	if (rp_unlikely(ix->old != NULL)) {
-		index_table_positions(ix->old, probe, n, pos);
-		for (uint32_t i = 0; i < n; i++) {
-			if (out[i] == NULL && pos[i] >= 0)
-				out[i] = ix->old->slots[pos[i]].o;
+	for (const struct bucket *b = bucket_at(&ix->b, at); b != NULL; b = b->more) {
+		for (uint32_t m = candidates(b, want); m != 0; m &= m - 1) {
+			struct object *o = slot_object(b->slot[__builtin_ctz(m)]);
+			if (slice_eq(obj_key(o), key))
+				return o;
 		}
 	}
-	for (uint32_t i = 0; i < n; i++) {
-		if (out[i] != NULL)
-			rte_prefetch0(out[i]);
+	return NULL;
+}
+
+/* The first object of bucket `at` that may be the one; its key is not looked at. */
+static struct object *find_candidate(const struct index *ix, uint64_t hash)
+{
+	uint32_t at = bucket_of(&ix->b, hash);
+	uint64_t want = wanted(&ix->b, at, hash);
+
+	for (const struct bucket *b = bucket_at(&ix->b, at); b != NULL; b = b->more) {
+		uint32_t m = candidates(b, want);
+		if (m != 0)
+			return slot_object(b->slot[__builtin_ctz(m)]);
 	}
+	return NULL;
 }
 
 void index_find_bulk(const struct index *ix, const struct slice *key, const uint64_t *hash, uint32_t n,
 		     struct object **out)
 {
-	for (uint32_t at = 0; at < n; at += INDEX_BULK)
-		find_candidates(ix, hash + at, RP_MIN(n - at, (uint32_t)INDEX_BULK), out + at);
+	for (uint32_t i = 0; i < n; i++)
+		rte_prefetch0(bucket_at(&ix->b, bucket_of(&ix->b, hash[i])));
 	for (uint32_t i = 0; i < n; i++) {
-		/* Two keys with one hash: the candidate may hide the right one. */
+		out[i] = find_candidate(ix, hash[i]);
+		rte_prefetch0(out[i]);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		/* Of two with the same bits the first may hide the right one. */
 		if (out[i] != NULL && rp_unlikely(!slice_eq(obj_key(out[i]), key[i])))
 			out[i] = index_find(ix, key[i], hash[i]);
 	}
 }
 
+/* ---- changing -------------------------------------------------------------------------------------------------- */
+
+static bool wants_split(const struct index *ix)
+{
+	return ix->count * 2 > (uint64_t)ix->b.n * GROW_HALVES;
+}
+
 bool index_insert(struct index *ix, struct object *o, uint64_t hash)
 {
-	if (rp_unlikely(ix->old != NULL))
-		move_entries(ix, INDEX_MOVE_STEP);
-	if (rp_unlikely(ix->cur->live >= ix->ask_at) && can_grow(ix)) {
-		ix->ask_at = INDEX_NEVER;
-		ask_table(ix, next_entries(ix->cur));
-	}
-	if (rp_unlikely(!index_table_add(ix->cur, o, hash)) && !(grow_inline(ix) && index_table_add(ix->cur, o, hash)))
+	uint32_t at = bucket_of(&ix->b, hash);
+	uint64_t *slot = buckets_free_slot(&ix->b, ix->heap, at);
+
+	if (slot == NULL)
 		return false;
+	*slot = slot_make(o, hash, bucket_level(&ix->b, at));
 	ix->count++;
+	for (uint32_t i = 0; i < STEPS_MAX && rp_unlikely(wants_split(ix)); i++) {
+		if (!buckets_split(&ix->b, ix->heap, ix->seed))
+			break; /* the chains become longer */
+		ix->splits++;
+	}
 	return true;
 }
 
-/* The slot of an object that is there, and its table. */
-static struct index_table *locate(const struct index *ix, const struct object *o, uint64_t hash, int32_t *pos)
+/* The slot of an object that is there. */
+static uint64_t *locate(const struct index *ix, const struct object *o, uint64_t hash)
 {
-	struct index_slot probe = index_probe(PROBE_OBJECT, o, hash);
-
-	*pos = index_table_position(ix->cur, &probe);
-	if (*pos >= 0)
-		return ix->cur;
-	rp_assert(ix->old != NULL);
-	*pos = index_table_position(ix->old, &probe);
-	rp_assert(*pos >= 0);
-	return ix->old;
+	for (struct bucket *b = bucket_at(&ix->b, bucket_of(&ix->b, hash));; b = b->more) {
+		rp_assert(b != NULL);
+		for (uint32_t i = 0; i < BUCKET_SLOTS; i++)
+			if (slot_object(b->slot[i]) == o)
+				return &b->slot[i];
+	}
 }
 
 void index_remove(struct index *ix, struct object *o, uint64_t hash)
 {
-	if (!index_table_remove(ix->cur, o, hash)) {
-		int32_t pos;
-		struct index_table *t = locate(ix, o, hash, &pos);
-		index_table_forget(t, (uint32_t)pos);
-	}
+	*locate(ix, o, hash) = 0;
 	ix->count--;
 }
 
 void index_replace(struct index *ix, struct object *old_obj, struct object *new_obj, uint64_t hash)
 {
-	int32_t pos;
-	struct index_table *t = locate(ix, old_obj, hash, &pos);
+	uint64_t *slot = locate(ix, old_obj, hash);
 
-	t->slots[pos].o = new_obj;
+	*slot = (*slot & ~SLOT_ADDR) | (uint64_t)(uintptr_t)new_obj;
+}
+
+uint32_t index_poll(struct index *ix, uint32_t budget)
+{
+	uint32_t n = 0;
+
+	while (n < budget && ix->b.n > BUCKETS_MIN && ix->count * 2 < (uint64_t)ix->b.n * SHRINK_HALVES &&
+	       buckets_merge(&ix->b, ix->heap, ix->seed))
+		n++;
+	ix->merges += n;
+	return n;
 }
 
 uint64_t index_count(const struct index *ix)
@@ -325,98 +166,143 @@ uint64_t index_count(const struct index *ix)
 	return ix->count;
 }
 
-uint64_t index_positions(const struct index *ix)
+uint64_t index_buckets(const struct index *ix)
 {
-	return ix->cur->capacity + (ix->old == NULL ? 0 : (uint64_t)ix->old->capacity);
-}
-
-/* ---- walking ------------------------------------------------------------------------------------------------- */
-
-/* A cursor is 1 + (position * 64 + generation): never 0 within a walk. A walk takes the old table, then the newer one,
- * and entries only ever move that way. If the cursor's table is gone, whatever it held is in a newer one: start that.
- */
-static uint64_t cursor_pack(const struct index_table *t, uint32_t pos)
-{
-	return ((uint64_t)pos * INDEX_GENS | t->gen) + 1;
-}
-
-static struct index_table *cursor_unpack(const struct index *ix, uint64_t cursor, uint32_t *pos)
-{
-	struct index_table *first = ix->old != NULL ? ix->old : ix->cur;
-
-	*pos = 0;
-	if (cursor == 0)
-		return first;
-	uint32_t gen = (uint32_t)((cursor - 1) % INDEX_GENS);
-	uint64_t at = (cursor - 1) / INDEX_GENS;
-	struct index_table *t = gen == ix->cur->gen ? ix->cur : first;
-	if (gen == t->gen)
-		*pos = (uint32_t)RP_MIN(at, (uint64_t)t->capacity);
-	return t;
-}
-
-uint32_t index_walk(struct index *ix, uint64_t *cursor, uint32_t budget, index_visit_fn fn, void *ctx)
-{
-	uint32_t pos, n = 0;
-	struct index_table *t = cursor_unpack(ix, *cursor, &pos);
-
-	for (;;) {
-		for (; n < budget && pos < t->capacity; n++, pos++) {
-			struct object *o = t->slots[pos].o;
-			rte_prefetch0(t->slots[RP_MIN(pos + 4, t->capacity - 1)].o);
-			if (o != NULL)
-				fn(ctx, o);
-		}
-		if (pos < t->capacity) {
-			*cursor = cursor_pack(t, pos);
-			return n;
-		}
-		if (t == ix->cur) {
-			*cursor = 0;
-			return n;
-		}
-		t = ix->cur;
-		pos = 0;
-	}
-}
-
-static struct object *at_position(const struct index *ix, uint64_t pos)
-{
-	return pos < ix->cur->capacity ? ix->cur->slots[pos].o : ix->old->slots[pos - ix->cur->capacity].o;
-}
-
-struct object *index_random(const struct index *ix, uint64_t rnd)
-{
-	uint64_t total = index_positions(ix), pos = 0;
-
-	if (ix->count == 0)
-		return NULL;
-	for (int i = 0; i < INDEX_RANDOM_TRIES; i++) {
-		pos = (uint64_t)((unsigned __int128)rnd * total >> 64);
-		struct object *o = at_position(ix, pos);
-		if (o != NULL)
-			return o;
-		rnd = rnd * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX generator */
-	}
-	for (;; pos = pos + 1 == total ? 0 : pos + 1) {
-		struct object *o = at_position(ix, pos);
-		if (o != NULL)
-			return o;
-	}
-}
-
-static size_t table_bytes(const struct index_table *t)
-{
-	return t == NULL ? 0 : ((size_t)t->capacity + 1) * INDEX_POSITION_BYTES;
+	return ix->b.n;
 }
 
 void index_stats_get(const struct index *ix, struct index_stats *out)
 {
 	*out = (struct index_stats){.entries = ix->count,
-				    .capacity = index_positions(ix),
-				    .grows = ix->grows,
-				    .inline_grows = ix->inline_grows,
-				    .moved = ix->moved,
-				    .memory_bytes = table_bytes(ix->cur) + table_bytes(ix->old) +
-						    table_bytes(ix->spare)};
+				    .buckets = ix->b.n,
+				    .overflow = ix->b.overflow,
+				    .splits = ix->splits,
+				    .merges = ix->merges,
+				    .memory_bytes = buckets_bytes(&ix->b)};
+}
+
+/* ---- walking --------------------------------------------------------------------------------------------------- */
+
+static inline uint32_t reverse(uint32_t v)
+{
+	v = (v >> 1 & 0x55555555) | (v & 0x55555555) << 1;
+	v = (v >> 2 & 0x33333333) | (v & 0x33333333) << 2;
+	v = (v >> 4 & 0x0f0f0f0f) | (v & 0x0f0f0f0f) << 4;
+	return __builtin_bswap32(v);
+}
+
+static void prefetch_chain(const struct bucket *b)
+{
+	for (uint32_t i = 0; i < BUCKET_SLOTS; i++)
+		rte_prefetch0(slot_object(b->slot[i]));
+}
+
+/* fn may remove what it is given: buckets stay where they are meanwhile. */
+static uint32_t visit_chain(struct bucket *b, index_visit_fn fn, void *ctx)
+{
+	uint32_t n = 1;
+
+	for (; b != NULL; b = b->more) {
+		prefetch_chain(b);
+		for (uint32_t i = 0; i < BUCKET_SLOTS; i++) {
+			if (b->slot[i] == 0)
+				continue;
+			fn(ctx, slot_object(b->slot[i]));
+			n++;
+		}
+	}
+	return n;
+}
+
+/* The order is that of the reversed hashes: a bucket is one stretch of it, whose end the cursor names; splits and
+ * merges only make stretches shorter or longer. */
+uint32_t index_walk(struct index *ix, uint64_t *cursor, uint32_t budget, index_visit_fn fn, void *ctx)
+{
+	uint32_t at = (uint32_t)*cursor, n = 0;
+
+	do {
+		uint32_t half = high_bit(ix->b.n), mask = half - 1;
+		if ((at & mask) + half < ix->b.n)
+			mask |= half;
+		n += visit_chain(bucket_at(&ix->b, at & mask), fn, ctx);
+		at = reverse(reverse(at | ~mask) + 1);
+	} while (at != 0 && n < budget);
+	*cursor = at;
+	return n;
+}
+
+struct object *index_random(const struct index *ix, uint64_t rnd)
+{
+	uint32_t at = 0;
+
+	if (ix->count == 0)
+		return NULL;
+	for (int i = 0; i < RANDOM_TRIES; i++) {
+		at = (uint32_t)((unsigned __int128)rnd * ix->b.n >> 64);
+		rnd = rnd * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX generator */
+		const struct bucket *b = bucket_at(&ix->b, at);
+		uint32_t slot = (uint32_t)((rnd >> 32) * RANDOM_SLOTS >> 32);
+		if (slot >= BUCKET_SLOTS && (b = b->more) == NULL)
+			continue;
+		struct object *o = slot_object(b->slot[slot % BUCKET_SLOTS]);
+		if (o != NULL)
+			return o;
+	}
+	for (;; at = at + 1 == ix->b.n ? 0 : at + 1)
+		for (const struct bucket *b = bucket_at(&ix->b, at); b != NULL; b = b->more)
+			for (uint32_t i = 0; i < BUCKET_SLOTS; i++)
+				if (b->slot[i] != 0)
+					return slot_object(b->slot[i]);
+}
+
+/* ---- emptying -------------------------------------------------------------------------------------------------- */
+
+bool index_detach(struct index *ix, struct index_remains **chain)
+{
+	struct index_remains *r = heap_alloc(ix->heap, sizeof *r);
+	struct buckets fresh;
+
+	if (r == NULL)
+		return false;
+	if (!buckets_init(&fresh, ix->heap, BUCKETS_MIN)) {
+		heap_free(ix->heap, r);
+		return false;
+	}
+	*r = (struct index_remains){.b = ix->b, .heap = ix->heap, .next = *chain};
+	*chain = r;
+	ix->b = fresh;
+	ix->count = 0;
+	return true;
+}
+
+struct index_remains *index_remains_next(const struct index_remains *r)
+{
+	return r->next;
+}
+
+/* Empties the last bucket and gives up its segment if it was the first of one. */
+bool index_remains_drain(struct index_remains *r, uint32_t *budget, index_visit_fn fn, void *ctx)
+{
+	struct buckets *t = &r->b;
+
+	while (*budget > 0 && t->n > 0) {
+		struct bucket *b = bucket_at(t, t->n - 1), *more;
+		uint32_t n = visit_chain(b, fn, ctx);
+		for (b = b->more; b != NULL; b = more) {
+			more = b->more;
+			heap_free(r->heap, b);
+			t->overflow--;
+		}
+		if ((--t->n & (SEG_BUCKETS - 1)) == 0)
+			while (t->segs > t->n >> SEG_SHIFT)
+				heap_free(r->heap, t->seg[--t->segs]);
+		*budget -= RP_MIN(n, *budget);
+	}
+	return t->n == 0;
+}
+
+void index_remains_destroy(struct index_remains *r)
+{
+	buckets_fini(&r->b, r->heap);
+	heap_free(r->heap, r);
 }

@@ -1,57 +1,98 @@
-/* One rte_hash with the direct view of its key store that makes walking, moving and replacing cheap.
+/* Buckets of the index.
  *
- * A key of the rte_hash is 8 bytes, the pointer to the object; its data is the key's full 64-bit hash. Both lie side by
- * side in the key store, so a struct index_slot is what rte_hash keeps for an entry. The compare function sees the hash
- * as well: a wrong candidate costs no access to its object, and moving an entry to another table touches no object.
+ *   slot   63     56 55     48 47                        0
+ *          +--------+---------+-------------------------+
+ *          |  tag   |  next   |   object's address      |      0: free
+ *          +--------+---------+-------------------------+
  *
- * What rte_hash is asked with is a struct index_slot too, whose pointer is tagged (see enum index_probe).
+ * With n buckets, 2^k <= n < 2^(k+1), bucket b holds the hashes that end in its k + 1 low bits if its buddy b ^ 2^k
+ * exists, else those that end in its k low bits: k + 1 or k is the bucket's level. `next` is the byte of the hash that
+ * holds bit `level`: it decides the splits to come, until they use it up. `tag` is the hash's highest byte.
  */
 #pragma once
 
 #include "store/index.h"
 
-struct rte_hash;
+#define BUCKET_SLOTS 7
 
-struct index_slot {
-	uint64_t hash;
-	struct object *o; /* NULL: free, moved on, or removed */
+struct bucket {
+	uint64_t slot[BUCKET_SLOTS];
+	struct bucket *more; /* overflow */
+};
+_Static_assert(sizeof(struct bucket) == 64, "a bucket is a cache line");
+
+#define SEG_SHIFT   10 /* buckets of a segment: 64 KiB */
+#define SEG_BUCKETS (1u << SEG_SHIFT)
+#define BUCKETS_MIN 8
+#define BUCKETS_MAX (1u << 31)
+
+#define SLOT_ADDR  (((uint64_t)1 << 48) - 1)
+#define NEXT_SHIFT 48
+#define TAG_SHIFT  56
+#define NEXT_BITS  8
+
+struct buckets {
+	struct bucket **seg; /* directory; the only segment may be shorter than the others */
+	uint32_t n, segs, segs_cap;
+	uint32_t first_cap; /* buckets of the first segment */
+	uint64_t overflow;
 };
 
-/* How a probe is compared; the value is the tag in its pointer's low bits. */
-enum index_probe {
-	PROBE_OBJECT = 0,    /* the very object */
-	PROBE_KEY = 1,       /* points to a struct slice: same hash and same bytes */
-	PROBE_CANDIDATE = 2, /* same hash; the caller compares the bytes when it has prefetched the object */
-	PROBE_MASK = 3
-};
-
-struct index_table {
-	struct rte_hash *h;
-	struct index_slot *slots; /* by position */
-	uint32_t capacity;
-	uint32_t live; /* slots in use */
-	uint32_t pos;  /* as the old table: next position to move; detached: next to drain */
-	uint32_t gen;  /* mod 64 */
+struct index {
+	struct buckets b;
+	uint64_t count;
 	uint64_t seed;
-	struct index_table *next; /* while detached */
+	struct heap *heap;
+	uint64_t splits, merges;
 };
 
-/* Largest table: rte_hash computes slot * 16 in 32 bits. */
-#define INDEX_TABLE_MAX (1u << 28)
-/* rte_hash compares its hit mask with (1 << n) - 1, which goes wrong for n = 64: an entry in an extension bucket would
- * be missed. */
-#define INDEX_BULK 32
+struct index_remains {
+	struct buckets b;
+	struct heap *heap;
+	struct index_remains *next;
+};
 
-static inline struct index_slot index_probe(enum index_probe how, const void *p, uint64_t hash)
+static inline struct object *slot_object(uint64_t s)
 {
-	return (struct index_slot){hash, (struct object *)((uintptr_t)p | how)};
+	return (struct object *)(uintptr_t)(s & SLOT_ADDR);
 }
 
-bool index_table_add(struct index_table *t, struct object *o, uint64_t hash);
-/* Position or a negative number. */
-int32_t index_table_position(const struct index_table *t, const struct index_slot *probe);
-void index_table_positions(const struct index_table *t, const struct index_slot *probe, uint32_t n, int32_t *pos);
-/* False if o is not there. */
-bool index_table_remove(struct index_table *t, const struct object *o, uint64_t hash);
-/* Frees the slot without unhashing it: for a table that gets no more entries. */
-void index_table_forget(struct index_table *t, uint32_t pos);
+static inline uint64_t slot_make(const struct object *o, uint64_t hash, uint32_t level)
+{
+	return (uint64_t)(uintptr_t)o | (hash >> (level & ~(uint32_t)(NEXT_BITS - 1)) & 0xff) << NEXT_SHIFT |
+	       (hash >> TAG_SHIFT) << TAG_SHIFT;
+}
+
+static inline struct bucket *bucket_at(const struct buckets *t, uint32_t b)
+{
+	return &t->seg[b >> SEG_SHIFT][b & (SEG_BUCKETS - 1)];
+}
+
+static inline uint32_t high_bit(uint32_t n)
+{
+	return 1u << (31 - __builtin_clz(n));
+}
+
+static inline uint32_t bucket_level(const struct buckets *t, uint32_t b)
+{
+	uint32_t half = high_bit(t->n), k = (uint32_t)__builtin_ctz(half);
+
+	return k + ((b & (half - 1)) + half < t->n);
+}
+
+static inline uint32_t bucket_of(const struct buckets *t, uint64_t hash)
+{
+	uint32_t full = UINT32_MAX >> __builtin_clz(t->n), b = (uint32_t)hash & full;
+
+	return b < t->n ? b : b & full >> 1;
+}
+
+/* index_buckets.c */
+bool buckets_init(struct buckets *t, struct heap *h, uint32_t n);
+void buckets_fini(struct buckets *t, struct heap *h);
+/* One more bucket, or one less. false: out of memory, nothing changed. */
+bool buckets_split(struct buckets *t, struct heap *h, uint64_t seed);
+bool buckets_merge(struct buckets *t, struct heap *h, uint64_t seed);
+/* A free slot of bucket b. NULL: out of memory. */
+uint64_t *buckets_free_slot(struct buckets *t, struct heap *h, uint32_t b);
+size_t buckets_bytes(const struct buckets *t);

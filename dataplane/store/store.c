@@ -1,23 +1,13 @@
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "store/store_priv.h"
 
-/* First table of a database other than 0. */
-#define STORE_INDEX_SMALL 64
-
 static bool db_init(struct store *s, uint32_t i, struct err *e)
 {
 	const struct store_params *p = &s->params;
-	char name[32];
-
-	snprintf(name, sizeof name, "s%ud%u", p->shard, i);
-	s->db[i].ix = index_create(name, p->hash_seed, i == 0 ? p->index_initial : STORE_INDEX_SMALL, &p->index_ops);
+	s->db[i].ix = index_create(p->heap, p->hash_seed, i == 0 ? p->index_initial : 0);
 	if (s->db[i].ix == NULL) {
-		err_set(e,
-			"shard %u: no memory for the index of database %u (%u keys): give DPDK more memory or "
-			"lower the number of databases",
-			p->shard, i, i == 0 ? p->index_initial : STORE_INDEX_SMALL);
+		err_set(e, "shard %u: no heap memory for the index of database %u: raise its memory", p->shard, i);
 		return false;
 	}
 	s->db[i].wheel = wheel_create(p->heap, 0);
@@ -56,9 +46,9 @@ void store_destroy(struct store *s)
 	if (s == NULL)
 		return;
 	while (s->drain != NULL) {
-		struct index_table *t = s->drain;
-		s->drain = index_table_next(t);
-		index_table_destroy(t);
+		struct index_remains *r = s->drain;
+		s->drain = index_remains_next(r);
+		index_remains_destroy(r);
 	}
 	for (uint32_t i = 0; i < s->params.databases; i++) {
 		index_destroy(s->db[i].ix);

@@ -41,12 +41,11 @@ struct store_hooks {
 #define EVENT_NEW      (1u << 14) /* n */
 
 struct store_params {
-	uint32_t shard; /* own number; names the indexes */
+	uint32_t shard; /* own number */
 	uint32_t databases;
 	uint64_t hash_seed;
-	uint32_t index_initial; /* entries of a fresh database's first table; db 0 gets it, others a small one */
+	uint32_t index_initial; /* keys that database 0 has room for at first; the others start small */
 	struct heap *heap;      /* borrowed */
-	struct index_ops index_ops;
 	struct store_hooks hooks;
 	struct journal *journal; /* borrowed, may be NULL */
 };
@@ -68,8 +67,6 @@ struct journal *store_journal(const struct store *s);
 uint32_t store_shard(const struct store *s);
 uint32_t store_databases(const struct store *s);
 const struct store_stats *store_stats_get(const struct store *s);
-/* Bytes of all index tables, as of the last store_poll(). Any thread. */
-uint64_t store_index_bytes(const struct store *s);
 
 /* ---- batch hints --------------------------------------------------------------------------------------------- */
 /* Looks n keys up at once and prefetches their objects. The results are hints for the following batch, opaque (what is

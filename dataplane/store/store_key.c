@@ -199,7 +199,7 @@ static uint64_t flush_db(struct store *s, uint32_t db)
 	s->stats.expires -= d->expires;
 	d->expires = 0;
 	d->expire_sum_ms = 0;
-	if (index_positions(d->ix) <= INDEX_SMALL || !index_detach(d->ix, &s->drain))
+	if (index_buckets(d->ix) <= INDEX_SMALL || !index_detach(d->ix, &s->drain))
 		flush_in_place(s, d->ix);
 	return n;
 }
@@ -278,7 +278,7 @@ struct object *store_random(struct store *s, uint32_t db, struct rng *rng)
 size_t store_object_bytes(const struct store *s, const struct object *o, uint32_t samples)
 {
 	struct obj_pointee p = obj_pointee(o);
-	size_t n = heap_usable(s->heap, o) + INDEX_POSITION_BYTES;
+	size_t n = heap_usable(s->heap, o) + INDEX_ENTRY_BYTES;
 
 	if (p.blob != NULL)
 		n += heap_good_size(sizeof *p.blob + p.blob->cap);

@@ -25,29 +25,13 @@ static uint32_t poll_drain(struct store *s, uint32_t budget)
 	uint32_t left = budget;
 
 	while (s->drain != NULL && left > 0) {
-		struct index_table *t = s->drain;
-		if (!index_table_drain(t, &left, drain_one, s))
+		struct index_remains *r = s->drain;
+		if (!index_remains_drain(r, &left, drain_one, s))
 			break;
-		s->drain = index_table_next(t);
-		index_drop(s->db[0].ix, t);
+		s->drain = index_remains_next(r);
+		index_remains_destroy(r);
 	}
 	return budget - left;
-}
-
-static void publish_index_bytes(struct store *s)
-{
-	uint64_t bytes = 0;
-	for (uint32_t db = 0; db < s->params.databases; db++) {
-		struct index_stats is;
-		index_stats_get(s->db[db].ix, &is);
-		bytes += is.memory_bytes;
-	}
-	__atomic_store_n(&s->index_bytes, bytes, __ATOMIC_RELAXED);
-}
-
-uint64_t store_index_bytes(const struct store *s)
-{
-	return __atomic_load_n(&s->index_bytes, __ATOMIC_RELAXED);
 }
 
 uint32_t store_poll(struct store *s, uint32_t budget)
@@ -62,10 +46,8 @@ uint32_t store_poll(struct store *s, uint32_t budget)
 		done += poll_expiry(s, db, &expiry);
 		done += index_poll(s->db[db].ix, budget);
 	}
-	if (++s->poll_db >= s->params.databases) {
+	if (++s->poll_db >= s->params.databases)
 		s->poll_db = 0;
-		publish_index_bytes(s);
-	}
 	done += poll_drain(s, budget);
 	return done + store_poll_dead(s, budget);
 }

@@ -25,8 +25,7 @@ struct store {
 	struct store_params params;
 	struct heap *heap;
 	int64_t now_ms;
-	uint32_t version;     /* of the latest touch */
-	uint64_t index_bytes; /* holder writes relaxed, anybody reads */
+	uint32_t version; /* of the latest touch */
 	uint32_t inserts, moves;
 	struct store_key_hint hint;
 	/* The object found last. Good until an object is removed or moved. */
@@ -38,9 +37,9 @@ struct store {
 	uint32_t lfu_log_factor, lfu_decay_min;
 	struct rng rng;
 
-	struct index_table *drain; /* of flushed databases; their objects are freed in slices */
-	struct payload *dead;      /* large values on their way out */
-	uint32_t poll_db;          /* where store_poll() starts, for fairness */
+	struct index_remains *drain; /* of flushed databases; their objects are freed in slices */
+	struct payload *dead;        /* large values on their way out */
+	uint32_t poll_db;            /* where store_poll() starts, for fairness */
 	struct store_stats stats;
 	struct store_db db[];
 };

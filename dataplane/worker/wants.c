@@ -1,30 +1,5 @@
-/* What a worker has the control thread do: index tables, the slow log. */
+/* What a worker has the control thread do. */
 #include "worker/worker_priv.h"
-
-/* Runs on whatever thread holds the shard. */
-static void want_table(void *ctx, struct index *ix, uint32_t entries)
-{
-	struct worker_wants *q = &((struct worker *)ctx)->wants;
-	if (q->ntables < WORKER_WANTS) {
-		q->table[q->ntables].ix = ix;
-		q->table[q->ntables++].entries = entries;
-	}
-	/* A full list is no loss: the index grows in place when the table does not come. */
-}
-
-static void drop_table(void *ctx, struct index_table *t)
-{
-	struct worker_wants *q = &((struct worker *)ctx)->wants;
-	if (q->ndrops < WORKER_WANTS)
-		q->drop[q->ndrops++] = t;
-	else
-		index_table_destroy(t);
-}
-
-void wants_index_ops(struct worker *w, struct index_ops *ops)
-{
-	*ops = (struct index_ops){.ctx = w, .want_table = want_table, .drop_table = drop_table};
-}
 
 static struct msg *upcall(struct worker *w, msg_call_fn fn)
 {
@@ -36,27 +11,6 @@ static struct msg *upcall(struct worker *w, msg_call_fn fn)
 	m->fn = fn;
 	m->arg[3] = NULL;
 	return m;
-}
-
-uint32_t wants_poll(struct worker *w)
-{
-	struct worker_wants *q = &w->wants;
-	uint32_t work = 0;
-	struct msg *m;
-	while (q->ntables > 0 && (m = upcall(w, w->up.build_table)) != NULL) {
-		q->ntables--;
-		m->arg[0] = q->table[q->ntables].ix;
-		m->arg[1] = (void *)(uintptr_t)q->table[q->ntables].entries;
-		m->arg[2] = w;
-		msg_send(w->bus, m);
-		work++;
-	}
-	while (q->ndrops > 0 && (m = upcall(w, w->up.drop_table)) != NULL) {
-		m->arg[0] = q->drop[--q->ndrops];
-		msg_send(w->bus, m);
-		work++;
-	}
-	return work;
 }
 
 struct slow_note *slow_note_create(struct heap *h, const struct cmd_ctx *c, int64_t wall_us, uint64_t us)

@@ -72,10 +72,8 @@ static uint32_t worker_poll_background(struct worker *w)
 		return 0;
 	host_poll_memory(&w->host);
 	uint32_t n = heap_poll(w->heap, BACKGROUND_BUDGET);
-	if (!w->host.own_leased) {
+	if (!w->host.own_leased)
 		n += store_poll(w->store, BACKGROUND_BUDGET);
-		n += wants_poll(w);
-	}
 	/* What is not finished goes on in the next iteration. */
 	w->background_us = n > 0 ? 0 : w->now.mono_us + BACKGROUND_US;
 	return n;
@@ -183,7 +181,6 @@ static bool make_store(struct worker *w, const struct worker_params *p, struct e
 				  .index_initial = p->index_initial,
 				  .heap = w->shard_heap,
 				  .journal = &w->journal};
-	wants_index_ops(w, &sp.index_ops);
 	w->store = p->stores[p->id] = store_create(&sp, e);
 	return w->store != NULL;
 }

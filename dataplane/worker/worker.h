@@ -10,8 +10,6 @@
 #include "session/session.h"
 #include "tcp/tcp.h"
 
-#define WORKER_WANTS 64 /* index tables asked for and not yet ordered from the control thread */
-
 /* Counters of the loop itself. The worker writes, anybody reads relaxed. */
 struct worker_counters {
 	uint64_t iterations;
@@ -21,21 +19,9 @@ struct worker_counters {
 	uint64_t slept_us;
 };
 
-/* What the shard's holder wants from the control thread. Belongs to whoever holds the shard; its owner sends it off. */
-struct worker_wants {
-	struct {
-		struct index *ix;
-		uint32_t entries;
-	} table[WORKER_WANTS];
-	struct index_table *drop[WORKER_WANTS];
-	uint32_t ntables, ndrops;
-};
-
 /* How a worker asks the control thread for something: functions that run there as message calls. */
 struct worker_upcalls {
-	msg_call_fn build_table; /* arg: struct index *, entries, struct worker * */
-	msg_call_fn drop_table;  /* arg: struct index_table * */
-	msg_call_fn slow;        /* arg: struct slow_note *, which it frees with heap_free_remote() */
+	msg_call_fn slow; /* arg: struct slow_note *, which it frees with heap_free_remote() */
 };
 
 /* A slow command, as the slow log keeps it: at most SLOW_ARGS arguments, long ones cut. One block of `heap`. */
@@ -101,7 +87,6 @@ struct worker {
 	struct clock clock;
 	struct clock_now now;
 	struct worker_upcalls up;
-	struct worker_wants wants;
 	struct journal journal;
 	struct log_ring log;
 	struct worker_counters count;

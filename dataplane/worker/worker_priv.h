@@ -13,9 +13,6 @@ void transport_close_all(struct worker *w, bool at_once);
 void transport_forget_all(struct worker *w);
 
 /* ---- wants.c: what goes to the control thread ---- */
-void wants_index_ops(struct worker *w, struct index_ops *ops);
-/* Sends what the shard's holders asked for. Only while we hold the shard ourselves. Returns how many. */
-uint32_t wants_poll(struct worker *w);
 void wants_slow(void *ctx, const struct cmd_ctx *c, uint64_t us);
 
 /* ---- idle.c ---- */

@@ -6,25 +6,6 @@
 
 #define SCRATCH (2u << 20)
 
-static void want_table(void *ctx, struct index *ix, uint32_t entries)
-{
-	struct model *m = ctx;
-
-	m->wanted++;
-	if (m->wanted % 3 == 0)
-		index_give_table(ix, NULL);
-	else
-		index_give_table(ix, index_table_create(index_name(ix), index_seed(ix), entries));
-}
-
-static void drop_table(void *ctx, struct index_table *t)
-{
-	struct model *m = ctx;
-
-	m->dropped++;
-	index_table_destroy(t);
-}
-
 static void before_write(void *ctx, struct store *s, uint32_t db, struct slice key, struct object *o)
 {
 	struct model *m = ctx;
@@ -94,7 +75,6 @@ struct model *model_create(uint64_t seed, uint32_t index_initial)
 						   .hash_seed = seed,
 						   .index_initial = index_initial,
 						   .heap = m->heap,
-						   .index_ops = {m, want_table, drop_table},
 						   .hooks = {m, before_write, event},
 						   .journal = &m->journal},
 			    &e);

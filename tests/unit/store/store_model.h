@@ -29,7 +29,6 @@ struct model {
 	uint32_t before_write, created, expired_events, misses, journal_dels;
 	uint64_t expired; /* that the table knows of */
 	struct slice last_write_key;
-	uint32_t wanted, dropped;
 	bool hints;
 };
 

@@ -1,4 +1,4 @@
-/* The index against an array that knows what is in it, over growth with tables that come at once, late, or never. */
+/* The index against an array that knows what is in it, while it grows and shrinks, and without memory. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,43 +14,9 @@ struct model {
 	bool in[KEYS];
 	uint32_t seen[KEYS];
 	uint32_t count;
-	/* tables on order */
-	uint32_t want[8], nwant, dropped, refused;
-	bool answer_at_once, refuse;
+	struct heap *heap;
 	struct rng rng;
 };
-
-static void want_table(void *ctx, struct index *ix, uint32_t entries)
-{
-	struct model *m = ctx;
-
-	if (m->refuse) {
-		m->refused++;
-		index_give_table(ix, NULL);
-		return;
-	}
-	if (m->answer_at_once) {
-		index_give_table(ix, index_table_create(index_name(ix), index_seed(ix), entries));
-		return;
-	}
-	assert_true(m->nwant < RP_ARRAY_LEN(m->want));
-	m->want[m->nwant++] = entries;
-}
-
-static void drop_table(void *ctx, struct index_table *t)
-{
-	struct model *m = ctx;
-
-	m->dropped++;
-	index_table_destroy(t);
-}
-
-static void deliver(struct model *m)
-{
-	for (uint32_t i = 0; i < m->nwant; i++)
-		index_give_table(m->ix, index_table_create(index_name(m->ix), index_seed(m->ix), m->want[i]));
-	m->nwant = 0;
-}
 
 static struct slice key_of(const struct model *m, uint32_t k)
 {
@@ -69,13 +35,13 @@ static struct object *numbered(uint32_t k)
 	return fixture_object(name, (size_t)snprintf(name, sizeof name, "key:%u", k), false);
 }
 
-static struct model *model_create(uint32_t initial, uint64_t seed)
+static struct model *model_create(uint64_t seed)
 {
 	struct model *m = calloc(1, sizeof *m);
-	struct index_ops ops = {.ctx = m, .want_table = want_table, .drop_table = drop_table};
 
 	rng_init(&m->rng, seed);
-	m->ix = index_create("t", SEED, initial, &ops);
+	m->heap = fixture_heap(64u << 20);
+	m->ix = index_create(m->heap, SEED, 0);
 	assert_non_null(m->ix);
 	for (uint32_t k = 0; k < KEYS; k++)
 		m->obj[k] = numbered(k);
@@ -85,6 +51,7 @@ static struct model *model_create(uint32_t initial, uint64_t seed)
 static void model_destroy(struct model *m)
 {
 	index_destroy(m->ix);
+	fixture_heap_check(m->heap);
 	for (uint32_t k = 0; k < KEYS; k++)
 		free(m->obj[k]);
 	free(m);
@@ -150,80 +117,89 @@ static void check_all(struct model *m)
 	}
 }
 
-static void run_model(struct model *m, bool poll, uint32_t deliver_odds)
+/* The range of keys grows, then shrinks again. */
+static void run_model(struct model *m, bool poor)
 {
-	for (uint32_t i = 0; i < 40000; i++) {
-		step(m, RP_MIN(KEYS, 50 + i));
-		if (poll && rng_below(&m->rng, 4) == 0)
+	for (uint32_t i = 0; i < 60000; i++) {
+		uint32_t range = RP_MIN(KEYS, 50 + (i < 30000 ? i : 60000 - i));
+		uint32_t k = (uint32_t)rng_below(&m->rng, range);
+		if (poor && !m->in[k]) {
+			heap_fail_after(m->heap, 1 + rng_below(&m->rng, 2));
+			bool done = index_insert(m->ix, m->obj[k], hash_of(m, k));
+			heap_fail_after(m->heap, 0);
+			m->in[k] = done;
+			m->count += done;
+		} else {
+			step(m, range);
+		}
+		if (i >= 30000 && range < KEYS && m->in[range]) /* the range left it behind */
+			take_out(m, range);
+		if (rng_below(&m->rng, 4) == 0)
 			index_poll(m->ix, 3);
-		if (deliver_odds != 0 && rng_below(&m->rng, deliver_odds) == 0)
-			deliver(m);
 		if (i % 2000 == 0)
 			check_all(m);
 	}
 	check_all(m);
 }
 
-static void test_index__agrees_with_model_when_tables_come_at_once(void **state)
+static void test_index__agrees_with_model(void **state)
 {
-	struct model *m = model_create(64, 1);
-	struct index_stats st;
-
-	m->answer_at_once = true;
-	run_model(m, true, 0);
-	index_stats_get(m->ix, &st);
-	assert_true(st.grows >= 6);
-	assert_int_equal(st.inline_grows, 0);
-	assert_int_equal(m->dropped, st.grows);
-	assert_true(st.moved > 0 && st.memory_bytes > 0);
-	model_destroy(m);
-}
-
-static void test_index__agrees_with_model_when_tables_come_late(void **state)
-{
-	for (uint32_t odds = 5; odds < 5000; odds *= 6) {
-		struct model *m = model_create(64, odds);
-		run_model(m, odds > 100, odds);
-		deliver(m);
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		struct model *m = model_create(seed);
+		struct index_stats st;
+		run_model(m, false);
+		index_stats_get(m->ix, &st);
+		assert_true(st.splits > 500 && st.merges > 300);
 		model_destroy(m);
 	}
 }
 
-static void test_index__grows_inline_when_no_table_comes(void **state)
+static void test_index__agrees_with_model_when_memory_fails(void **state)
 {
-	struct model *m = model_create(64, 3);
-	struct index_stats st;
-
-	m->refuse = true;
-	run_model(m, false, 0);
-	index_stats_get(m->ix, &st);
-	assert_true(st.inline_grows >= 6);
-	assert_int_equal(st.grows, st.inline_grows);
-	/* A refused table is asked for again, but not at every insert. */
-	assert_true(m->refused > st.grows);
-	assert_true(m->refused < 64 * st.grows);
-	model_destroy(m);
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		struct model *m = model_create(seed);
+		run_model(m, true);
+		model_destroy(m);
+	}
 }
 
-static void test_index__asks_once_at_three_quarters(void **state)
+/* Across levels 8 and 16, where the entries' hash bits are used up and read anew. */
+static void test_index__stays_right_and_small_over_many_doublings(void **state)
 {
-	struct model *m = model_create(64, 4);
+	enum {
+		N = 700000
+	};
+	struct heap *heap = fixture_heap(512u << 20);
+	struct index *ix = index_create(heap, SEED, 0);
+	struct object **o = calloc(N, sizeof *o);
+	struct index_stats st;
+	char name[32];
 
-	for (uint32_t k = 0; k < 47; k++)
-		insert(m, k);
-	assert_int_equal(m->nwant, 0);
-	for (uint32_t k = 47; k < 60; k++)
-		insert(m, k);
-	assert_int_equal(m->nwant, 1);
-	assert_int_equal(m->want[0], 128);
-	deliver(m);
-	check_all(m);
-	/* The old table is gone before the new one is three quarters full. */
-	for (uint32_t k = 60; m->dropped == 0; k++)
-		insert(m, k);
-	assert_int_equal(m->nwant, 0);
-	check_all(m);
-	model_destroy(m);
+	for (uint32_t k = 0; k < N; k++) {
+		o[k] = fixture_object(name, (size_t)snprintf(name, sizeof name, "%u", k), false);
+		assert_true(index_insert(ix, o[k], index_hash(ix, obj_key(o[k]))));
+		if (k % 10007 == 0 && k > 50000) {
+			index_stats_get(ix, &st);
+			assert_in_range(st.memory_bytes / k, 8, 16);
+		}
+	}
+	for (uint32_t k = 0; k < N; k++)
+		assert_ptr_equal(index_find(ix, obj_key(o[k]), index_hash(ix, obj_key(o[k]))), o[k]);
+	for (uint32_t k = 100; k < N; k++) {
+		index_remove(ix, o[k], index_hash(ix, obj_key(o[k])));
+		index_poll(ix, 2);
+	}
+	while (index_poll(ix, 1000) > 0)
+		;
+	for (uint32_t k = 0; k < N; k++)
+		assert_ptr_equal(index_find(ix, obj_key(o[k]), index_hash(ix, obj_key(o[k]))), k < 100 ? o[k] : NULL);
+	index_stats_get(ix, &st);
+	assert_true(st.memory_bytes < 256 * 1024);
+	index_destroy(ix);
+	fixture_heap_check(heap);
+	for (uint32_t k = 0; k < N; k++)
+		free(o[k]);
+	free(o);
 }
 
 /* ---- walking ------------------------------------------------------------------------------------------------- */
@@ -242,10 +218,11 @@ static void see(void *ctx, struct object *o)
 	m->seen[k]++;
 }
 
-/* Keys below `keep` stay all the time; the others come and go, and the index grows while the walk is under way. */
-static void walk_under_change(uint64_t seed, uint32_t keep, uint32_t budget, uint32_t deliver_odds)
+/* Keys below `keep` stay all the time; the others come and go, and the index grows and shrinks while the walk is under
+ * way. */
+static void walk_under_change(uint64_t seed, uint32_t keep, uint32_t budget)
 {
-	struct model *m = model_create(64, seed);
+	struct model *m = model_create(seed);
 	uint64_t cursor = 0;
 
 	for (uint32_t k = 0; k < keep; k++)
@@ -253,8 +230,8 @@ static void walk_under_change(uint64_t seed, uint32_t keep, uint32_t budget, uin
 	uint32_t range = keep;
 	do {
 		uint64_t was = cursor;
-		assert_true(index_walk(m->ix, &cursor, budget, see, m) <= budget);
-		assert_true(cursor < 1ull << 46);
+		index_walk(m->ix, &cursor, budget, see, m);
+		assert_true(cursor < 1ull << 32);
 		assert_true(cursor != was || cursor == 0);
 		/* Now and then many changes per call, else so few that the walk overtakes the growth. */
 		uint32_t changes = rng_below(&m->rng, 4) == 0 ? budget : (uint32_t)rng_below(&m->rng, 2);
@@ -267,56 +244,36 @@ static void walk_under_change(uint64_t seed, uint32_t keep, uint32_t budget, uin
 				take_out(m, k);
 			replace(m, (uint32_t)rng_below(&m->rng, keep));
 		}
-		if (rng_below(&m->rng, deliver_odds) == 0)
-			deliver(m);
-		if (rng_below(&m->rng, 8) == 0)
+		for (uint32_t k = keep; rng_below(&m->rng, 30) == 0 && k < KEYS; k++)
+			if (m->in[k])
+				take_out(m, k);
+		if (rng_below(&m->rng, 2) == 0)
 			index_poll(m->ix, budget);
 	} while (cursor != 0);
 	for (uint32_t k = 0; k < keep; k++)
 		assert_true(m->seen[k] >= 1);
-	deliver(m);
 	model_destroy(m);
 }
 
-static void test_index_walk__sees_what_stays_while_growing(void **state)
+static void test_index_walk__sees_what_stays_while_growing_and_shrinking(void **state)
 {
 	for (uint64_t seed = 1; seed <= 40; seed++)
-		walk_under_change(seed, 20 + (uint32_t)seed * 13, 1 + (uint32_t)seed % 17, 1 + (uint32_t)seed % 5);
-}
-
-static void test_index_walk__goes_on_in_the_new_table(void **state)
-{
-	struct model *m = model_create(64, 15);
-	uint64_t cursor = 0;
-
-	for (uint32_t k = 0; k < 60; k++)
-		insert(m, k);
-	deliver(m);
-	for (uint32_t k = 60; k < 65; k++)
-		insert(m, k);
-	assert_int_equal(m->dropped, 0);
-	do
-		index_walk(m->ix, &cursor, 7, see, m);
-	while (cursor != 0);
-	for (uint32_t k = 0; k < 65; k++)
-		assert_int_equal(m->seen[k], 1);
-	model_destroy(m);
+		walk_under_change(seed, 20 + (uint32_t)seed * 13, 1 + (uint32_t)seed % 17);
 }
 
 static void test_index_walk__once_each_when_nothing_changes(void **state)
 {
-	struct model *m = model_create(64, 9);
+	struct model *m = model_create(9);
 	uint64_t cursor = 0;
 	uint32_t calls = 0;
 
-	m->answer_at_once = true;
 	for (uint32_t k = 0; k < 3000; k++)
 		insert(m, k);
 	do {
 		index_walk(m->ix, &cursor, 10, see, m);
 		calls++;
 	} while (cursor != 0);
-	assert_true(calls > 300);
+	assert_true(calls > 200);
 	for (uint32_t k = 0; k < 3000; k++)
 		assert_int_equal(m->seen[k], 1);
 	model_destroy(m);
@@ -324,13 +281,13 @@ static void test_index_walk__once_each_when_nothing_changes(void **state)
 
 static void test_index_walk__odd_cursors_are_harmless(void **state)
 {
-	struct model *m = model_create(64, 10);
+	struct model *m = model_create(10);
 
 	for (uint32_t k = 0; k < 40; k++)
 		insert(m, k);
 	for (uint32_t i = 0; i < 10000; i++) {
 		uint64_t cursor = rng_next(&m->rng) >> rng_below(&m->rng, 63);
-		assert_true(index_walk(m->ix, &cursor, 10, see, m) <= 10);
+		assert_true(index_walk(m->ix, &cursor, 10, see, m) <= 10 + 40);
 	}
 	model_destroy(m);
 }
@@ -346,13 +303,11 @@ static void remove_seen(void *ctx, struct object *o)
 
 static void test_index_walk__visitor_may_remove(void **state)
 {
-	struct model *m = model_create(64, 11);
+	struct model *m = model_create(11);
 	uint64_t cursor = 0;
 
-	for (uint32_t k = 0; k < 1500; k++) {
+	for (uint32_t k = 0; k < 1500; k++)
 		insert(m, k);
-		deliver(m);
-	}
 	do
 		index_walk(m->ix, &cursor, 7, remove_seen, m);
 	while (cursor != 0);
@@ -365,11 +320,10 @@ static void test_index_walk__visitor_may_remove(void **state)
 
 static void test_index_random__reaches_every_key(void **state)
 {
-	struct model *m = model_create(64, 12);
+	struct model *m = model_create(12);
 
 	for (uint32_t k = 0; k < 200; k++)
 		insert(m, k);
-	deliver(m);
 	for (uint32_t i = 0; i < 20000; i++)
 		see(m, index_random(m->ix, rng_next(&m->rng)));
 	for (uint32_t k = 0; k < 200; k++)
@@ -388,17 +342,17 @@ static void count_seen(void *ctx, struct object *o)
 	++*(uint32_t *)ctx;
 }
 
-static uint32_t drain(struct model *m, struct index_table *chain)
+static uint32_t drain(struct index_remains *chain)
 {
 	uint32_t n = 0;
 
 	while (chain != NULL) {
-		struct index_table *next = index_table_next(chain);
+		struct index_remains *next = index_remains_next(chain);
 		uint32_t budget;
 		do
 			budget = 100;
-		while (!index_table_drain(chain, &budget, count_seen, &n));
-		index_drop(m->ix, chain);
+		while (!index_remains_drain(chain, &budget, count_seen, &n));
+		index_remains_destroy(chain);
 		chain = next;
 	}
 	return n;
@@ -406,44 +360,36 @@ static uint32_t drain(struct model *m, struct index_table *chain)
 
 static void test_index__detach_hands_out_every_object(void **state)
 {
-	struct model *m = model_create(64, 13);
-	struct index_table *chain = NULL;
-	struct index_stats st;
+	struct model *m = model_create(13);
+	struct index_remains *chain = NULL;
 
 	for (int round = 0; round < 3; round++) {
-		for (uint32_t k = 0; k < 5000; k++) {
+		for (uint32_t k = 0; k < 5000; k++)
 			insert(m, k);
-			if (k % 50 == 0)
-				deliver(m);
-		}
 		assert_true(index_detach(m->ix, &chain));
 		assert_int_equal(index_count(m->ix), 0);
 		memset(m->in, 0, sizeof m->in);
 		m->count = 0;
 		check_all(m);
-		assert_int_equal(drain(m, chain), 5000);
-		chain = NULL;
 	}
-	index_stats_get(m->ix, &st);
-	assert_int_equal(st.inline_grows, 0);
-	deliver(m);
+	assert_int_equal(drain(chain), 15000);
 	model_destroy(m);
 }
 
-static void test_index__detach_without_a_spare_builds_one(void **state)
+static void test_index__detach_without_memory_changes_nothing(void **state)
 {
-	struct model *m = model_create(64, 14);
-	struct index_table *chain = NULL;
-	struct index_stats st;
+	struct model *m = model_create(14);
+	struct index_remains *chain = NULL;
 
-	for (uint32_t k = 0; k < 100; k++) {
+	for (uint32_t k = 0; k < 100; k++)
 		insert(m, k);
-		deliver(m);
+	for (uint64_t n = 1; n <= 3; n++) {
+		heap_fail_after(m->heap, n);
+		assert_false(index_detach(m->ix, &chain));
+		heap_fail_after(m->heap, 0);
+		check_all(m);
 	}
-	assert_true(index_detach(m->ix, &chain));
-	index_stats_get(m->ix, &st);
-	assert_int_equal(st.inline_grows, 1);
-	assert_int_equal(drain(m, chain), 100);
+	assert_null(chain);
 	model_destroy(m);
 }
 
@@ -455,18 +401,16 @@ static int setup(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_index__agrees_with_model_when_tables_come_at_once),
-		cmocka_unit_test(test_index__agrees_with_model_when_tables_come_late),
-		cmocka_unit_test(test_index__grows_inline_when_no_table_comes),
-		cmocka_unit_test(test_index__asks_once_at_three_quarters),
-		cmocka_unit_test(test_index_walk__sees_what_stays_while_growing),
-		cmocka_unit_test(test_index_walk__goes_on_in_the_new_table),
+		cmocka_unit_test(test_index__agrees_with_model),
+		cmocka_unit_test(test_index__agrees_with_model_when_memory_fails),
+		cmocka_unit_test(test_index__stays_right_and_small_over_many_doublings),
+		cmocka_unit_test(test_index_walk__sees_what_stays_while_growing_and_shrinking),
 		cmocka_unit_test(test_index_walk__once_each_when_nothing_changes),
 		cmocka_unit_test(test_index_walk__odd_cursors_are_harmless),
 		cmocka_unit_test(test_index_walk__visitor_may_remove),
 		cmocka_unit_test(test_index_random__reaches_every_key),
 		cmocka_unit_test(test_index__detach_hands_out_every_object),
-		cmocka_unit_test(test_index__detach_without_a_spare_builds_one),
+		cmocka_unit_test(test_index__detach_without_memory_changes_nothing),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
 }

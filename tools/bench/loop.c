@@ -12,6 +12,8 @@
 #define LINGER_CONNS   8192    /* closed by us and still saying goodbye */
 #define PATIENCE_US    5000000 /* without one connection open for so long the server is given up */
 #define REFUSED_US     300000  /* with the very first one refused that long is enough */
+#define LEAVING_MAX    256     /* connections being closed at the end */
+#define GOODBYE_US     1000000 /* without an answer for so long the rest is dropped */
 #define DRAIN_US       5000000 /* replies are waited for so long after the last request */
 #define PROGRESS_PER_S 4
 #define STALL_TRIES    64 /* connections without buffers looked at in one iteration */
@@ -337,24 +339,55 @@ int loop_run(struct loop *l, struct phase *p, struct err *e)
 	return over < 0 ? give_up(l, "the connections were lost", e) : 0;
 }
 
-/* Nobody on the other side should keep a connection that we forget. */
+/* Connections of ours that are saying goodbye: all but those that nobody has closed yet. */
+static uint64_t leaving(const struct loop *l, uint64_t unclosed)
+{
+	return tcp_conn_count(l->rig.tcp) - unclosed;
+}
+
+/* Waits until fewer than `most` are. False: the other side does not answer any more. */
+static bool wait_leaving(struct loop *l, uint64_t unclosed, uint64_t most)
+{
+	uint64_t last = UINT64_MAX, since_us = 0;
+
+	for (uint64_t n; (n = leaving(l, unclosed)) >= most;) {
+		rig_set_now(&l->rig);
+		if (n != last)
+			since_us = l->rig.now.mono_us;
+		else if (l->rig.now.mono_us - since_us > GOODBYE_US)
+			return false;
+		last = n;
+		poll_rx(l);
+		rig_poll_tx(&l->rig);
+	}
+	return true;
+}
+
+/* Nobody on the other side should keep a connection that we forget: it is closed, not reset, since a reset that a full
+ * device drops is lost, and a few at a time. */
 static void say_goodbye(struct loop *l)
 {
+	uint64_t unclosed = 0;
+	bool answers = true;
+
+	l->phase = NULL;
+	for (uint64_t i = 0; i < l->nconns + l->nidle; i++)
+		unclosed += l->conns[i].tc != NULL;
 	for (uint64_t i = 0; i < l->nconns + l->nidle; i++) {
-		struct conn *c = &l->conns[i];
-		if (c->tc != NULL) {
-			struct tcp_conn *tc = c->tc;
-			tcp_set_user(tc, NULL);
-			c->tc = NULL;
+		struct tcp_conn *tc = l->conns[i].tc;
+		if (tc == NULL)
+			continue;
+		tcp_set_user(tc, NULL);
+		l->conns[i].tc = NULL;
+		unclosed--;
+		if (answers && l->conns[i].state == CONN_READY)
+			tcp_close(tc);
+		else
 			tcp_abort(tc);
-		}
-		if (i % RP_MAX_BURST == 0) {
-			rig_set_now(&l->rig);
-			poll_rx(l);
-			rig_poll_tx(&l->rig);
-		}
+		answers = answers && wait_leaving(l, unclosed, LEAVING_MAX);
 	}
-	rig_poll_tx(&l->rig);
+	if (answers)
+		wait_leaving(l, 0, 1);
 }
 
 void loop_fini(struct loop *l)

@@ -91,8 +91,9 @@ static void test_scan__shows_every_key_once(void **state)
 	walk_all(&w, "", "k", NULL);
 	check_seen(&w, 0, KEYS);
 	assert_int_equal(w.names, KEYS);
-	assert_true(w.calls >= KEYS / 10);
-	assert_true(w.most <= 10);
+	/* Whole buckets, so a few more than asked for. */
+	assert_true(w.calls >= KEYS / 20);
+	assert_true(w.most <= 10 + 20);
 	walk_all(&w, "COUNT 100000", "k", NULL);
 	check_seen(&w, 0, KEYS);
 	assert_int_equal(w.calls, 4);

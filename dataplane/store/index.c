@@ -14,11 +14,12 @@
 struct index *index_create(struct heap *h, uint64_t seed, uint64_t initial)
 {
 	struct index *ix = heap_zalloc(h, sizeof *ix);
-	uint64_t n = RP_MIN(initial * 2 / GROW_HALVES, (uint64_t)BUCKETS_MAX / 2);
+	uint32_t n = (uint32_t)RP_MIN(initial * 2 / GROW_HALVES, (uint64_t)BUCKETS_MAX / 2);
 
 	if (ix == NULL)
 		return NULL;
-	if (!buckets_init(&ix->b, h, RP_MAX((uint32_t)n, (uint32_t)BUCKETS_MIN))) {
+	ix->floor = RP_MAX(n, (uint32_t)BUCKETS_MIN);
+	if (!buckets_init(&ix->b, h, ix->floor)) {
 		heap_free(h, ix);
 		return NULL;
 	}
@@ -154,7 +155,7 @@ uint32_t index_poll(struct index *ix, uint32_t budget)
 {
 	uint32_t n = 0;
 
-	while (n < budget && ix->b.n > BUCKETS_MIN && ix->count * 2 < (uint64_t)ix->b.n * SHRINK_HALVES &&
+	while (n < budget && ix->b.n > ix->floor && ix->count * 2 < (uint64_t)ix->b.n * SHRINK_HALVES &&
 	       buckets_merge(&ix->b, ix->heap, ix->seed))
 		n++;
 	ix->merges += n;
@@ -264,7 +265,7 @@ bool index_detach(struct index *ix, struct index_remains **chain)
 
 	if (r == NULL)
 		return false;
-	if (!buckets_init(&fresh, ix->heap, BUCKETS_MIN)) {
+	if (!buckets_init(&fresh, ix->heap, RP_MIN(ix->floor, SEG_BUCKETS))) {
 		heap_free(ix->heap, r);
 		return false;
 	}

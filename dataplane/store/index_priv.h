@@ -40,6 +40,7 @@ struct buckets {
 
 struct index {
 	struct buckets b;
+	uint32_t floor; /* buckets that it does not shrink below */
 	uint64_t count;
 	uint64_t seed;
 	struct heap *heap;

@@ -21,6 +21,7 @@ struct frag_entry {
 	uint8_t proto, tos;
 	uint32_t total; /* bytes, 0: the last fragment has not come */
 	uint32_t have;  /* bytes */
+	uint32_t reach; /* end of the farthest fragment */
 	uint32_t count; /* fragments */
 	uint64_t since_us;
 	uint64_t map[(FRAG_UNITS + 63) / 64];
@@ -95,7 +96,7 @@ static struct frag_entry *entry(struct net *n, const struct net_frag *f)
 	at->id = f->id;
 	at->proto = f->proto;
 	at->tos = f->tos;
-	at->total = at->have = at->count = 0;
+	at->total = at->have = at->reach = at->count = 0;
 	at->since_us = n->now.mono_us;
 	n->frags->busy++;
 	return at;
@@ -138,8 +139,10 @@ static bool accept_fragment(const struct net *n, struct frag_entry *x, const str
 	if (f->off == 0)
 		x->proto = f->proto;
 	x->have += f->len;
+	x->reach = RP_MAX(x->reach, end);
 	memcpy(rte_pktmbuf_mtod_offset(x->m, char *, f->off), f->data, f->len);
-	return x->total == 0 || x->have <= x->total;
+	/* What lies behind the end must not make up for a hole: the buffer's old contents would fill it. */
+	return x->total == 0 || x->reach <= x->total;
 }
 
 static struct rte_mbuf *finish(struct net *n, struct frag_entry *x, const struct rte_ether_hdr *eth)

@@ -107,6 +107,24 @@ static void test_net_frag__ping_is_answered(void **state)
 	rte_pktmbuf_free(whole);
 }
 
+static void test_net_frag__data_behind_the_end_fills_no_hole(void **state)
+{
+	struct world *w = *state;
+	struct rte_mbuf *whole = whole4(w), *longer = frame_tcp(w, PEER_IP, OUR_IP, 4000, 6379, RTE_TCP_ACK_FLAG, 1400);
+	for (uint16_t first = 0; first < 2; first++) {
+		for (uint16_t i = 0; i < 2; i++)
+			assert_null(world_input(w, i == first ? piece(w, whole, first, 800, 220)
+							      : piece(w, longer, first, 1024, 200)));
+		assert_int_equal(net_counters(w->net)->frag_bad, first + 1);
+		/* As many bytes as the whole has, but 600 to 800. */
+		assert_null(world_input(w, piece(w, whole, first, 0, 400)));
+		assert_null(world_input(w, piece(w, whole, first, 400, 200)));
+	}
+	assert_int_equal(net_counters(w->net)->frag_done, 0);
+	rte_pktmbuf_free(whole);
+	rte_pktmbuf_free(longer);
+}
+
 /* RFC 5722 */
 static void test_net_frag__overlap_ends_the_datagram(void **state)
 {
@@ -202,6 +220,7 @@ int main(void)
 		T(test_net_frag__datagrams_do_not_mix),
 		T(test_net_frag__ipv6),
 		T(test_net_frag__ping_is_answered),
+		T(test_net_frag__data_behind_the_end_fills_no_hole),
 		T(test_net_frag__overlap_ends_the_datagram),
 		T(test_net_frag__impossible_fragments_are_refused),
 		T(test_net_frag__too_many_pieces_are_refused),

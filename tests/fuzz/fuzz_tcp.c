@@ -287,9 +287,9 @@ static struct tw_user *choose_user(struct tcp_world *w, uint8_t which)
 static void op_user(struct tcp_world *w, struct fz_in *in)
 {
 	uint8_t what = fz_u8(in), which = fz_u8(in);
-	struct tw_user *u = choose_user(w, which & 15);
 
 	tw_deliver(w);
+	struct tw_user *u = choose_user(w, which & 15);
 	switch (what & 7) {
 	case 0:
 		tw_connect(w, (which & 7) | 1);

@@ -177,6 +177,8 @@ const char *cmd_table_check(void);
 const struct cmd *cmd_admit(const struct client *cl, uint32_t argc, const struct slice *argv, struct reply *out);
 /* Key positions of a request; see cmd_getkeys_fn. */
 int cmd_getkeys(const struct cmd *cmd, uint32_t argc, const struct slice *argv, uint32_t *idx, uint32_t cap);
+/* For the column `getkeys`: by the row's key specs, where some are counted or stand behind a word. */
+int cmd_getkeys_by_specs(const struct cmd *cmd, uint32_t argc, const struct slice *argv, uint32_t *idx, uint32_t cap);
 /* The shard that a CMD_CURSOR request goes to: 0 if its cursor makes no sense (the handler then says so). */
 uint32_t cmd_cursor_shard(const struct cmd_env *env, uint32_t argc, const struct slice *argv);
 /* Runs the handler with statistics; dirty -> journal. Returns the cycles it took. */

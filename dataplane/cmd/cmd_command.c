@@ -159,11 +159,12 @@ static struct slice spec_flags(const struct cmd *cmd, const struct cmd_keyspec *
 	return flags;
 }
 
-static bool spec_has(const struct cmd_keyspec *ks, uint32_t argc, uint32_t idx)
+static bool spec_has(const struct cmd_keyspec *ks, uint32_t argc, const struct slice *argv, uint32_t idx)
 {
-	int64_t last = ks->last < 0 ? (int64_t)argc + ks->last : (int64_t)ks->first + ks->last;
+	uint32_t from, n, step = (uint32_t)ks->step;
 
-	return idx >= (uint32_t)ks->first && idx <= last && (idx - (uint32_t)ks->first) % (uint32_t)ks->step == 0;
+	return cmd_keyspec_find(ks, argc, argv, &from, &n) && idx >= from && (idx - from) % step == 0 &&
+	       (idx - from) / step < n;
 }
 
 static void reply_key_flags(struct reply *r, const struct cmd *cmd, uint32_t argc, const struct slice *argv,
@@ -173,7 +174,7 @@ static void reply_key_flags(struct reply *r, const struct cmd *cmd, uint32_t arg
 	struct cmd_keyspec ks;
 
 	while (cmd_keyspec_next(&rest, &ks))
-		if (spec_has(&ks, argc, idx)) {
+		if (spec_has(&ks, argc, argv, idx)) {
 			command_reply_flags(r, spec_flags(cmd, &ks, argc, argv), true);
 			return;
 		}

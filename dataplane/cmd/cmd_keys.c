@@ -1,6 +1,58 @@
 /* Where a request's keys are: for routing, COMMAND GETKEYS and the journal. */
+#include "base/num.h"
 #include "cmd/cursor.h"
 #include "cmd/table.h"
+
+static bool find_behind_word(const struct cmd_keyspec *ks, uint32_t argc, const struct slice *argv, uint32_t *from)
+{
+	char word[16] = {0};
+
+	memcpy(word, ks->word.ptr, RP_MIN(ks->word.len, sizeof word - 1));
+	for (uint32_t i = (uint32_t)ks->first; i + 1 < argc; i++)
+		if (slice_is(argv[i], word)) {
+			*from = i + 1;
+			return true;
+		}
+	return false;
+}
+
+bool cmd_keyspec_find(const struct cmd_keyspec *ks, uint32_t argc, const struct slice *argv, uint32_t *from,
+		      uint32_t *count)
+{
+	int64_t first = ks->first, last, n;
+
+	if (ks->word.len > 0) {
+		*count = find_behind_word(ks, argc, argv, from);
+		return true;
+	}
+	if (ks->counted) {
+		if (first >= argc || !num_parse_i64(argv[first], &n) || n < 1 || n >= argc - first)
+			return false;
+		*from = (uint32_t)first + 1;
+		*count = (uint32_t)n;
+		return true;
+	}
+	last = ks->last < 0 ? (int64_t)argc + ks->last : first + ks->last;
+	*from = (uint32_t)first;
+	*count = last >= first ? (uint32_t)((last - first) / ks->step + 1) : 0;
+	return last < argc;
+}
+
+int cmd_getkeys_by_specs(const struct cmd *cmd, uint32_t argc, const struct slice *argv, uint32_t *idx, uint32_t cap)
+{
+	struct slice rest = cmd_text(cmd->doc->specs);
+	struct cmd_keyspec ks;
+	uint32_t n = 0, from, count;
+
+	while (cmd_keyspec_next(&rest, &ks)) {
+		if (!cmd_keyspec_find(&ks, argc, argv, &from, &count))
+			return -1;
+		for (uint32_t i = 0; i < count; i++, n++)
+			if (n < cap)
+				idx[n] = from + i * (uint32_t)ks.step;
+	}
+	return (int)n;
+}
 
 int cmd_getkeys(const struct cmd *cmd, uint32_t argc, const struct slice *argv, uint32_t *idx, uint32_t cap)
 {

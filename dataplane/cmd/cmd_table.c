@@ -69,7 +69,7 @@ static void key_range_derive(struct cmd *cmd)
 	struct cmd_keyspec ks;
 
 	while (cmd_keyspec_next(&rest, &ks)) {
-		if (cmd->key_first && ks.first != cmd->key_last + 1)
+		if (ks.counted || ks.word.len > 0 || (cmd->key_first && ks.first != cmd->key_last + 1))
 			break;
 		if (!cmd->key_first) {
 			cmd->key_first = ks.first;

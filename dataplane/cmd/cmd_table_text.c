@@ -42,7 +42,13 @@ bool cmd_keyspec_next(struct slice *rest, struct cmd_keyspec *out)
 		spec.len = head;
 	}
 	cmd_word_next(&spec, " ", &where);
+	const char *at = memchr(where.ptr, '@', where.len);
+	if (at) {
+		out->word = (struct slice){where.ptr, (size_t)(at - where.ptr)};
+		where.ptr = at + 1;
+	}
 	out->first = (int)strtol(where.ptr, &end, 10);
+	out->counted = *end == '#';
 	if (*end == ':')
 		out->last = (int)strtol(end + 1, &end, 10);
 	if (*end == ':')

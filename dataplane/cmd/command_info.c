@@ -114,6 +114,16 @@ static void reply_number(struct reply *r, const char *name, int64_t v)
 	reply_int(r, v);
 }
 
+/* One of the two steps of a spec; its `fields` follow. */
+static void reply_step(struct reply *r, const char *type, uint64_t fields)
+{
+	reply_map(r, 2);
+	reply_bulk_str(r, "type");
+	reply_bulk_str(r, type);
+	reply_bulk_str(r, "spec");
+	reply_map(r, fields);
+}
+
 static void reply_keyspec(struct reply *r, const struct cmd_keyspec *ks)
 {
 	reply_map(r, ks->note.len ? 4 : 3);
@@ -125,19 +135,21 @@ static void reply_keyspec(struct reply *r, const struct cmd_keyspec *ks)
 	command_reply_flags(r, ks->flags, false);
 
 	reply_bulk_str(r, "begin_search");
-	reply_map(r, 2);
-	reply_bulk_str(r, "type");
-	reply_bulk_str(r, "index");
-	reply_bulk_str(r, "spec");
-	reply_map(r, 1);
-	reply_number(r, "index", ks->first);
+	reply_step(r, ks->word.len > 0 ? "keyword" : "index", ks->word.len > 0 ? 2 : 1);
+	if (ks->word.len > 0) {
+		reply_bulk_str(r, "keyword");
+		reply_bulk_slice(r, ks->word);
+	}
+	reply_number(r, ks->word.len > 0 ? "startfrom" : "index", ks->first);
 
 	reply_bulk_str(r, "find_keys");
-	reply_map(r, 2);
-	reply_bulk_str(r, "type");
-	reply_bulk_str(r, "range");
-	reply_bulk_str(r, "spec");
-	reply_map(r, 3);
+	reply_step(r, ks->counted ? "keynum" : "range", 3);
+	if (ks->counted) {
+		reply_number(r, "keynumidx", 0);
+		reply_number(r, "firstkey", 1);
+		reply_number(r, "keystep", ks->step);
+		return;
+	}
 	reply_number(r, "lastkey", ks->last);
 	reply_number(r, "keystep", ks->step);
 	reply_number(r, "limit", 0);

@@ -18,12 +18,18 @@ struct cmd_doc {
 /* One key spec. Negative last: from the last argument; else from first. */
 struct cmd_keyspec {
 	int first, last, step;
+	bool counted;       /* argument `first` is the number of keys, which follow it */
+	struct slice word;  /* not empty: the key stands behind this word, which is looked for from `first` on */
 	struct slice flags; /* words */
 	struct slice note;  /* empty: none */
 };
 
 /* Takes the next spec off *rest. false: there is none. */
 bool cmd_keyspec_next(struct slice *rest, struct cmd_keyspec *out);
+/* Keys that the spec finds in a request: `count` of them from *from on, every ks->step words. false: the words make no
+ * sense. */
+bool cmd_keyspec_find(const struct cmd_keyspec *ks, uint32_t argc, const struct slice *argv, uint32_t *from,
+		      uint32_t *count);
 
 enum cmd_arg_type {
 	ARG_STRING,

@@ -75,6 +75,27 @@ static void test_table__keyspec_notation(void **state)
 	assert_false(cmd_keyspec_next(&rest, &ks));
 }
 
+static void test_table__keyspec_finds_counted_keys_and_keys_behind_words(void **state)
+{
+	static const struct slice argv[] = {SLICE("x"), SLICE("2"), SLICE("a"), SLICE("b"), SLICE("store"), SLICE("c")};
+	struct slice rest = cmd_text("1# RO access;STORE@4 OW update;LOAD@1 RO");
+	struct cmd_keyspec ks;
+	uint32_t from, n;
+
+	assert_true(cmd_keyspec_next(&rest, &ks));
+	assert_true(cmd_keyspec_find(&ks, 6, argv, &from, &n));
+	assert_int_equal(from, 2);
+	assert_int_equal(n, 2);
+	assert_false(cmd_keyspec_find(&ks, 3, argv, &from, &n));
+	assert_true(cmd_keyspec_next(&rest, &ks));
+	assert_true(cmd_keyspec_find(&ks, 6, argv, &from, &n));
+	assert_int_equal(from, 5);
+	assert_int_equal(n, 1);
+	assert_true(cmd_keyspec_next(&rest, &ks));
+	assert_true(cmd_keyspec_find(&ks, 6, argv, &from, &n));
+	assert_int_equal(n, 0);
+}
+
 static void test_table__argument_notation(void **state)
 {
 	struct slice rest = cmd_text("key.key1 ip:port=ADDR@6.2.0~7.0.0?*& x{=NX|b.tok=C}?");
@@ -140,6 +161,7 @@ int main(void)
 		cmocka_unit_test(test_table__ids_and_parents),
 		cmocka_unit_test(test_table__key_range_comes_from_specs),
 		cmocka_unit_test(test_table__keyspec_notation),
+		cmocka_unit_test(test_table__keyspec_finds_counted_keys_and_keys_behind_words),
 		cmocka_unit_test(test_table__argument_notation),
 		cmocka_unit_test(test_table__broken_argument_is_refused),
 		cmocka_unit_test(test_table__control_row_runs_what_was_bound),

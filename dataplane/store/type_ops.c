@@ -1,8 +1,11 @@
 #include "store/aggregate.h"
+#include "store/zset.h"
 
 const struct obj_type_ops *obj_type_ops(enum obj_type t)
 {
-	static const struct obj_type_ops *const ops[OBJ_TYPES] = {0};
+	static const struct obj_type_ops *const ops[OBJ_TYPES] = {
+		[OBJ_ZSET] = &zset_ops,
+	};
 
 	return ops[t];
 }

@@ -103,7 +103,7 @@ static struct rte_ring **rings_make(uint32_t n)
 static int serve(struct port *port, struct net_params *np, uint32_t n, struct err *e)
 {
 	struct checker c[RP_MAX_WORKERS] = {0};
-	struct rte_ring **rings = port_info(port)->steers ? NULL : rings_make(n);
+	struct rte_ring **rings = n > 1 ? rings_make(n) : NULL;
 	static struct rte_ring *all_in[RP_MAX_WORKERS][RP_MAX_WORKERS], *all_out[RP_MAX_WORKERS][RP_MAX_WORKERS];
 
 	for (uint32_t w = 0; w < n; w++) {
@@ -114,6 +114,7 @@ static int serve(struct port *port, struct net_params *np, uint32_t n, struct er
 		c[w].port = port;
 		c[w].worker = w;
 		np->worker = w;
+		np->rss = port_rss(port);
 		np->steer_in = rings ? all_in[w] : NULL;
 		np->steer_out = rings ? all_out[w] : NULL;
 		c[w].net = net_create(np, e);

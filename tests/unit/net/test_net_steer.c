@@ -1,79 +1,39 @@
-#include <stdio.h>
-
-#include "world.h"
+#include "fleet.h"
 
 #define N 3
 
-struct fleet {
-	struct world *w;
-	struct net *net[N];
-	struct rte_ring *ring[N][N]; /* from, to */
-	struct rte_ring *in[N][N], *out[N][N];
-};
-
-static struct fleet fleet;
-
-static int fleet_setup(void **state)
+/* Of n workers nq have a queue; flows arrive at any of those. */
+static void check_matrix(struct world *w, uint32_t n, uint32_t nq)
 {
-	struct world *w = *state;
-	world_setup(state);
-	fleet.w = w;
-	for (int a = 0; a < N; a++) {
-		for (int b = 0; b < N; b++) {
-			char name[32];
-			snprintf(name, sizeof(name), "r%d_%d", a, b);
-			fleet.ring[a][b] = rte_ring_create(name, 64, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
-			fleet.out[a][b] = fleet.in[b][a] = fleet.ring[a][b];
-		}
-	}
-	w->params.nworkers = N;
-	for (uint32_t i = 0; i < N; i++) {
-		w->params.worker = i;
-		w->params.steer_in = fleet.in[i];
-		w->params.steer_out = fleet.out[i];
-		fleet.net[i] = world_net(w, &w->params);
-	}
-	return 0;
-}
-
-static int fleet_teardown(void **state)
-{
-	for (int a = 0; a < N; a++) {
-		net_destroy(fleet.net[a]);
-		for (int b = 0; b < N; b++) {
-			struct rte_mbuf *m;
-			while (rte_ring_dequeue(fleet.ring[a][b], (void **)&m) == 0)
-				rte_pktmbuf_free(m);
-			rte_ring_free(fleet.ring[a][b]);
-		}
-	}
-	return world_teardown(state);
-}
-
-static void test_net_steer__every_flow_reaches_the_worker_that_was_foretold(void **state)
-{
-	struct world *w = *state;
 	struct net_addr l = {.family = 4, .v4 = OUR_IP}, r = {.family = 4, .v4 = PEER_IP};
-	uint32_t seen[N] = {0};
-	for (uint16_t port = 1000; port < 1300; port++) {
-		struct rte_mbuf *m = frame_tcp(w, PEER_IP, OUR_IP, port, 6379, RTE_TCP_ACK_FLAG, 4), *out[RP_MAX_BURST];
-		uint32_t arrival = port % N, want = net_flow_worker(fleet.net[0], &l, 6379, &r, port), got = N;
-		assert_int_equal(want, net_flow_worker(fleet.net[arrival], &l, 6379, &r, port));
-		if (net_input_burst(fleet.net[arrival], &m, 1, out) == 1)
-			got = arrival;
-		for (uint32_t i = 0; i < N; i++) {
-			uint32_t k = net_poll_rx(fleet.net[i], out + (got < N), RP_MAX_BURST - 1);
-			if (k) {
-				assert_int_equal(got, N);
-				got = i;
-			}
-		}
-		assert_int_equal(got, want);
-		seen[got]++;
-		rte_pktmbuf_free(out[0]);
+	struct net_addr l6 = addr6(our6), r6 = addr6(peer6);
+	uint32_t seen[FLEET_MAX] = {0}, seen6[FLEET_MAX] = {0};
+	for (uint16_t port = 1000; port < 1400; port++) {
+		uint32_t at = port % nq, want = net_flow_worker(fleet.net[0], &l, 6379, &r, port);
+		assert_int_equal(want, net_flow_worker(fleet.net[at], &l, 6379, &r, port));
+		assert_int_equal(fleet_input(at, frame_tcp(w, PEER_IP, OUR_IP, port, 6379, RTE_TCP_ACK_FLAG, 4)), want);
+		seen[want]++;
+		want = net_flow_worker(fleet.net[0], &l6, 6379, &r6, port);
+		assert_int_equal(fleet_input(at, frame_tcp6(w, peer6, our6, port, 6379, 4)), want);
+		seen6[want]++;
 	}
-	for (uint32_t i = 0; i < N; i++)
-		assert_in_range(seen[i], 60, 140);
+	for (uint32_t i = 0; i < n; i++) {
+		assert_in_range(seen[i], 400 / n * 6 / 10, 400 / n * 14 / 10);
+		assert_in_range(seen6[i], 400 / n * 6 / 10, 400 / n * 14 / 10);
+	}
+}
+
+static void test_net_steer__any_workers_over_any_queues(void **state)
+{
+	struct world *w = *state;
+	fleet_close();
+	for (uint32_t n = 1; n <= FLEET_MAX; n++) {
+		for (uint32_t nq = 1; nq <= n; nq++) {
+			fleet_open(w, n, NULL);
+			check_matrix(w, n, nq);
+			fleet_close();
+		}
+	}
 }
 
 static void test_net_steer__a_burst_keeps_the_order_of_a_flow(void **state)
@@ -119,6 +79,20 @@ static void test_net_steer__arp_teaches_every_worker_and_one_answers(void **stat
 	sent_arp(w, 0, RTE_ARP_OP_REPLY);
 }
 
+static void test_net_steer__nd_teaches_every_worker_and_one_answers(void **state)
+{
+	struct world *w = *state;
+	struct rte_mbuf *m = frame_nd(w, 135, peer6, our6, our6, 0, &peer_mac), *out[RP_MAX_BURST];
+	net_input_burst(fleet.net[1], &m, 1, out);
+	for (uint32_t i = 0; i < N; i++) {
+		net_poll_rx(fleet.net[i], out, RP_MAX_BURST);
+		net_poll_tx(fleet.net[i]);
+		assert_int_equal(net_counters(fleet.net[i])->arp_learned, 1);
+	}
+	assert_int_equal(w->nsent, 1);
+	sent_nd(w, 0, 136);
+}
+
 static void test_net_steer__alone_a_flow_is_ours(void **state)
 {
 	struct world *w = *state;
@@ -131,10 +105,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, fleet_setup, fleet_teardown)
-		T(test_net_steer__every_flow_reaches_the_worker_that_was_foretold),
+		T(test_net_steer__any_workers_over_any_queues),
 		T(test_net_steer__a_burst_keeps_the_order_of_a_flow),
 		T(test_net_steer__full_ring_drops_and_counts),
 		T(test_net_steer__arp_teaches_every_worker_and_one_answers),
+		T(test_net_steer__nd_teaches_every_worker_and_one_answers),
 		T(test_net_steer__alone_a_flow_is_ours),
 	};
 	return cmocka_run_group_tests(tests, world_group_setup, world_group_teardown);

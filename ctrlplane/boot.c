@@ -11,6 +11,9 @@
 
 /* ---- settings of the data path ---- */
 
+_Static_assert((int)CONFIG_VOLATILE_LRU == (int)EVICT_VOLATILE_LRU && (int)CONFIG_NOEVICTION == (int)EVICT_NONE,
+	       "the policies stand in the same order");
+
 static struct type_limits type_limits(const struct config *cf)
 {
 	return (struct type_limits){
@@ -45,7 +48,8 @@ void boot_dp_conf(struct ctrl *c)
 	d->lfu = cf->maxmemory_policy == CONFIG_ALLKEYS_LFU || cf->maxmemory_policy == CONFIG_VOLATILE_LFU;
 	d->lfu_log_factor = (uint32_t)cf->lfu_log_factor;
 	d->lfu_decay_min = (uint32_t)cf->lfu_decay_time;
-	d->noeviction = cf->maxmemory_policy == CONFIG_NOEVICTION;
+	d->evict = (enum evict_policy)cf->maxmemory_policy;
+	d->evict_samples = (uint32_t)cf->maxmemory_samples;
 	d->types = type_limits(cf);
 	d->lazy_user_flush = cf->lazyfree_lazy_user_flush;
 	d->requirepass_len = (uint32_t)strlen(cf->requirepass);

@@ -11,6 +11,7 @@
 #include "resp/parser.h"
 #include "resp/reply.h"
 #include "store/aggregate.h"
+#include "store/evict.h"
 
 /* Where a command runs. */
 enum cmd_route {
@@ -123,7 +124,8 @@ struct dp_conf {
 	uint32_t events; /* notify-keyspace-events */
 	bool lfu;
 	uint32_t lfu_log_factor, lfu_decay_min;
-	bool noeviction;
+	enum evict_policy evict;
+	uint32_t evict_samples;
 	struct type_limits types;
 	char requirepass[512]; /* empty: none */
 	uint32_t requirepass_len;

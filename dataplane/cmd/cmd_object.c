@@ -60,7 +60,7 @@ void cmd_object_idletime(struct cmd_ctx *c)
 static bool redis_would_share(const struct dp_conf *conf, const struct object *o)
 {
 	return o->enc == ENC_INT && obj_int(o) >= 0 && obj_int(o) < REDIS_SHARED_INTEGERS &&
-	       (conf->maxmemory == 0 || conf->noeviction);
+	       (conf->maxmemory == 0 || conf->evict == EVICT_NONE);
 }
 
 void cmd_object_refcount(struct cmd_ctx *c)

@@ -83,6 +83,11 @@ void heap_stats_get(const struct heap *h, struct heap_stats *out)
 	out->faults_inline = __atomic_load_n(&h->stats.faults_inline, __ATOMIC_RELAXED);
 }
 
+size_t heap_used(const struct heap *h)
+{
+	return __atomic_load_n(&h->stats.used_bytes, __ATOMIC_RELAXED);
+}
+
 void heap_fail_after(struct heap *h, uint64_t n)
 {
 	h->fail_in = n;

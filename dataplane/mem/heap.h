@@ -55,5 +55,7 @@ uint32_t heap_poll(struct heap *h, uint32_t budget);
 size_t heap_prefault(struct heap *h, size_t bytes);
 /* Any thread may read; values are relaxed atomics. */
 void heap_stats_get(const struct heap *h, struct heap_stats *out);
+/* heap_stats.used_bytes alone. */
+size_t heap_used(const struct heap *h);
 /* Test hook: the n-th following allocation (1 = the next) and all after it fail until called with 0. */
 void heap_fail_after(struct heap *h, uint64_t n);

@@ -89,12 +89,13 @@ static const struct cmd *admit(struct session *s, struct batch_entry *e, struct 
 {
 	const struct cmd *cmd = e->cmd;
 	if (rp_likely(cmd != NULL && (s->cl.flags & CLIENT_F_AUTH) && cmd_arity_ok(cmd, e->req.argc) &&
-		      !(cmd->flags & (CMD_F_CONTAINER | s->host->refused_flags))))
+		      !(cmd->flags & CMD_F_CONTAINER)) &&
+	    !(rp_unlikely(s->host->tight) && (cmd->flags & CMD_F_DENYOOM)))
 		return cmd;
 	bool muted = r->muted;
 	r->muted = (s->cl.flags & (CLIENT_F_REPLY_OFF | CLIENT_F_SKIP_NEXT)) != 0;
 	cmd = cmd_admit(&s->cl, e->req.argc, e->req.argv, r);
-	if (cmd != NULL && (cmd->flags & s->host->refused_flags)) {
+	if (cmd != NULL && s->host->tight && (cmd->flags & CMD_F_DENYOOM) && !room_make(s->host)) {
 		reply_error(r, "OOM command not allowed when used memory > 'maxmemory'.");
 		cmd = NULL;
 	}

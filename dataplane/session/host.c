@@ -132,6 +132,8 @@ static void run_for_other(struct session_host *h, struct msg *m)
 			    .db = m->db,
 			    .req = &m->req,
 			    .rng = &h->env.rng};
+	if (rp_unlikely(h->tight) && (m->cmd->flags & CMD_F_DENYOOM))
+		room_make(h); /* it was let in where it came from */
 	execute_counted(h, &c);
 	h->count.delegated_in++;
 	m->failed = r.failed;
@@ -303,19 +305,6 @@ void host_poll_buffers(struct session_host *h)
 {
 	h->bufs_free = rte_mempool_avail_count(h->mbufs);
 	h->reply_bufs = h->bufs_free / 2;
-}
-
-void host_poll_memory(struct session_host *h)
-{
-	uint64_t used = 0;
-	if (h->conf.maxmemory != 0) {
-		for (uint32_t i = 0; i < h->nheaps; i++) {
-			struct heap_stats hs;
-			heap_stats_get(h->heaps[i], &hs);
-			used += hs.used_bytes;
-		}
-	}
-	h->refused_flags = used > h->conf.maxmemory ? CMD_F_DENYOOM : 0;
 }
 
 bool host_quiet(const struct session_host *h)

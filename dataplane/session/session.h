@@ -129,9 +129,8 @@ struct session_host {
 	struct dp_conf conf;
 	struct clock_now now;
 	uint64_t tsc_hz;
-	uint64_t slow_cycles;   /* commands that took this long are reported */
-	uint32_t refused_flags; /* commands with any of these flags are refused now: CMD_F_DENYOOM while over maxmemory
-				 */
+	uint64_t slow_cycles;      /* commands that took this long are reported */
+	bool tight;                /* so close to maxmemory that commands must look for room */
 	struct heap *const *heaps; /* every heap of the appliance: what maxmemory counts */
 	uint32_t nheaps;
 	uint64_t all_shards; /* the set of every shard */
@@ -201,8 +200,9 @@ uint32_t host_poll_messages(struct session_host *h);
 uint32_t host_poll_done(struct session_host *h, bool nested);
 /* Closes a few idle clients when `timeout` is set. Returns how many. */
 uint32_t host_poll_idle(struct session_host *h);
-/* Compares the memory in use with maxmemory. Cheap, but no work for every iteration. */
-void host_poll_memory(struct session_host *h);
+/* Compares the memory in use with maxmemory and evicts a bounded number of our shard's keys if there is too much.
+ * Cheap, but no work for every iteration. Returns 1 if there is more to do. */
+uint32_t host_poll_memory(struct session_host *h);
 /* Counts the free packet buffers; looks at every thread's cache, so about once in a millisecond. */
 void host_poll_buffers(struct session_host *h);
 /* Nothing waits here that time or another iteration alone would resolve: the thread may sleep. */

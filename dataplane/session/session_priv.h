@@ -8,6 +8,8 @@
 void session_out(struct session *s, struct rte_mbuf *head, struct rte_mbuf *tail, size_t bytes);
 /* The same, but behind the replies of requests still in flight. */
 void session_emit(struct session *s, struct rte_mbuf *head, struct rte_mbuf *tail, size_t bytes);
+/* Is there room for a command that may need memory? Evicts keys of our shard if there must be. (room.c) */
+bool room_make(struct session_host *h);
 /* Moves queued replies to the transport while it has room. */
 void session_pump(struct session *s);
 void session_ready(struct session *s);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "store/aggregate.h"
+#include "store/evict.h"
 #include "store/wheel.h"
 
 struct store_db {
@@ -20,6 +21,21 @@ struct store_key_hint {
 };
 
 #define STORE_NO_DB UINT32_MAX
+
+/* Candidates for eviction. */
+#define EVICT_POOL    16
+#define EVICT_KEY_MAX 104 /* longer keys are evicted when nothing else is left */
+struct evict_entry {
+	uint64_t score, hash;
+	uint32_t db;
+	uint16_t klen;
+	char key[EVICT_KEY_MAX];
+};
+struct evict_pool {
+	enum evict_policy policy; /* that the scores are of */
+	uint32_t n;
+	struct evict_entry e[EVICT_POOL]; /* ascending */
+};
 
 struct store {
 	struct store_params params;
@@ -41,6 +57,8 @@ struct store {
 	struct payload *dead;        /* large values on their way out */
 	uint32_t poll_db;            /* where store_poll() starts, for fairness */
 	struct store_stats stats;
+	uint32_t evict_db; /* whose turn it is to lose any key */
+	struct evict_pool pool;
 	struct store_db db[];
 };
 

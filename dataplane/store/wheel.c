@@ -206,6 +206,14 @@ struct object *wheel_pop_due(struct wheel *w, int64_t now_ms, uint32_t *budget)
 	return NULL;
 }
 
+struct object *wheel_peek(const struct wheel *w)
+{
+	if (w->due != NULL || w->spread != NULL)
+		return w->due != NULL ? w->due : w->spread;
+	const struct wheel_level *l = lowest_used(w);
+	return l == NULL ? NULL : l->slot[__builtin_ctzll(l->used)];
+}
+
 int64_t wheel_next_ms(const struct wheel *w)
 {
 	const struct wheel_level *l = lowest_used(w);

@@ -18,6 +18,8 @@ void wheel_moved(struct wheel *w, struct object *from, struct object *to);
 /* Takes out the next object whose time is <= now_ms, or NULL. Advances by at most `budget` steps of work (decremented).
  */
 struct object *wheel_pop_due(struct wheel *w, int64_t now_ms, uint32_t *budget);
+/* One of those that are due first, or NULL if there is none. */
+struct object *wheel_peek(const struct wheel *w);
 /* Earliest possible next due time in ms (a lower bound), INT64_MAX if empty: for an idle worker's sleep. */
 int64_t wheel_next_ms(const struct wheel *w);
 uint64_t wheel_count(const struct wheel *w);

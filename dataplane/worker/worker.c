@@ -70,8 +70,8 @@ static uint32_t worker_poll_background(struct worker *w)
 {
 	if (w->now.mono_us < w->background_us)
 		return 0;
-	host_poll_memory(&w->host);
-	uint32_t n = heap_poll(w->heap, BACKGROUND_BUDGET);
+	uint32_t n = host_poll_memory(&w->host);
+	n += heap_poll(w->heap, BACKGROUND_BUDGET);
 	if (!w->host.own_leased)
 		n += store_poll(w->store, BACKGROUND_BUDGET);
 	/* What is not finished goes on in the next iteration. */

@@ -106,7 +106,7 @@ failed:
 static int pool_create(struct port *p, const struct port_params *pp, struct err *e)
 {
 	uint32_t rxd = pp->rx_desc ? pp->rx_desc : DESC_DEFAULT, txd = pp->tx_desc ? pp->tx_desc : DESC_DEFAULT;
-	uint32_t n = pp->mbufs ? pp->mbufs : p->nworkers * MBUFS_PER_WORKER + p->info.nqueues * (rxd + txd);
+	uint32_t n = pp->mbufs ? pp->mbufs : p->nworkers * MBUFS_PER_WORKER + (p->info.nqueues + p->dev.further) * (rxd + txd);
 
 	uint32_t bytes = port_buf_bytes(pp->mtu);
 
@@ -164,6 +164,19 @@ static int configure(struct port *p, const struct port_params *pp, struct rte_et
 	}
 	p->has_intr = ret == 0 && conf.intr_conf.rxq;
 	return ret < 0 ? fail(p, e, "refuses its configuration") : 0;
+}
+
+/* Who reads which queue of what; the ones that are ethdevs of their own are opened here. */
+static int queues_map(struct port *p, const struct port_params *pp, struct err *e)
+{
+	for (uint16_t q = 0; q < p->info.nqueues; q++) {
+		p->q[q].port_id = p->port_id;
+		p->q[q].queue = q;
+	}
+	if (port_split_open(p, (uint16_t)(pp->rx_desc ? pp->rx_desc : DESC_DEFAULT),
+			    (uint16_t)(pp->tx_desc ? pp->tx_desc : DESC_DEFAULT)) < 0)
+		return fail(p, e, "a further queue cannot be opened");
+	return 0;
 }
 
 static int queues_setup(struct port *p, const struct port_params *pp, struct err *e)
@@ -297,7 +310,7 @@ static int open_steps(struct port *p, const struct port_params *pp, struct err *
 		return -1;
 	if (xdp_setup(p, pp, e) < 0 || probe(p, p->info.nqueues, e) < 0 || configure(p, pp, &di, e) < 0 ||
 	    pool_create(p, pp, e) < 0 || queues_setup(p, pp, e) < 0 || mtu_setup(p, pp, e) < 0 ||
-	    rings_create(p, e) < 0 || start(p, e) < 0)
+	    start(p, e) < 0 || queues_map(p, pp, e) < 0 || rings_create(p, e) < 0)
 		return -1;
 	p->info.steers = p->info.steers &&
 			 (p->nworkers == 1 || port_rss_learn(&p->rss, p->port_id, p->info.nqueues));
@@ -350,6 +363,7 @@ void port_close(struct port *p)
 		return;
 	/* libxdp talks when its program is detached. */
 	bool outer = diag_redirect(true);
+	port_split_close(p);
 	if (p->started)
 		rte_eth_dev_stop(p->port_id);
 	if (p->vdev_name[0])

@@ -202,9 +202,9 @@ int port_device_check(const struct port_device *d, struct err *e)
 	return 0;
 }
 
-/* An XDP socket only gets the packets of its own queue: every queue of the interface needs one. net_af_xdp of DPDK
- * 22.11 only counts combined channels; of an interface with separate ones (veth) it opens the first alone. */
-static uint16_t xdp_queues(const struct port_device *d, uint32_t nworkers, struct err *e)
+/* An XDP socket only gets the packets of its own queue: every queue of the interface needs one, and a worker that reads
+ * it. */
+static uint16_t xdp_queues(struct port_device *d, uint32_t nworkers, struct err *e)
 {
 	struct ethtool_channels ch = {.cmd = ETHTOOL_GCHANNELS};
 	struct ifreq ifr = {.ifr_data = (void *)&ch};
@@ -212,15 +212,23 @@ static uint16_t xdp_queues(const struct port_device *d, uint32_t nworkers, struc
 	if (iface_ioctl(d->arg, SIOCETHTOOL, &ifr) == 0)
 		have = RP_MAX(ch.combined_count + ch.rx_count, 1U);
 	bool combined = ch.max_combined > 0;
-	uint32_t most = combined ? nworkers : 1;
-	if (have <= most)
+	uint32_t most = RP_MIN(nworkers, (uint32_t)PORT_MAX_QUEUES);
+	if (combined && ch.rx_count > 0)
+		err_set(e, "device %s: combined and separate receive queues cannot both be read; `ethtool -L %s rx 0`",
+			d->text, d->arg);
+	else if (have > most)
+		err_set(e,
+			"device %s: the interface has %u receive queues and only %u can be read by %u workers; "
+			"`ethtool -L %s %s %u`, or more workers",
+			d->text, have, most, nworkers, d->arg, combined ? "combined" : "rx", most);
+	else if (combined)
 		return (uint16_t)have;
-	err_set(e, "device %s: the interface has %u receive queues and only %u can be read here; `ethtool -L %s %s %u`",
-		d->text, have, most, d->arg, combined ? "combined" : "rx", most);
-	return 0;
+	else
+		d->further = (uint16_t)(have - 1);
+	return e->text[0] ? 0 : 1;
 }
 
-uint16_t port_device_queues(const struct port_device *d, uint32_t nworkers, struct err *e)
+uint16_t port_device_queues(struct port_device *d, uint32_t nworkers, struct err *e)
 {
 	switch (d->kind) {
 	case PORT_AF_XDP:

@@ -49,9 +49,9 @@ static uint16_t send_now(struct port *p, uint16_t queue, struct rte_mbuf **m, ui
 	n = make_sendable(p, m, n);
 	uint16_t ready = n, done = 0;
 	if (p->info.tx_csum_tcp || p->info.tx_csum_ip)
-		ready = rte_eth_tx_prepare(p->port_id, queue, m, n);
+		ready = rte_eth_tx_prepare(p->q[queue].port_id, p->q[queue].queue, m, n);
 	for (int i = 0; i < PORT_TX_RETRIES && done < ready; i++)
-		done += rte_eth_tx_burst(p->port_id, queue, m + done, ready - done);
+		done += rte_eth_tx_burst(p->q[queue].port_id, p->q[queue].queue, m + done, ready - done);
 	rte_pktmbuf_free_bulk(m + done, n - done);
 	return done;
 }
@@ -89,7 +89,7 @@ uint16_t port_rx_burst(struct port *p, uint32_t worker, struct rte_mbuf **m, uin
 		return 0;
 	if (p->q[worker].nrings)
 		send_for_others(p, (uint16_t)worker);
-	return rte_eth_rx_burst(p->port_id, (uint16_t)worker, m, n);
+	return rte_eth_rx_burst(p->q[worker].port_id, p->q[worker].queue, m, n);
 }
 
 uint16_t port_tx_burst(struct port *p, uint32_t worker, struct rte_mbuf **m, uint16_t n)

@@ -33,10 +33,12 @@ struct port_device {
 	char arg[PORT_NAME_BYTES];  /* interface, socket, address or vdev string */
 	bool client;                /* memif: the connecting end */
 	bool jumbo;                 /* frames do not fit 2 KiB */
+	uint16_t further;           /* queues that need an ethdev each, see port_split.c */
 };
 
 /* One queue pair, used by one worker: own cache lines. */
 struct port_queue {
+	uint16_t port_id, queue;
 	uint32_t nrings; /* workers without a queue that send through this one */
 	struct rte_ring *ring[RP_MAX_WORKERS];
 } RP_CACHE_ALIGNED;
@@ -66,8 +68,8 @@ void port_offloads_choose(struct port *p, const struct port_params *pp, const st
 int port_device_parse(const char *text, struct port_device *d, struct err *e);
 /* Everything that can be known to fail before the driver is asked. */
 int port_device_check(const struct port_device *d, struct err *e);
-/* Queue pairs to ask for. 0 with *e. */
-uint16_t port_device_queues(const struct port_device *d, uint32_t nworkers, struct err *e);
+/* Queue pairs to ask for; d->further ones are opened apart. 0 with *e. */
+uint16_t port_device_queues(struct port_device *d, uint32_t nworkers, struct err *e);
 /* Name and arguments of the vdev. */
 void port_device_vdev(const struct port_device *d, uint16_t nqueues, char *name, size_t name_cap, char *args,
 		      size_t args_cap);
@@ -76,6 +78,9 @@ uint16_t port_iface_mtu(const char *ifname);
 /* Sets it up; -errno. */
 int port_iface_up(const char *ifname);
 
+/* Opens the further queues; -errno. */
+int port_split_open(struct port *p, uint16_t rxd, uint16_t txd);
+void port_split_close(struct port *p);
 /* Receives the multicast groups that Neighbour Discovery for these addresses needs; see port_groups.c. */
 void port_groups_join(struct port *p, const struct net_ifaddr *addrs, uint32_t naddrs);
 void port_groups_leave(struct port *p);

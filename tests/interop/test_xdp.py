@@ -431,21 +431,45 @@ def _():
         leave(lab)
 
 
-@test("more queues than can be read: one sentence with the mend")
+def with_queues(lab, n):
+    """Another pair of interfaces with n receive queues each: q0 of the server, q1 of the clients."""
+    queues = ("numrxqueues", str(n), "numtxqueues", str(n))
+    lab.exec_server_side("ip", "link", "add", "q0", *queues, "type", "veth", "peer", "name", "q1", *queues, "netns",
+                         str(os.getpid()))
+    for side, dev, last in ((run, "q1", 1), (lab.exec_server_side, "q0", 2)):
+        side("ethtool", "-K", dev, "tx", "off", "tso", "off", "gso", "off", "gro", "off")
+        side("ip", "addr", "add", f"10.79.0.{last}/24", "dev", dev)
+        side("ip", "link", "set", dev, "up")
+
+
+@test("more queues than workers: one sentence with the mend")
 def _():
     with shared_lab() as lab:
-        lab.exec_server_side("ip", "link", "add", "q0", "numrxqueues", "2", "numtxqueues", "2", "type", "veth", "peer", "name",
-                             "q1")
-        for dev in ("q0", "q1"):
-            lab.exec_server_side("ip", "link", "set", dev, "up")
-        lab.exec_server_side("ip", "addr", "add", "10.79.0.2/24", "dev", "q0")
-        lab.exec_server_side("ethtool", "-L", "q0", "rx", "2", "tx", "2")
+        with_queues(lab, 2)
         second = start_again(lab, "--device", "af_xdp:q0", "--file-prefix", f"{lab.name}-2", "--hugepages", "no",
                              "--admin-port", "0")
         assert second.wait(20) == 1
         with open(f"/run/redpoll-lab/{lab.name}/log2", encoding="utf-8") as f:
             text = f.read()
         assert "ethtool -L q0 rx 1" in text, text
+
+
+@test("several queues that are no combined ones: each is read, and flows find their worker from any of them")
+def _():
+    host = "10.79.0.2"
+    for queues, workers in ((2, 2), (2, 3)):
+        with shared_lab() as lab, KernelServer(lab) as kernel:
+            with_queues(lab, queues)
+            with restarted(lab, "--device", "af_xdp:q0", "--workers", str(workers), "--idle", "adaptive", host=host) as log:
+                clients = [Client(host, PORT) for _ in range(40)]
+                for i, c in enumerate(clients):
+                    assert c.call("SET", f"k{i}", b"v" * 20000) == ("+", b"OK")
+                for i, c in enumerate(clients):
+                    assert c.call("GET", f"k{i}") == ("$", b"v" * 20000)
+                info = clients[0].call("INFO", "dataplane")[1].decode()
+                received = [int(n) for n in re.findall(r"rx_packets=(\d+)", info)]
+                assert len(received) == workers and sum(n > 50 for n in received) == queues, info
+                assert echoes(kernel.connect(host), 5000) and pings(host)
 
 
 @test("two stacks at one address: the server says at its start that the kernel has it too")

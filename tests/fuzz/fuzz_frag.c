@@ -198,8 +198,6 @@ static void deliver(uint32_t key, const struct piece *p, struct rte_mbuf *m)
 		take_datagram(key, out[0]);
 	else
 		rp_assert(!whole || !nothing_lost(net_counters(w.net)));
-	if (n == 0 && whole)
-		s->n = 0;
 }
 
 /* A fragment; one that is a whole datagram is none, so it is left out. */

@@ -65,6 +65,7 @@ void fz_unguard(const struct fz_guard *g);
 /* ---- fuzz_frame.c ---- */
 
 #define FZ_FRAME_MAX 2048
+#define FZ_SENT_MAX  (65536 + 64) /* a train of segments that the device is to cut */
 
 struct fz_ends {
 	struct net_addr src, dst;
@@ -86,7 +87,7 @@ uint32_t fz_put_hello(uint8_t *frame, bool v6, uint16_t vlan);
 
 /* A frame that was sent, taken apart. */
 struct fz_sent {
-	uint8_t data[FZ_FRAME_MAX];
+	uint8_t data[FZ_SENT_MAX];
 	uint32_t len;
 	uint16_t type;  /* ethernet */
 	uint8_t family; /* 0: not IP */
@@ -95,5 +96,5 @@ struct fz_sent {
 	uint8_t *l4;
 	uint32_t l4_len;
 };
-/* Asserts that it is well formed: lengths, checksums, addresses, at most mtu bytes of IP. */
+/* Asserts that it is well formed: lengths, checksums, addresses, at most mtu bytes of IP, what the device is told. */
 void fz_sent_check(const struct rte_mbuf *m, uint16_t vlan, uint16_t mtu, struct fz_sent *s);

@@ -17,11 +17,14 @@ enum {
 __attribute__((section("__libfuzzer_extra_counters"))) static uint8_t met[MET_STATES][256];
 
 static struct rte_mempool *pool;
+static struct heap *values;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	fz_eal("tcp");
 	pool = fz_pool("tcp", TW_POOL);
+	values = heap_create(&(struct heap_params){.name = "fuzz", .reserve_bytes = (size_t)1 << 28}, NULL);
+	rp_assert(values != NULL);
 	return 0;
 }
 
@@ -302,7 +305,9 @@ static void op_user(struct tcp_world *w, struct fz_in *in)
 	}
 	if (u == NULL)
 		return;
-	if ((what & 7) <= 4)
+	if ((what & 7) == 2 && (what & 8))
+		tw_send_value(w, u, 1 + fz_u16(in), what >> 4);
+	else if ((what & 7) <= 4)
 		tw_send(w, u, fz_u16(in), 1 + (what >> 4));
 	else if ((what & 7) == 5)
 		tw_consume(u, fz_u16(in));
@@ -418,7 +423,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 4)
 		return 0;
 	uint16_t config = fz_u16(&in);
-	tw_begin(&w, pool, config, fz_u8(&in));
+	tw_begin(&w, pool, values, config, fz_u8(&in));
 	for (uint32_t i = 0; i < OPS_MAX && in.at < in.end; i++) {
 		run_op(&w, &in);
 		if (w.nburst > 0)

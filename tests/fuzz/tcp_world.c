@@ -24,6 +24,8 @@ enum {
 	CFG_SMALL_MTU = 1 << 10,
 	CFG_BIG_BUFFERS = 1 << 11,
 	CFG_FRAGMENTS = 1 << 12,
+	CFG_TRAINS = 1 << 13, /* the device cuts trains into segments */
+	CFG_EXT_BUFS = 1 << 14,
 };
 
 static uint8_t stream_byte(uint32_t seq, uint32_t salt)
@@ -182,6 +184,19 @@ void tw_send(struct tcp_world *w, struct tw_user *u, uint32_t bytes, uint32_t bu
 	}
 	if (head != NULL)
 		tcp_send(u->c, head);
+}
+
+/* Without a copy, as far as that goes. */
+void tw_send_value(struct tcp_world *w, struct tw_user *u, uint32_t bytes, uint32_t skip)
+{
+	struct blob *b = blob_create(w->values, skip + bytes);
+
+	rp_assert(b != NULL);
+	for (uint32_t i = 0; i < bytes; i++)
+		b->data[skip + i] = (char)tx_byte(u->c->snd_end + i);
+	b->len = skip + bytes;
+	rp_assert(tcp_send_blob(u->c, b, skip, bytes) <= bytes);
+	blob_unref(b, w->values);
 }
 
 void tw_consume(struct tw_user *u, uint32_t bytes)
@@ -435,8 +450,11 @@ static void make_net(struct tcp_world *w, uint16_t cfg)
 		.frag_entries = (cfg & CFG_FRAGMENTS) ? 8 : 0,
 		.pmtu = on_pmtu,
 		.pmtu_ctx = w,
-		.tx_csum_tcp = cfg & CFG_TX_CSUM,
+		.tx_csum_tcp = cfg & (CFG_TX_CSUM | CFG_TRAINS),
 		.tx_csum_ip = cfg & CFG_TX_CSUM,
+		.tx_ext_bufs = cfg & CFG_EXT_BUFS,
+		.tx_train_bytes = (cfg & CFG_TRAINS) ? 20000 : 0,
+		.tx_train_bufs = (cfg & CFG_TRAINS) ? 12 : 0,
 		.tx_hook = on_sent,
 		.tx_hook_ctx = w,
 	};
@@ -481,10 +499,11 @@ static void make_tcp(struct tcp_world *w, uint16_t cfg, uint8_t limits)
 	rp_assert(w->tcp != NULL);
 }
 
-void tw_begin(struct tcp_world *w, struct rte_mempool *pool, uint16_t config, uint8_t limits)
+void tw_begin(struct tcp_world *w, struct rte_mempool *pool, struct heap *values, uint16_t config, uint8_t limits)
 {
-	memset(w, 0, sizeof(*w));
+	memset(w, 0, offsetof(struct tcp_world, sent));
 	w->pool = pool;
+	w->values = values;
 	w->now = (struct clock_now){.mono_us = 1000000000, .wall_us = 1};
 	w->vlan = (config & CFG_VLAN) ? 7 : 0;
 	w->mtu = (config & CFG_SMALL_MTU) ? 1280 : 1500;
@@ -535,5 +554,8 @@ void tw_end(struct tcp_world *w)
 	net_destroy(w->net);
 	tw_unhold(w);
 	tw_unhog(w);
-	rp_assert(rte_mempool_full(w->pool));
+	struct heap_stats values;
+	heap_poll(w->values, UINT32_MAX);
+	heap_stats_get(w->values, &values);
+	rp_assert(rte_mempool_full(w->pool) && values.blocks == 0);
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "fuzz.h"
+#include "mem/heap.h"
 #include "tcp/tcp_priv.h"
 
 #define TW_SLOTS     8 /* tuples: bit 0: opened by us, bit 2: IPv6 */
@@ -51,6 +52,7 @@ struct tw_slot {
 
 struct tcp_world {
 	struct rte_mempool *pool;
+	struct heap *values; /* of what is sent without a copy */
 	struct net *net;
 	struct tcp *tcp;
 	struct tcp_params tp;
@@ -69,11 +71,11 @@ struct tcp_world {
 	uint32_t nheld;
 	void *hog[TW_POOL];
 	uint32_t nhog;
-	struct fz_sent sent;
+	struct fz_sent sent; /* not cleared */
 };
 
 /* config: 16 bits, see tcp_world.c. */
-void tw_begin(struct tcp_world *w, struct rte_mempool *pool, uint16_t config, uint8_t limits);
+void tw_begin(struct tcp_world *w, struct rte_mempool *pool, struct heap *values, uint16_t config, uint8_t limits);
 /* Lets every connection end with a silent peer, then checks that all is given back. */
 void tw_end(struct tcp_world *w);
 /* What one iteration of a worker does behind the input. */
@@ -92,6 +94,7 @@ uint8_t tw_rx_byte(uint32_t seq);
 
 void tw_connect(struct tcp_world *w, uint32_t slot);
 void tw_send(struct tcp_world *w, struct tw_user *u, uint32_t bytes, uint32_t bufs);
+void tw_send_value(struct tcp_world *w, struct tw_user *u, uint32_t bytes, uint32_t skip);
 void tw_consume(struct tw_user *u, uint32_t bytes);
 void tw_hog(struct tcp_world *w, uint32_t leave);
 void tw_unhog(struct tcp_world *w);

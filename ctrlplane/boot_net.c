@@ -106,6 +106,13 @@ void boot_steering_undo(struct ctrl *c)
 
 /* ---- warnings ---- */
 
+/* Frames of these devices never pass a kernel. */
+static bool between_processes(const char *device)
+{
+	return strncmp(device, "memif:", 6) == 0 || strncmp(device, "vhost:", 6) == 0 ||
+	       strncmp(device, "virtio-user:", 12) == 0;
+}
+
 /* Two stacks at one address: the kernel resets our connections, or keeps this machine's own clients to itself. */
 static void warn_kernel_has(const struct ctrl *c, const struct net_ifaddr *a)
 {
@@ -130,6 +137,8 @@ void boot_net_warnings(const struct ctrl *c)
 			  "device af_xdp:%s: the NIC takes VLAN tags out of frames before we see them, so none of vlan "
 			  "%d arrive; `ethtool -K %s rxvlan off`",
 			  ifname, (int)c->config.vlan, ifname);
-	for (uint32_t i = 0; !port_info(c->port)->shared && i < c->naddrs; i++)
+	if (port_info(c->port)->shared || between_processes(c->config.device))
+		return;
+	for (uint32_t i = 0; i < c->naddrs; i++)
 		warn_kernel_has(c, &c->addrs[i]);
 }

@@ -114,8 +114,8 @@ static struct rte_ether_addr *mac_of(struct neigh *e)
 static void ask_kernel(struct net *n, const struct neigh *e)
 {
 	struct net_neigh_msg q = {.addr = e->addr};
-	if (n->p.neigh_ask)
-		rte_ring_sp_enqueue_elem(n->p.neigh_ask, &q, sizeof(q));
+	if (n->p.neigh_ask && rte_ring_sp_enqueue_elem(n->p.neigh_ask, &q, sizeof(q)) == 0)
+		n->c.neigh_asked++;
 }
 
 /* A neighbour that has been heard meanwhile stays where it was heard. */
@@ -124,6 +124,7 @@ static void hear_kernel(struct net *n)
 	struct net_neigh_msg a;
 	while (rte_ring_sc_dequeue_elem(n->p.neigh_told, &a, sizeof(a)) == 0) {
 		uint32_t idx = neigh_lookup(n, &a.addr);
+		n->c.neigh_told++;
 		if (idx != NET_NEIGH_NONE && n->neigh[idx].state != NEIGH_REACHABLE)
 			neigh_learn(n, &a.addr, &a.mac, NEIGH_NEWS_CONFIRMED, false);
 	}

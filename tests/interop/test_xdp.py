@@ -214,6 +214,7 @@ def _():
         info = c.call("INFO", "dataplane")[1].decode()
         assert "shared_with_kernel:1" in info and f"addresses:{lab.host}/24" in info, info
         assert "arp_request_tx=0" in info and "arp_rx=0" in info, info
+        assert counter(c, "neigh_told") > 0, "the kernel's neighbour table was asked about who had aged"
 
 
 @test("kill -9: the program goes with its process, the kernel's server goes on, and the next start works")
@@ -308,6 +309,20 @@ def syn(lab, vlan, port):
                 if got[12:14] == b"\x08\x00" and got[26:34] == target + source and got[34:38] == tcp[2:4] + tcp[:2]:
                     found.append((got[47], struct.unpack_from("H", anc[0][2], 16)[0] & 0xfff))
     return found
+
+
+@test("IPv6 addresses of our own: the interface takes the groups that Neighbour Discovery needs")
+def _():
+    ours = "fd77::aa:bbcc"
+    for device in ("af_packet", "af_xdp"):
+        with Lab(device, options=["--address", "10.77.0.2/24", "--address", f"{ours}/64", "--dad-transmits", "0"]) as lab:
+            run("sysctl", "-qw", "net.ipv6.conf.c0.disable_ipv6=0")
+            run("ip", "addr", "add", f"{CLIENT6}/64", "dev", "c0", "nodad")
+            groups = lab.exec_server_side("ip", "maddr", "show", "dev", "s0")
+            assert "33:33:ff:aa:bb:cc" in groups and "33:33:00:00:00:01" in groups, groups
+            c = Client(ours, PORT)
+            assert c.call("PING") == ("+", b"PONG") and pings(ours)
+            assert counter(c, "nd_rx") > 0, c.call("INFO", "dataplane")[1].decode()
 
 
 @test("shared VLAN: tagged frames to our port are ours, untagged ones and those of another VLAN are the kernel's")

@@ -15,13 +15,14 @@ TOKEN = re.compile(r"[?*+]\(|[{}|()]|[^\s{}|()]+")
 
 
 class Command:
-    """args, and how its reply compares; silent: no reply comes; pause_ms: wait after it."""
+    """args, and how its reply compares; silent: no reply comes; pause_ms: wait after it; more: the state is not to be
+    looked at before the next command."""
 
-    __slots__ = ("args", "how", "silent", "pause_ms")
+    __slots__ = ("args", "how", "silent", "pause_ms", "more")
 
-    def __init__(self, args, how="exact", silent=False, pause_ms=0):
+    def __init__(self, args, how="exact", silent=False, pause_ms=0, more=False):
         self.args = [a if isinstance(a, bytes) else str(a).encode() for a in args]
-        self.how, self.silent, self.pause_ms = how, silent, pause_ms
+        self.how, self.silent, self.pause_ms, self.more = how, silent, pause_ms, more
 
     def __str__(self):
         words = []

@@ -101,9 +101,9 @@ struct zkey {
 	struct slice key;
 	struct object *o; /* NULL: no such key; moves while it is changed */
 	const struct type_limits *lim;
-	struct compact c; /* the open edit of a compact value */
+	struct compact c; /* while `editing`: o is old then */
 	uint32_t db;
-	bool begun;
+	bool begun, editing;
 };
 /* Looks for the key without a trace. What is there is a sorted set: the caller checks before doing anything else. */
 void zkey_open(struct zkey *k, struct store *s, uint32_t db, struct slice key, const struct type_limits *lim);

@@ -9,12 +9,12 @@ void zkey_open(struct zkey *k, struct store *s, uint32_t db, struct slice key, c
 	k->o = store_peek(s, db, key);
 	k->lim = lim;
 	k->db = db;
-	k->begun = false;
+	k->begun = k->editing = false;
 }
 
 struct zval zkey_val(const struct zkey *k)
 {
-	if (k->begun && obj_is_compact(k->o))
+	if (k->editing)
 		return (struct zval){.lp = k->c.b.p};
 	return zval_of(k->o);
 }
@@ -24,7 +24,8 @@ bool zkey_begin(struct zkey *k)
 	if (k->begun)
 		return true;
 	k->o = store_write(k->s, k->db, k->key);
-	k->begun = !obj_is_compact(k->o) || compact_begin(&k->c, k->s, k->db, k->o);
+	k->editing = obj_is_compact(k->o) && compact_begin(&k->c, k->s, k->db, k->o);
+	k->begun = k->editing || !obj_is_compact(k->o);
 	return k->begun;
 }
 
@@ -33,9 +34,9 @@ bool zkey_end(struct zkey *k)
 	if (!k->begun)
 		return false;
 	bool empty = zval_count(zkey_val(k)) == 0;
-	if (obj_is_compact(k->o))
+	if (k->editing)
 		k->o = compact_end(&k->c);
-	k->begun = false;
+	k->begun = k->editing = false;
 	if (!empty)
 		return false;
 	store_delete(k->s, k->db, k->key);
@@ -153,7 +154,7 @@ static bool add_in_place(struct zkey *k, struct zref *r, struct slice name, doub
 
 	if (!zkey_begin(k))
 		return false;
-	if (obj_is_compact(k->o))
+	if (k->editing)
 		ed.lp = &k->c.b;
 	else
 		ed.z = obj_payload(k->o);
@@ -343,7 +344,7 @@ int zkey_remove(struct zkey *k, struct slice name)
 		return 0;
 	if (!zkey_begin(k))
 		return -1;
-	if (obj_is_compact(k->o))
+	if (k->editing)
 		lp_delete(&k->c.b, r.off, 2);
 	else
 		zset_drop(obj_payload(k->o), store_heap(k->s), r.e, r.hash);
@@ -354,7 +355,7 @@ void zkey_remove_span(struct zkey *k, struct zspan span)
 {
 	if (span.lo >= span.hi)
 		return;
-	if (obj_is_compact(k->o)) {
+	if (k->editing) {
 		lp_delete(&k->c.b, lp_seek(k->c.b.p, (int64_t)span.lo * 2), (uint32_t)(span.hi - span.lo) * 2);
 		return;
 	}

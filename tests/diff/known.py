@@ -8,6 +8,7 @@ DIFFERENCES = [
     (r"command( count)?$", r"[*:]", "each server has its own set of commands"),
     (r"client setinfo", r".*", "CLIENT SETINFO is new in 7.2"),
     (r"hello .*\bauth .*", r"-ERR (Syntax|Client names)", "7.2 reads all options of HELLO before it logs in"),
+    (r"z(rev)?rank \S* \S* \S", r".*", "WITHSCORE is new in 7.2"),
     (r"client no-touch", r".*", "CLIENT NO-TOUCH is new in 7.2"),
 ]
 COMPILED = [(re.compile(c, re.S), re.compile(r, re.S), why) for c, r, why in DIFFERENCES]
@@ -21,3 +22,8 @@ def reason(command, ours):
         if command_pattern.match(words) and reply_pattern.match(reply):
             return why
     return None
+
+
+def encoding(kind, text):
+    """Small sets are listpacks since 7.2."""
+    return b"hashtable" if kind == b"set" and text == b"listpack" else text

@@ -106,7 +106,8 @@ failed:
 static int pool_create(struct port *p, const struct port_params *pp, struct err *e)
 {
 	uint32_t rxd = pp->rx_desc ? pp->rx_desc : DESC_DEFAULT, txd = pp->tx_desc ? pp->tx_desc : DESC_DEFAULT;
-	uint32_t n = pp->mbufs ? pp->mbufs : p->nworkers * MBUFS_PER_WORKER + (p->info.nqueues + p->dev.further) * (rxd + txd);
+	uint32_t n = pp->mbufs ? pp->mbufs
+			       : p->nworkers * MBUFS_PER_WORKER + (p->info.nqueues + p->dev.further) * (rxd + txd);
 
 	uint32_t bytes = port_buf_bytes(pp->mtu);
 
@@ -309,11 +310,10 @@ static int open_steps(struct port *p, const struct port_params *pp, struct err *
 	if (p->info.nqueues == 0)
 		return -1;
 	if (xdp_setup(p, pp, e) < 0 || probe(p, p->info.nqueues, e) < 0 || configure(p, pp, &di, e) < 0 ||
-	    pool_create(p, pp, e) < 0 || queues_setup(p, pp, e) < 0 || mtu_setup(p, pp, e) < 0 ||
-	    start(p, e) < 0 || queues_map(p, pp, e) < 0 || rings_create(p, e) < 0)
+	    pool_create(p, pp, e) < 0 || queues_setup(p, pp, e) < 0 || mtu_setup(p, pp, e) < 0 || start(p, e) < 0 ||
+	    queues_map(p, pp, e) < 0 || rings_create(p, e) < 0)
 		return -1;
-	p->info.steers = p->info.steers &&
-			 (p->nworkers == 1 || port_rss_learn(&p->rss, p->port_id, p->info.nqueues));
+	p->info.steers = p->info.steers && (p->nworkers == 1 || port_rss_learn(&p->rss, p->port_id, p->info.nqueues));
 	port_groups_join(p, pp->addrs, pp->naddrs);
 	p->info.rx_partial_csum = p->dev.kind == PORT_AF_PACKET || p->dev.kind == PORT_AF_XDP;
 	p->copy_foreign = p->dev.kind == PORT_AF_XDP;

@@ -60,7 +60,7 @@ struct port_params {
 	uint16_t tcp_port; /* host order; only asked for where the kernel has the addresses too */
 	/* Local ports of connections that we open, also only asked for there; last_port 0: none. */
 	uint16_t first_port, last_port;
-	uint16_t vlan;     /* 0: untagged frames */
+	uint16_t vlan; /* 0: untagged frames */
 };
 
 /* What the port can do, after the self-test. Constant once open; any thread. */

@@ -315,7 +315,8 @@ def syn(lab, vlan, port):
 def _():
     ours = "fd77::aa:bbcc"
     for device in ("af_packet", "af_xdp"):
-        with Lab(device, options=["--address", "10.77.0.2/24", "--address", f"{ours}/64", "--dad-transmits", "0"]) as lab:
+        options = ["--address", "10.77.0.2/24", "--address", f"{ours}/64", "--dad-transmits", "0"]
+        with Lab(device, options=options) as lab:
             run("sysctl", "-qw", "net.ipv6.conf.c0.disable_ipv6=0")
             run("ip", "addr", "add", f"{CLIENT6}/64", "dev", "c0", "nodad")
             groups = lab.exec_server_side("ip", "maddr", "show", "dev", "s0")
@@ -355,12 +356,12 @@ def bench(lab, *arguments):
 
 
 @contextlib.contextmanager
-def kernel_redis(port):
-    """Where the clients are."""
-    server = subprocess.Popen(["/usr/bin/redis-server", "--port", str(port), "--bind", "*", "-::*", "--save", "",
+def kernel_redis(port, *there):
+    """Where the clients are, or there."""
+    server = subprocess.Popen([*there, "/usr/bin/redis-server", "--port", str(port), "--bind", "*", "-::*", "--save", "",
                                "--protected-mode", "no", "--logfile", "/dev/null"])
     try:
-        wait_for(lambda: "PONG" in run("redis-cli", "-p", str(port), "PING", check=False).stdout, what="redis")
+        wait_for(lambda: "PONG" in run(*there, "redis-cli", "-p", str(port), "PING", check=False).stdout, what="redis")
         yield server
     finally:
         server.terminate()
@@ -397,7 +398,8 @@ def far_host(lab):
         there("ip", "link", "set", "lo", "up")
         run("ip", "link", "add", here, "mtu", "1300", "type", "veth", "peer", "name", far)
         run("ip", "link", "set", far, "netns", ns)
-        run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", "net.ipv6.conf.f0.disable_ipv6=0")
+        run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1",
+            "net.ipv6.conf.f0.disable_ipv6=0")
         there("sysctl", "-qw", "net.ipv6.conf.all.accept_dad=0")
         for side, dev, last in ((run, here, 1), (there, far, 2)):
             side("ethtool", "-K", dev, "gro", "off", "gso", "off", "tso", "off", "tx", "off")
@@ -431,18 +433,11 @@ def _():
     with shared_lab() as lab:
         with_ipv6(lab)
         stop_server(lab, signal.SIGTERM)
-        with far_host(lab) as there:
-            process = subprocess.Popen(["ip", "netns", "exec", f"redpoll-{lab.name}-far", "/usr/bin/redis-server", "--port",
-                                        "7000", "--bind", "*", "-::*", "--save", "", "--protected-mode", "no", "--logfile",
-                                        "/dev/null"])
-            try:
-                wait_for(lambda: "PONG" in there("redis-cli", "-p", "7000", "PING", check=False).stdout, what="redis")
+        with far_host(lab):
+            with kernel_redis(7000, "ip", "netns", "exec", f"redpoll-{lab.name}-far"):
                 for host in ("10.88.0.2", "fd88::2"):
                     text = bench(lab, "-h", host, "-p", "7000", "-d", "2000")
                     assert "SET" in text, text
-            finally:
-                process.terminate()
-                process.wait()
         leave(lab)
 
 
@@ -475,7 +470,7 @@ def _():
     for queues, workers in ((2, 2), (2, 3)):
         with shared_lab() as lab, KernelServer(lab) as kernel:
             with_queues(lab, queues)
-            with restarted(lab, "--device", "af_xdp:q0", "--workers", str(workers), "--idle", "adaptive", host=host) as log:
+            with restarted(lab, "--device", "af_xdp:q0", "--workers", str(workers), "--idle", "adaptive", host=host):
                 clients = [Client(host, PORT) for _ in range(40)]
                 for i, c in enumerate(clients):
                     assert c.call("SET", f"k{i}", b"v" * 20000) == ("+", b"OK")

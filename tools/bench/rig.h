@@ -16,7 +16,7 @@ struct rig {
 	uint16_t next_lport[NET_MAX_ADDRS]; /* ports are taken in turn: those in TIME_WAIT have left when it comes round
 					     */
 	uint16_t first_lport;
-	uint32_t nlocal, turn;              /* turn: address of the next connection */
+	uint32_t nlocal, turn; /* turn: address of the next connection */
 	uint64_t net_timers_us;
 	bool eal, huge;
 };

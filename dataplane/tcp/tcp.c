@@ -16,8 +16,8 @@ static void set_defaults(struct tcp_params *p)
 	DEFAULT(max_conns, 10000);
 	DEFAULT(max_syn, 1024);
 	DEFAULT(max_time_wait, 4096);
-	DEFAULT(rcv_buf, 256 << 10);
-	DEFAULT(snd_buf, 1 << 20);
+	DEFAULT(rcv_buf, 4 << 20);
+	DEFAULT(snd_buf, 4 << 20);
 	DEFAULT(rto_min_us, 5000);
 	DEFAULT(rto_max_us, 60000000);
 	DEFAULT(rto_init_us, 1000000);
@@ -55,8 +55,8 @@ static void set_limits(struct tcp *t)
 	uint32_t room = rte_pktmbuf_data_room_size(t->p.pool);
 
 	t->mss_cap = (uint16_t)(room > BUF_TX_HEADROOM + TCP_MIN_MSS ? room - BUF_TX_HEADROOM : TCP_MIN_MSS);
-	t->ooo_bufs_max = (uint16_t)RP_MIN(RP_MAX(t->p.rcv_buf / TCP_MERGE_BYTES, 16u), 1024u);
-	t->snd_segs_max = RP_MAX(t->p.snd_buf / TCP_BYTES_PER_BUF, 16u);
+	t->ooo_bufs_max = (uint16_t)RP_MAX(RP_MIN(t->p.rcv_buf, (uint32_t)TCP_RCV_BUF_BASE) / TCP_MERGE_BYTES, 16u);
+	t->snd_segs_max = RP_MAX(RP_MIN(t->p.snd_buf, (uint32_t)TCP_SND_BUF_BASE) / TCP_BYTES_PER_BUF, 16u);
 	if (t->p.window_scale) {
 		while (t->rcv_ws < TCP_WSCALE_MAX && t->p.rcv_buf >> t->rcv_ws > 65535u)
 			t->rcv_ws++;
@@ -267,11 +267,11 @@ uint16_t tcp_mss(const struct tcp_conn *c)
 
 uint32_t tcp_send_room(const struct tcp_conn *c)
 {
-	const struct tcp *t = c->t;
+	uint32_t limit = tcp_snd_limit(c);
 
-	if (c->snd_bytes >= t->p.snd_buf || c->snd_segs >= t->snd_segs_max)
+	if (c->snd_bytes >= limit || c->snd_segs >= c->t->snd_segs_max)
 		return 0;
-	return t->p.snd_buf - c->snd_bytes;
+	return limit - c->snd_bytes;
 }
 
 void tcp_send(struct tcp_conn *c, struct rte_mbuf *chain)
@@ -294,6 +294,7 @@ void tcp_rx_consumed(struct tcp_conn *c, uint32_t bytes)
 		return;
 	rp_assert(bytes <= c->rcv_held);
 	c->rcv_held -= bytes;
+	tcp_tune_receive(c);
 	if (tcp_window_update_due(c) && !(c->flags & TCP_F_ACK_NOW) && c->state >= TCP_ESTABLISHED) {
 		c->t->count.window_updates++;
 		tcp_conn_ack_now(c);

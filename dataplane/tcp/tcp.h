@@ -86,8 +86,8 @@ struct tcp_params {
 	uint32_t max_conns; /* connections of every state but TIME_WAIT and SYN_RECEIVED */
 	uint32_t max_syn;   /* SYN_RECEIVED at once */
 	uint32_t max_time_wait;
-	uint32_t rcv_buf; /* receive window limit per connection, bytes */
-	uint32_t snd_buf; /* tcp_send() limit per connection: unsent + unacknowledged, bytes */
+	uint32_t rcv_buf; /* receive window limit per connection, bytes; long paths reach it */
+	uint32_t snd_buf; /* tcp_send() limit per connection: unsent + unacknowledged, bytes; long paths reach it */
 	uint32_t rto_min_us, rto_max_us, rto_init_us; /* 5 ms, 60 s, 1 s */
 	uint32_t delack_us;                           /* 40 ms at most per RFC 1122's 500; default 5 ms */
 	uint32_t keepalive_idle_s, keepalive_intvl_s, keepalive_probes; /* idle 0: off */

@@ -141,6 +141,7 @@ static void tell_room(struct tcp_conn *c)
 {
 	const struct tcp_ops *ops = &c->t->p.ops;
 
+	tcp_tune_send(c);
 	if (tcp_send_room(c) == 0)
 		return;
 	c->flags &= ~TCP_F_WANT_ROOM;
@@ -177,6 +178,9 @@ void tcp_loss_detect(struct tcp_conn *c)
 		tcp_recovery_enter(c);
 		c->flags |= TCP_F_RTX_NOW;
 	}
+	/* What is sent again now has a round trip, too, before the timer may speak (RFC 6675 section 6). */
+	if (buf_priv(c->snd_head)->seg.flags & TCP_SEG_LOST)
+		tcp_timer_rtx_restart(c);
 	tcp_conn_want_output(c);
 }
 

@@ -24,7 +24,7 @@ struct rte_mbuf *tcp_mbuf(struct tcp *t)
 static uint32_t window_free(const struct tcp_conn *c)
 {
 	uint32_t used = c->rcv_held + c->ooo_bytes;
-	uint32_t most = RP_MIN(c->t->p.rcv_buf, MAX_UNSCALED_WND << c->rcv_ws);
+	uint32_t most = RP_MIN(tcp_rcv_limit(c), MAX_UNSCALED_WND << c->rcv_ws);
 	return used < most ? most - used : 0;
 }
 

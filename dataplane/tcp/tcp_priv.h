@@ -29,7 +29,9 @@
 #define TCP_SYNACK_RETRIES   4
 #define TCP_BACKOFF_MAX      16
 #define TCP_MERGE_BYTES      512 /* payloads up to this size are copied together rather than pin a buffer each */
-#define TCP_BYTES_PER_BUF    256 /* snd_buf / this: buffers one send queue may hold */
+#define TCP_BYTES_PER_BUF    256 /* send buffer / this: buffers one send queue may hold */
+#define TCP_RCV_BUF_BASE     (256 << 10) /* the buffers of a connection before tcp_tune.c makes them larger */
+#define TCP_SND_BUF_BASE     (1 << 20)
 #define TCP_CWND_MAX         (1 << 26)
 #define TCP_CHALLENGE_PER_S  1000 /* RFC 5961 section 7 */
 #define TCP_RST_PER_S        1000
@@ -205,8 +207,10 @@ struct tcp_conn {
 	uint32_t ooo_bytes;
 	uint16_t ooo_bufs;
 	uint16_t mtu_full;
-	uint64_t mtu_retry_us; /* when mtu_full is tried again; 0: it is in use */
-	uint32_t recover;      /* RFC 6582 */
+	uint64_t mtu_retry_us;        /* when mtu_full is tried again; 0: it is in use */
+	uint32_t recover;             /* RFC 6582 */
+	uint32_t tune_us, tune_seq;   /* clock and rcv_nxt when the receive window was last judged */
+	uint8_t rcv_grown, snd_grown; /* doublings */
 	uint32_t iss, irs;
 	uint32_t fin_seq;
 	uint32_t cwr_end;
@@ -553,6 +557,20 @@ bool tcp_tw_reusable(const struct tcp *t, const struct tcp_tw *w);
 /* Arrival in TIME_WAIT. */
 void tcp_input_time_wait(struct tcp *t, struct tcp_tw *w, struct tcp_seg *s);
 uint32_t tcp_tw_poll(struct tcp *t);
+
+/* tcp_tune.c: the window that may be offered and what the user may queue now; after the user took data; when the user
+ * waits for room; may reassembly keep no buffer more? */
+static inline uint32_t tcp_rcv_limit(const struct tcp_conn *c)
+{
+	return RP_MIN(c->t->p.rcv_buf, (uint32_t)TCP_RCV_BUF_BASE << c->rcv_grown);
+}
+static inline uint32_t tcp_snd_limit(const struct tcp_conn *c)
+{
+	return RP_MIN(c->t->p.snd_buf, (uint32_t)TCP_SND_BUF_BASE << c->snd_grown);
+}
+void tcp_tune_receive(struct tcp_conn *c);
+void tcp_tune_send(struct tcp_conn *c);
+bool tcp_tune_ooo_full(const struct tcp_conn *c);
 
 /* tcp_wheel.c */
 void tcp_wheel_init(struct tcp_wheel *w, uint64_t now_us);

@@ -73,7 +73,10 @@ static uint32_t reo_wnd(const struct tcp_conn *c)
 	if (!(c->flags & TCP_F_REORDER) &&
 	    ((c->flags & (TCP_F_RECOVERY | TCP_F_LOSS)) || c->sacked_segs >= TCP_DUPACK_THRESHOLD))
 		return 0;
-	return (uint32_t)RP_MIN((uint64_t)(c->reo_mult + 1) * c->min_rtt_us / 4, (uint64_t)c->srtt_us);
+	/* The RFC's bound is the round trip. On a short path what reorders is a host that is busy for longer than that:
+	 * the window, which only DSACKs let grow so far, may reach half of the shortest timeout. */
+	uint64_t most = RP_MAX(c->srtt_us, c->t->p.rto_min_us / 2);
+	return (uint32_t)RP_MIN((uint64_t)(c->reo_mult + 1) * c->min_rtt_us / 4, most);
 }
 
 /* Step 5 */

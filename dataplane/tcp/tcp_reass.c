@@ -118,7 +118,7 @@ void tcp_reass_insert(struct tcp_conn *c, struct tcp_seg *s)
 		s->m = NULL;
 		return;
 	}
-	if (c->ooo_bufs >= c->t->ooo_bufs_max) {
+	if (tcp_tune_ooo_full(c)) {
 		c->t->count.drop_ooo_limit++;
 		rte_pktmbuf_free(s->m);
 	} else {

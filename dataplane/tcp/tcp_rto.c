@@ -23,7 +23,10 @@ void tcp_rto_sample(struct tcp_conn *c, uint32_t rtt_us)
 		c->srtt_us += rtt_us / 8 - c->srtt_us / 8;
 		c->srtt_us = RP_MAX(c->srtt_us, 1u);
 	}
-	uint32_t rto = c->srtt_us + RP_MAX((uint32_t)TCP_CLOCK_US, 4 * c->rttvar_us);
+	/* A sample with each ACK lets the variance of a long path fade within a round trip (RFC 7323 appendix G). What
+	 * it has to cover there at least is that the peer delays an ACK. */
+	uint32_t least = RP_MAX((uint32_t)TCP_CLOCK_US, RP_MIN(c->srtt_us / 2, (uint32_t)TCP_PEER_DELACK_US));
+	uint32_t rto = c->srtt_us + RP_MAX(least, 4 * c->rttvar_us);
 	c->rto_us = RP_MIN(RP_MAX(rto, p->rto_min_us), p->rto_max_us);
 }
 

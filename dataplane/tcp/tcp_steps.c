@@ -23,6 +23,12 @@ static bool paws_ok(struct tcp_conn *c, const struct tcp_seg *s)
 	    tcp_now_us(c->t) - c->ts_recent_us > TCP_PAWS_IDLE_US)
 		return true;
 	c->t->count.drop_paws++;
+	/* It may have been overtaken by younger segments: an ACK then says nothing, and data that arrived twice tells
+	 * the peer that it sent again in vain (RFC 2883). */
+	if (s->len == 0 && s->seq == c->rcv_nxt && !(s->flags & (RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG)))
+		return false;
+	if (s->len > 0 && tcp_seq_lt(s->seq, c->rcv_nxt) && tcp_seq_leq(s->seq + s->len, c->rcv_nxt))
+		tcp_sack_dup(c, s->seq, s->seq + s->len);
 	tcp_conn_ack_now(c);
 	return false;
 }

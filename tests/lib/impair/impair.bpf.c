@@ -59,7 +59,7 @@ static int judge(struct __sk_buff *skb, __u32 dir)
 	count(dir, IMPAIR_SEEN);
 	if (chosen(rules.lose)) {
 		count(dir, IMPAIR_LOST);
-		return TC_ACT_SHOT;
+		return TC_ACT_STOLEN; /* the sender's kernel would hear of TC_ACT_SHOT, and send again at once */
 	}
 	if (chosen(rules.corrupt)) {
 		count(dir, IMPAIR_CORRUPTED);

@@ -142,6 +142,9 @@ struct index *store_index(struct store *s, uint32_t db);
 /* LRU/LFU as OBJECT IDLETIME / FREQ answer them. */
 uint64_t obj_idle_s(const struct store *s, const struct object *o);
 uint8_t obj_lfu_freq(const struct store *s, const struct object *o);
+/* As RESTORE gives them; what the clock in use does not keep is ignored. */
+void obj_set_idle(const struct store *s, struct object *o, uint64_t idle_s);
+void obj_set_freq(const struct store *s, struct object *o, uint8_t freq);
 /* Which of the two clocks objects keep, and LFU's parameters (maxmemory-policy, lfu-log-factor, lfu-decay-time). */
 void store_set_clock(struct store *s, bool lfu, uint32_t lfu_log_factor, uint32_t lfu_decay_min);
 

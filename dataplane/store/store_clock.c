@@ -57,3 +57,15 @@ void store_clock_access(struct store *s, struct object *o)
 		count++;
 	o->clock = lfu_minutes(s) << 8 | count;
 }
+
+void obj_set_idle(const struct store *s, struct object *o, uint64_t idle_s)
+{
+	if (!s->lfu)
+		o->clock = (lru_now(s) - (uint32_t)RP_MIN(idle_s, (uint64_t)CLOCK_MASK)) & CLOCK_MASK;
+}
+
+void obj_set_freq(const struct store *s, struct object *o, uint8_t freq)
+{
+	if (s->lfu)
+		o->clock = lfu_minutes(s) << 8 | freq;
+}

@@ -1,0 +1,26 @@
+/* The encoding of lengths: the first two bits of a byte. */
+#pragma once
+
+#include "store/rdb/rdb.h"
+
+#define LEN_14      1u    /* 14 bits, big-endian */
+#define LEN_32      0x80u /* whole byte: 4 bytes follow, big-endian */
+#define LEN_64      0x81u
+#define LEN_ENCODED 3u /* the other six bits say how a string is encoded */
+
+#define LEN_MAX_BYTES 9
+
+#define ENC_INT8  0u
+#define ENC_INT16 1u
+#define ENC_INT32 2u
+#define ENC_LZF   3u
+
+#define INT_TEXT_MAX 11 /* longer texts are no integer of 32 bits */
+#define LZF_MIN      20 /* longer strings are worth a try */
+
+/* ---- old containers, as streams of strings (rdb_old.c) ---- */
+typedef bool (*rdb_item_fn)(void *ctx, struct slice item); /* false: stop */
+/* Every entry of a ziplist. false: it is no ziplist, or fn stopped. */
+bool ziplist_each(const uint8_t *p, size_t len, rdb_item_fn fn, void *ctx);
+/* Field, value, field, ... of a zipmap. */
+bool zipmap_each(const uint8_t *p, size_t len, rdb_item_fn fn, void *ctx);

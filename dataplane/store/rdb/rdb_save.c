@@ -1,0 +1,101 @@
+#include "store/list_priv.h"
+#include "store/rdb/rdb_priv.h"
+#include "store/set.h"
+#include "store/zset.h"
+
+#define NODE_PLAIN  1
+#define NODE_PACKED 2
+
+static void save_string(struct rdb_out *w, const struct object *o)
+{
+	char buf[NUM_I64_CHARS];
+
+	rdb_put_u8(w, RDB_STRING);
+	if (o->enc == ENC_INT)
+		rdb_put_i64_string(w, obj_int(o));
+	else
+		rdb_put_string(w, obj_string(o, buf));
+}
+
+static void save_node(struct rdb_out *w, const struct list_node *n)
+{
+	bool large = node_is_large(n);
+
+	rdb_put_len(w, large ? NODE_PLAIN : NODE_PACKED);
+	rdb_put_string(w, large ? (struct slice){n->large->data, n->large->len}
+				: (struct slice){(const char *)n->lp, lp_bytes(n->lp)});
+}
+
+static void save_list(struct rdb_out *w, const struct object *o)
+{
+	const struct list *l = rp_container_of(obj_payload(o), struct list, head);
+
+	rdb_put_u8(w, RDB_LIST_QUICKLIST_2);
+	if (obj_is_compact(o)) {
+		rdb_put_len(w, 1);
+		rdb_put_len(w, NODE_PACKED);
+		rdb_put_string(w, obj_compact(o));
+		return;
+	}
+	rdb_put_len(w, l->nodes);
+	for (const struct list_node *n = l->first; n != NULL; n = n->next)
+		save_node(w, n);
+}
+
+/* A set kept as a listpack has no form of its own in version 10. */
+static void save_set(struct rdb_out *w, const struct object *o)
+{
+	struct set_iter it;
+	struct lp_key m;
+	char buf[NUM_I64_CHARS];
+
+	if (o->enc == ENC_INTSET) {
+		rdb_put_u8(w, RDB_SET_INTSET);
+		rdb_put_string(w, obj_compact(o));
+		return;
+	}
+	rdb_put_u8(w, RDB_SET);
+	rdb_put_len(w, set_count(o));
+	set_iter_begin(&it, o);
+	while (set_iter_next(&it, &m, buf))
+		rdb_put_string(w, m.s);
+}
+
+/* From the greatest down: who reads it finds each member's place at the front. */
+static void save_zset(struct rdb_out *w, const struct object *o)
+{
+	struct zval v = zval_of(o);
+	struct ziter it;
+	struct zitem item;
+
+	if (obj_is_compact(o)) {
+		rdb_put_u8(w, RDB_ZSET_LISTPACK);
+		rdb_put_string(w, obj_compact(o));
+		return;
+	}
+	uint64_t n = zval_count(v);
+	rdb_put_u8(w, RDB_ZSET_2);
+	rdb_put_len(w, n);
+	ziter_begin(&it, v, n - 1, n, true);
+	while (ziter_next(&it, &item)) {
+		rdb_put_string(w, item.name);
+		rdb_put_double(w, item.score);
+	}
+}
+
+uint16_t rdb_version_of(const struct object *o)
+{
+	return o->enc == ENC_LISTPACKEX ? RDB_VERSION_TTL : RDB_VERSION;
+}
+
+void rdb_put_value(struct rdb_out *w, const struct object *o)
+{
+	static void (*const save[OBJ_TYPES])(struct rdb_out *, const struct object *) = {
+		[OBJ_STRING] = save_string,
+		[OBJ_LIST] = save_list,
+		[OBJ_SET] = save_set,
+		[OBJ_ZSET] = save_zset,
+	};
+
+	save[o->type](w, o);
+}

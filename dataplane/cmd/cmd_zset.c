@@ -52,24 +52,24 @@ static bool zadd_args(struct cmd_ctx *c, struct zadd_args *a)
 	return err == NULL;
 }
 
-static void zadd_reply(struct cmd_ctx *c, const struct zadd_args *a, const struct zadd_out *out)
+static void zadd_reply(struct cmd_ctx *c, uint32_t flags, bool ch, const struct zadd_out *out)
 {
-	if (!(a->flags & ZADD_INCR))
-		reply_int(c->out, out->added + (a->ch ? out->updated : 0));
+	if (!(flags & ZADD_INCR))
+		reply_int(c->out, out->added + (ch ? out->updated : 0));
 	else if (out->processed > 0)
 		reply_double(c->out, out->score);
 	else
 		reply_null(c->out);
 }
 
-static void zadd_do(struct cmd_ctx *c, const struct zadd_args *a, const struct zitem *items)
+void zset_add_items(struct cmd_ctx *c, uint32_t n, const struct zitem *items, uint32_t flags, bool ch)
 {
 	struct zkey k;
 	struct zadd_out out;
 
 	if (!zset_open_key(c, &k, c->argv[1]))
 		return;
-	if (!zkey_add(&k, a->count, items, a->flags, &out)) {
+	if (!zkey_add(&k, n, items, flags, &out)) {
 		cmd_err_oom(c);
 		return;
 	}
@@ -78,9 +78,9 @@ static void zadd_do(struct cmd_ctx *c, const struct zadd_args *a, const struct z
 		return;
 	}
 	if (out.added + out.updated > 0)
-		store_event(k.s, EVENT_ZSET, a->flags & ZADD_INCR ? "zincr" : "zadd", c->db, c->argv[1]);
+		store_event(k.s, EVENT_ZSET, flags & ZADD_INCR ? "zincr" : "zadd", c->db, c->argv[1]);
 	c->dirty += out.added + out.updated;
-	zadd_reply(c, a, &out);
+	zadd_reply(c, flags, ch, &out);
 }
 
 static void zadd(struct cmd_ctx *c, const struct zadd_args *a)
@@ -98,7 +98,7 @@ static void zadd(struct cmd_ctx *c, const struct zadd_args *a)
 			break;
 	}
 	if (n == a->count)
-		zadd_do(c, a, items);
+		zset_add_items(c, a->count, items, a->flags, a->ch);
 	if (items != few)
 		heap_free(c->env->heap, items);
 }

@@ -8,6 +8,8 @@
 struct object *zset_read_key(struct cmd_ctx *c, struct slice key, bool *wrong);
 /* zkey_open(); false, with the error written, if the key is of another type. */
 bool zset_open_key(struct cmd_ctx *c, struct zkey *k, struct slice key);
+/* Adds to the key that is the first argument, as ZADD: event, reply, dirty. ch: the reply counts changes, too. */
+void zset_add_items(struct cmd_ctx *c, uint32_t n, const struct zitem *items, uint32_t flags, bool ch);
 /* Members were removed: event `name`, the end of the edit, "del" if that was the last member. */
 void zset_removed(struct cmd_ctx *c, struct zkey *k, const char *name, uint64_t n);
 

@@ -104,3 +104,13 @@ def scan_members(a, b):
     if not (isinstance(a[1], list) and isinstance(b[1], list)):
         return a == b
     return a[1][0] == b[1][0] and builtins.sorted(a[1][1][1]) == builtins.sorted(b[1][1][1])
+
+
+def geo(a, b):
+    """Places in the order of both, but equally distant ones: redis-server sorts them without a stable order, and which
+    of them COUNT leaves out is chance."""
+    if a == b:
+        return True
+    if not (isinstance(a[1], list) and isinstance(b[1], list)):
+        return False
+    return len(a[1]) == len(b[1]) and builtins.sorted(a[1], key=repr) == builtins.sorted(b[1], key=repr)

@@ -80,6 +80,8 @@ typedef void (*cmd_fn)(struct cmd_ctx *c);
  * handler then says what). */
 typedef int (*cmd_getkeys_fn)(const struct cmd *cmd, uint32_t argc, const struct slice *argv, uint32_t *idx,
 			      uint32_t cap);
+/* Does this request reach for keys that its words do not name, so that it must hold every shard? */
+typedef bool (*cmd_wide_fn)(uint32_t argc, const struct slice *argv);
 
 struct cmd {
 	const char *name;                      /* lower case; subcommands "config|get" */
@@ -92,6 +94,7 @@ struct cmd {
 	uint32_t acl;              /* categories beyond those that the flags imply */
 	cmd_fn fn;                 /* NULL for containers and unbound control commands */
 	cmd_getkeys_fn getkeys;    /* NULL: by the range above */
+	cmd_wide_fn wide;          /* NULL: never */
 	const struct cmd_doc *doc; /* the row's other columns: cmd/table.h */
 };
 

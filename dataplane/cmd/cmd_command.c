@@ -171,14 +171,18 @@ static void reply_key_flags(struct reply *r, const struct cmd *cmd, uint32_t arg
 			    uint32_t idx)
 {
 	struct slice rest = cmd_text(cmd->doc->specs);
+	struct slice flags = {NULL, 0}; /* of the last spec that does not say where its keys are, if no other does */
 	struct cmd_keyspec ks;
 
-	while (cmd_keyspec_next(&rest, &ks))
+	while (cmd_keyspec_next(&rest, &ks)) {
+		if (ks.unknown)
+			flags = ks.flags;
 		if (spec_has(&ks, argc, argv, idx)) {
-			command_reply_flags(r, spec_flags(cmd, &ks, argc, argv), true);
-			return;
+			flags = spec_flags(cmd, &ks, argc, argv);
+			break;
 		}
-	reply_set(r, 0);
+	}
+	command_reply_flags(r, flags, true);
 }
 
 static void reply_keys(struct reply *r, const struct cmd *cmd, uint32_t argc, const struct slice *argv,

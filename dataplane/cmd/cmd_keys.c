@@ -21,6 +21,10 @@ bool cmd_keyspec_find(const struct cmd_keyspec *ks, uint32_t argc, const struct 
 {
 	int64_t first = ks->first, last, n;
 
+	if (ks->unknown) {
+		*count = 0;
+		return true;
+	}
 	if (ks->word.len > 0) {
 		*count = find_behind_word(ks, argc, argv, from);
 		return true;

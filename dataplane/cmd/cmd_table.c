@@ -70,7 +70,7 @@ static void key_range_derive(struct cmd *cmd)
 	struct cmd_keyspec ks;
 
 	while (cmd_keyspec_next(&rest, &ks)) {
-		if (ks.counted || ks.word.len > 0 || (cmd->key_first && ks.first != cmd->key_last + 1))
+		if (ks.unknown || ks.counted || ks.word.len > 0 || (cmd->key_first && ks.first != cmd->key_last + 1))
 			break;
 		if (!cmd->key_first) {
 			cmd->key_first = ks.first;
@@ -92,6 +92,7 @@ void cmd_table_init(void)
 		cmd->parent = sub ? container : -1;
 		cmd->key_first = cmd->key_last = cmd->key_step = 0;
 		cmd->getkeys = cmd->doc->getkeys;
+		cmd->wide = cmd->doc->wide;
 		if (cmd->flags & CMD_F_CONTAINER)
 			container = (int16_t)i;
 		key_range_derive(cmd);

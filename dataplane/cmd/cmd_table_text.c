@@ -42,6 +42,7 @@ bool cmd_keyspec_next(struct slice *rest, struct cmd_keyspec *out)
 		spec.len = head;
 	}
 	cmd_word_next(&spec, " ", &where);
+	out->unknown = slice_eq(where, SLICE("?"));
 	const char *at = memchr(where.ptr, '@', where.len);
 	if (at) {
 		out->word = (struct slice){where.ptr, (size_t)(at - where.ptr)};

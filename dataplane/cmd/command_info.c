@@ -135,6 +135,12 @@ static void reply_keyspec(struct reply *r, const struct cmd_keyspec *ks)
 	command_reply_flags(r, ks->flags, false);
 
 	reply_bulk_str(r, "begin_search");
+	if (ks->unknown) {
+		reply_step(r, "unknown", 0);
+		reply_bulk_str(r, "find_keys");
+		reply_step(r, "unknown", 0);
+		return;
+	}
 	reply_step(r, ks->word.len > 0 ? "keyword" : "index", ks->word.len > 0 ? 2 : 1);
 	if (ks->word.len > 0) {
 		reply_bulk_str(r, "keyword");

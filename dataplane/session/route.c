@@ -7,6 +7,8 @@
 static uint64_t key_shards(const struct session_host *h, const struct cmd *cmd, const struct resp_request *req)
 {
 	const struct slice *argv = req->argv;
+	if (rp_unlikely(cmd->wide != NULL) && cmd->wide(req->argc, argv))
+		return h->all_shards;
 	if (cmd->getkeys == NULL && cmd->key_first == 1 && cmd->key_last == 1)
 		return req->argc < 2 ? 0 : 1ull << cmd_shard_of(&h->env, argv[1]);
 	uint32_t idx[ROUTE_KEYS_INLINE];

@@ -156,12 +156,6 @@ bool set_has_text(const struct object *o, struct slice m)
 	return set_compact_has(o->enc, set_bytes_of(o), &k);
 }
 
-void set_prefetch(const struct object *o, struct slice m)
-{
-	if (o->enc == ENC_HASHTABLE)
-		htab_prefetch(&set_table_of(o)->t, htab_hash(&set_table_of(o)->t, m));
-}
-
 void set_iter_begin(struct set_iter *it, const struct object *o)
 {
 	*it = (struct set_iter){.o = o};

@@ -28,8 +28,6 @@ uint64_t set_count(const struct object *o);
 bool set_has(const struct object *o, const struct lp_key *m);
 /* As above without parsing what need not be parsed. */
 bool set_has_text(const struct object *o, struct slice m);
-/* Starts loading what set_has() of it will need. */
-void set_prefetch(const struct object *o, struct slice m);
 
 struct set_iter {
 	const struct object *o;

@@ -110,6 +110,49 @@ def _():
         assert counters(lab, "worker0:")["mbufs_in_use"] < 4000
 
 
+def optimist(lab, ahead, request, seconds=3):
+    """ACKs sent, bytes that the server sent for them."""
+    subprocess.run(["nft", "-f", "-"], input="table inet raw {\n chain out {\n type filter hook output priority 0\n "
+                   "tcp sport 40077 tcp flags & rst == rst drop\n }\n}\n", text=True, check=True)
+    out = subprocess.run([f"{ROOT}/tests/lib/optimist.py", lab.host, str(lab.port), str(seconds), str(ahead), repr(request)],
+                         stdout=subprocess.PIPE, text=True, timeout=30, check=True).stdout
+    return map(int, out.split())
+
+
+@test("ACKs of what was never sent are dropped, and the connection sends no faster for them")
+def _():
+    with Lab("af_packet") as lab:
+        lab.client().call("SET", "k", os.urandom(1 << 20))
+        acks, sent = optimist(lab, 1 << 20, encode(["GET", "k"]) * 8)
+        tcp = counters(lab, "worker0_tcp")
+        assert acks > 10 and tcp["drop_ack"] > 10, (acks, tcp["drop_ack"])
+        assert sent < 1 << 18, "an ACK that names what was never sent moves no window"
+        assert lab.client().call("PING") == ("+", b"PONG")
+
+
+@test("ACKs ahead of the data blow up no buffer and hold nobody up")
+def _():
+    with Lab("af_packet") as lab:
+        lab.client().call("SET", "k", os.urandom(1 << 20))
+        c, worst, stop = lab.client(), [], []
+
+        def others():
+            while not stop:
+                worst.append(counters(lab, "worker0:")["mbufs_in_use"])
+                assert c.call("PING") == ("+", b"PONG")
+                time.sleep(0.05)
+
+        t = threading.Thread(target=others)
+        t.start()
+        try:
+            acks, sent = optimist(lab, 2 * 1448, encode(["GET", "k"]) * 64)
+        finally:
+            stop.append(True)
+            t.join()
+        assert sent > 1 << 20, (acks, sent)
+        assert max(worst) < 8000, f"{max(worst)} buffers"
+
+
 @test("a reader with a tiny window gets everything and holds nobody up")
 def _():
     with Lab("af_packet") as lab:

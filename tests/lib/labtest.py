@@ -11,6 +11,7 @@ LAB_SERVER=redis in the environment runs them against redis-server instead, to s
 
 Inside `with Lab(...)` this thread, and threads and programs that it starts, are in the client's namespace.
 """
+import contextlib
 import ctypes
 import os
 import signal
@@ -51,8 +52,8 @@ def run(*command, timeout=60, check=True, **kwargs):
 class Lab:
     count = 0
 
-    def __init__(self, device="af_packet", workers=1, options=()):
-        server = os.environ.get("LAB_SERVER", "redpoll")
+    def __init__(self, device="af_packet", workers=1, options=(), server=None):
+        server = server or os.environ.get("LAB_SERVER", "redpoll")
         Lab.count += 1
         self.name = f"test-{os.getpid()}-{Lab.count}"
         self.arguments = ["--device", device, "--workers", str(workers), "--server", server, "--build", BUILD, "--quiet",
@@ -94,6 +95,22 @@ class Lab:
         """Resident memory of the server, hugepages included."""
         with open(f"/proc/{self.pid()}/status") as f:
             return sum(int(line.split()[1]) for line in f if line.startswith(("VmRSS:", "HugetlbPages:")))
+
+
+@contextlib.contextmanager
+def impaired(iface, *rules, inside=()):
+    """A bad network at an interface of this thread's namespace, or of the one that the command `inside` enters.
+    Yields a dictionary that tells at the end what happened: lost, duplicated, corrupted, held packets."""
+    counts = {}
+    p = subprocess.Popen([*inside, f"{BUILD}/tests/lib/impair/impair", iface, *rules], stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, text=True)
+    assert p.stdout.readline() == "ready\n"
+    try:
+        yield counts
+    finally:
+        for line in p.communicate("", timeout=20)[0].splitlines():
+            what, came, left = line.split()
+            counts[what] = int(came) + int(left)
 
 
 def wait_for(condition, seconds=10, what="condition"):

@@ -35,14 +35,16 @@ static int chosen(__u32 share)
 	return bpf_get_prandom_u32() % IMPAIR_ALL < share;
 }
 
-/* One byte of the TCP segment changes, and the checksum does not. */
-static void corrupt(struct __sk_buff *skb)
+/* One byte of the TCP segment changes, and the checksum does not: the kernel fills that in behind tc, so only what
+ * comes back from being held has its own. */
+static void corrupt(struct __sk_buff *skb, __u32 dir)
 {
 	__u32 head = skb->protocol == bpf_htons(ETH_P_IPV6) ? 54 : 34, at;
 	__u8 byte;
 
-	if (skb->len <= head)
+	if (!chosen(rules.corrupt) || skb->len <= head)
 		return;
+	count(dir, IMPAIR_CORRUPTED);
 	at = head + bpf_get_prandom_u32() % (skb->len - head);
 	if (bpf_skb_load_bytes(skb, at, &byte, 1) == 0) {
 		byte ^= 0x10;
@@ -60,10 +62,6 @@ static int judge(struct __sk_buff *skb, __u32 dir)
 	if (chosen(rules.lose)) {
 		count(dir, IMPAIR_LOST);
 		return TC_ACT_STOLEN; /* the sender's kernel would hear of TC_ACT_SHOT, and send again at once */
-	}
-	if (chosen(rules.corrupt)) {
-		count(dir, IMPAIR_CORRUPTED);
-		corrupt(skb);
 	}
 	int held = chosen(rules.hold);
 	skb->mark = DONE;
@@ -95,6 +93,7 @@ int impair_out(struct __sk_buff *skb)
 SEC("tc")
 int return_in(struct __sk_buff *skb)
 {
+	corrupt(skb, IMPAIR_IN);
 	skb->mark = DONE;
 	return bpf_redirect(rules.ifindex, BPF_F_INGRESS);
 }
@@ -102,6 +101,7 @@ int return_in(struct __sk_buff *skb)
 SEC("tc")
 int return_out(struct __sk_buff *skb)
 {
+	corrupt(skb, IMPAIR_OUT);
 	skb->mark = DONE;
 	return bpf_redirect(rules.ifindex, 0);
 }

@@ -291,7 +291,7 @@ static void parse(int argc, char **argv, struct setup *s)
 		exit(2);
 	}
 	s->reorder = reorder / 100;
-	s->rules.hold = s->delay_ms > 0 ? IMPAIR_ALL : share(reorder);
+	s->rules.hold = s->delay_ms > 0 || s->rules.corrupt > 0 ? IMPAIR_ALL : share(reorder);
 }
 
 int main(int argc, char **argv)

@@ -1,0 +1,31 @@
+"""HyperLogLogs: the strings that hold them are compared byte by byte."""
+import gen
+
+TEMPLATES = [
+    (20, "PFADD key *(hllelement)"),
+    (20, "PFADD key +(hllelement) +(hllelement) +(hllelement) +(hllelement)"),
+    (10, "PFCOUNT key"),
+    (6, "PFCOUNT key +(key)"),
+    (6, "PFMERGE key *(key)"),
+    (2, "PFDEBUG {ENCODING|DECODE|TODENSE|GETREG|NONE} key"),
+    (3, "GET key"),
+    (2, "STRLEN key"),
+    (1, "COPY key key REPLACE"),
+    (1, "SETRANGE key smallint value"),
+    (1, "SET key value"),
+    (1, "APPEND key value"),
+    (1, "DEL key"),
+    (1, "CONFIG SET hll-sparse-max-bytes {3000|100|30|0|20000}"),
+]
+
+
+def hllelement(self):
+    return f"e{self.rng.randrange(10 ** self.rng.randrange(1, 7))}"
+
+
+def many_elements(self):
+    first = self.rng.randrange(10 ** 6)
+    return [gen.Command(["PFADD", self.key()] + [f"e{first + i}" for i in range(self.rng.randrange(2000))])]
+
+
+SCRIPTS = [(4, many_elements)]

@@ -1,0 +1,156 @@
+/* HyperLogLogs: forms, cached counts, errors. The counts themselves are compared with redis-server by tests/diff. */
+#include "harness.h"
+#include "store/hll.h"
+
+static struct harness *h;
+
+static int set_up(void **state)
+{
+	h = harness_create(2);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	harness_destroy(h);
+	return 0;
+}
+
+static void add_many(const char *key, int from, int to)
+{
+	for (int i = from; i < to; i++)
+		runf(h, "PFADD %s element-%d", key, i);
+}
+
+static int64_t count(const char *keys)
+{
+	const char *r = runf(h, "PFCOUNT %s", keys);
+
+	assert_int_equal(r[0], ':');
+	return strtol(r + 1, NULL, 10);
+}
+
+static void test_pfadd__says_whether_anything_changed(void **state)
+{
+	expect(h, "PFADD a", ":1");
+	expect_events(h, "pfadd:a");
+	expect(h, "PFADD a", ":0");
+	expect(h, "PFADD a x y z", ":1");
+	expect(h, "PFADD a x y z", ":0");
+	expect_dirty(h, 0);
+	expect(h, "PFCOUNT a", ":3");
+	expect(h, "STRLEN a", ":26");
+	expect(h, "OBJECT ENCODING a", "$3 raw");
+}
+
+static void test_pfadd__becomes_dense_when_runs_are_too_many(void **state)
+{
+	h->conf.types.hll_sparse_max_bytes = 300;
+	add_many("a", 0, 50);
+	expect(h, "PFDEBUG ENCODING a", "+sparse");
+	add_many("a", 50, 500);
+	expect(h, "PFDEBUG ENCODING a", "+dense");
+	runf(h, "STRLEN a");
+	assert_int_equal(strtol(h->reply + 1, NULL, 10), HLL_DENSE_BYTES);
+	assert_in_range(count("a"), 485, 515);
+}
+
+static void test_pfcount__is_near_the_truth_for_small_and_large(void **state)
+{
+	int at = 0;
+
+	for (int n = 10; n <= 100000; n *= 10) {
+		add_many("a", at, n);
+		at = n;
+		assert_in_range(count("a"), n - n / 40 - 1, n + n / 40 + 1);
+	}
+}
+
+static void test_pfcount__is_kept_in_the_key_until_it_changes(void **state)
+{
+	expect(h, "PFADD a x y", ":1");
+	expect(h, "PFCOUNT a", ":2");
+	expect_dirty(h, 1);
+	expect(h, "PFCOUNT a", ":2");
+	expect_dirty(h, 0);
+	expect(h, "PFADD a z", ":1");
+	expect(h, "PFCOUNT a", ":3");
+}
+
+static void test_pfcount__of_several_keys_is_that_of_their_union(void **state)
+{
+	add_many("a", 0, 1000);
+	add_many("b", 500, 1500);
+	assert_in_range(count("a b nothing"), 1470, 1530);
+	expect(h, "PFMERGE c a b", "+OK");
+	assert_int_equal(count("c"), count("a b"));
+	expect(h, "PFDEBUG TODENSE a", ":1");
+	expect(h, "PFDEBUG TODENSE a", ":0");
+	expect(h, "PFMERGE d a b", "+OK");
+	expect(h, "PFDEBUG ENCODING d", "+dense");
+	assert_int_equal(count("d"), count("c"));
+}
+
+static void test_pf__what_is_none_is_refused(void **state)
+{
+	run(h, "SET s text");
+	expect(h, "PFADD s x", "-WRONGTYPE Key is not a valid HyperLogLog string value.");
+	expect(h, "PFCOUNT s", "-WRONGTYPE Key is not a valid HyperLogLog string value.");
+	expect(h, "PFMERGE d s", "-WRONGTYPE Key is not a valid HyperLogLog string value.");
+	run(h, "SADD set x");
+	expect(h, "PFADD set x", "-WRONGTYPE Operation against a key holding the wrong kind of value");
+	expect(h, "PFDEBUG ENCODING none", "-ERR The specified key does not exist");
+}
+
+static void test_pf__runs_that_make_no_sense_are_refused(void **state)
+{
+	static const char *const runs[] = {"\\x40", "\\x00", "\\x7f\\xff\\x80", "\\x7f", ""};
+
+	for (size_t i = 0; i < RP_ARRAY_LEN(runs); i++) {
+		runf(h, "SET a \"HYLL\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x80%s\"", runs[i]);
+		expect(h, "PFCOUNT a", "-INVALIDOBJ Corrupted HLL object detected");
+		expect(h, "PFMERGE b a", "-INVALIDOBJ Corrupted HLL object detected");
+		for (int n = 0; n < 200; n++)
+			runf(h, "PFADD a %d", n);
+	}
+}
+
+static void test_pfadd__out_of_memory_leaves_the_key(void **state)
+{
+	add_many("a", 0, 100);
+	char *before = strdup(runf(h, "GET a"));
+	for (uint64_t n = 1; n < 20; n++) {
+		heap_fail_after(h->heaps[0], n);
+		heap_fail_after(h->heaps[1], n);
+		bool done = runf(h, "PFADD a new-%d new-%d", (int)n, (int)n + 100)[0] == ':';
+		heap_fail_after(h->heaps[0], 0);
+		heap_fail_after(h->heaps[1], 0);
+		if (done)
+			break;
+		assert_string_equal(run(h, "GET a"), before);
+	}
+	free(before);
+}
+
+static void test_pfselftest__passes(void **state)
+{
+	expect(h, "PFSELFTEST", "+OK");
+}
+
+int main(void)
+{
+	harness_eal("test_hll");
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_pfadd__says_whether_anything_changed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_pfadd__becomes_dense_when_runs_are_too_many, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_pfcount__is_near_the_truth_for_small_and_large, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_pfcount__is_kept_in_the_key_until_it_changes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_pfcount__of_several_keys_is_that_of_their_union, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_pf__what_is_none_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_pf__runs_that_make_no_sense_are_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_pfadd__out_of_memory_leaves_the_key, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_pfselftest__passes, set_up, tear_down),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

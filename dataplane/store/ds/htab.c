@@ -414,41 +414,46 @@ static struct elem *pick(const struct htab *t, uint32_t from, uint32_t n, uint64
 	return NULL;
 }
 
-/* Elements of n <= GROUP buckets; *more: there are more than that. */
-static inline uint32_t group_len(const uint64_t *b, uint32_t n, bool *more)
+/* Elements of a group of buckets, or more. */
+static inline uint64_t group_len(const uint64_t *b)
 {
-	uint32_t sum = 0, full = 0;
+	uint64_t sum = 0;
 
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t len = link_len(b[i]);
-		sum += len;
-		full |= len + 1;
-	}
-	*more = full > LEN_MAX;
+	for (uint32_t i = 0; i < GROUP; i++)
+		sum += b[i] >> LEN_SHIFT;
 	return sum;
 }
 
+static bool group_is_long(const uint64_t *b)
+{
+	for (uint32_t i = 0; i < GROUP; i++)
+		if (link_len(b[i]) == LEN_MAX)
+			return true;
+	return false;
+}
+
 /* Draws a group of buckets and a number below the most elements that a group has, until there is such an element:
- * exactly uniform. Lengths are Poisson distributed around `mean` at most; that one exceeds 8 + 3 * mean has a chance of
- * less than 1e-10. Takes 4 to 8 draws. */
+ * exactly uniform. Lengths are Poisson distributed around `mean` at most; that one exceeds 14 + 2 * mean has a chance
+ * of less than 1e-8. Takes 4 to 6 draws. */
 struct elem *htab_random(const struct htab *t, struct rng *rng)
 {
 	uint32_t groups = (t->buckets + GROUP - 1) / GROUP;
-	uint64_t mean = GROUP * t->count / high_bit(t->buckets) + 1, most = 8 + 3 * mean;
+	uint64_t mean = GROUP * t->count / high_bit(t->buckets) + 1, most = 14 + 2 * mean;
 
 	if (t->count == 0)
 		return NULL;
 	if (groups <= 2 || t->count < t->buckets / 16)
 		return pick(t, 0, t->buckets, rng_below(rng, t->count));
 	for (;;) {
-		uint64_t r = rng_next(rng);
-		uint32_t from = (uint32_t)((r >> 32) * groups >> 32) * GROUP;
-		uint64_t at = (r & UINT32_MAX) * most >> 32;
+		uint64_t r = rng_next(rng), at = (r & UINT32_MAX) * most >> 32;
+		uint32_t from = (uint32_t)((r >> 32) * groups >> 32) * GROUP, n = RP_MIN(GROUP, t->buckets - from);
 		const uint64_t *b = bucket_at(t, from);
-		bool more;
-		uint32_t len = rp_likely(from + GROUP <= t->buckets) ? group_len(b, GROUP, &more)
-								     : group_len(b, t->buckets - from, &more);
-		struct elem *e = at < len || more ? pick(t, from, RP_MIN(GROUP, t->buckets - from), at) : NULL;
+		if (rp_likely(n == GROUP)) {
+			uint64_t len = group_len(b);
+			if (at >= len && (len < LEN_MAX || !group_is_long(b)))
+				continue;
+		}
+		struct elem *e = pick(t, from, n, at);
 		if (e)
 			return e;
 	}

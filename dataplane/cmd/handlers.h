@@ -7,3 +7,7 @@
 #define CONTAINER(...)
 #define CONTROL(...)
 #include "cmd/table.def"
+
+/* Columns of SORT. */
+int cmd_sort_keys(const struct cmd *cmd, uint32_t argc, const struct slice *argv, uint32_t *idx, uint32_t cap);
+bool cmd_sort_wide(uint32_t argc, const struct slice *argv);

@@ -18,16 +18,22 @@ TEMPLATES = [
     (8, f"GEOSEARCH key FROMMEMBER member BYBOX radius radius unit {WITH}", "geo"),
     (3, "GEOSEARCH key *({FROMMEMBER member|FROMLONLAT lon lat|BYRADIUS radius unit|BYBOX radius radius unit|ANY})",
      "geo"),
-    (5, "GEOSEARCHSTORE key key FROMLONLAT lon lat BYRADIUS radius unit ?(ASC COUNT geocount) ?(STOREDIST)"),
-    (5, "GEOSEARCHSTORE key key FROMMEMBER member BYBOX radius radius unit ?(STOREDIST)"),
-    (2, f"GEOSEARCHSTORE key key FROMMEMBER member BYBOX radius radius unit ?(STOREDIST) {WITH}"),
+    (5, "GEOSEARCHSTORE key key FROMLONLAT lon lat BYRADIUS radius unit ?(ASC COUNT geocount)"),
+    (5, "GEOSEARCHSTORE distkey key FROMLONLAT lon lat BYRADIUS radius unit ?(ASC COUNT geocount) STOREDIST"),
+    (5, "GEOSEARCHSTORE distkey key FROMMEMBER member BYBOX radius radius unit ?(STOREDIST)"),
+    (2, f"GEOSEARCHSTORE distkey key FROMMEMBER member BYBOX radius radius unit ?(STOREDIST) {WITH}"),
     (8, f"{{GEORADIUS|GEORADIUS_RO}} key lon lat radius unit {WITH}", "geo"),
     (8, f"{{GEORADIUSBYMEMBER|GEORADIUSBYMEMBER_RO}} key member radius unit {WITH}", "geo"),
-    (5, "{GEORADIUS|GEORADIUS_RO} key lon lat radius unit {STORE|STOREDIST} key"),
-    (5, "GEORADIUSBYMEMBER key member radius unit {STORE|STOREDIST} key"),
+    (5, "{GEORADIUS|GEORADIUS_RO} key lon lat radius unit {STORE key|STOREDIST distkey}"),
+    (5, "GEORADIUSBYMEMBER key member radius unit {STORE key|STOREDIST distkey}"),
     (1, "SET key 1"),
     (1, "DEL key"),
 ]
+
+
+def distkey(self):
+    """Distances are no places: as such they would all be the same."""
+    return f"d{self.rng.randrange(3)}"
 
 
 def lon(self):
@@ -64,5 +70,5 @@ def geocount(self):
     return self.rng.choice([1, 2, 3, 5, 10, 100, 0, -1])
 
 
-for word in (lon, lat, radius, unit, geocount):
+for word in (distkey, lon, lat, radius, unit, geocount):
     setattr(gen.Gen, word.__name__, word)

@@ -226,13 +226,21 @@ void *tw_entry(struct tcp_world *w, uint32_t slot)
 	return tcp_table_find(w->tcp, &k, tcp_key_hash(w->tcp, &k));
 }
 
+/* A frame that waited for its neighbour may come from a connection whose place another one has taken. */
+static bool is_of(const struct tcp_conn *c, const struct rte_tcp_hdr *h)
+{
+	uint32_t seq = rte_be_to_cpu_32(h->sent_seq), ack = rte_be_to_cpu_32(h->recv_ack);
+	return c->state >= TCP_ESTABLISHED && seq - c->iss <= c->snd_nxt - c->iss &&
+	       ack - c->irs <= c->rcv_nxt - c->irs;
+}
+
 /* The right edge of the window that we offer stays or moves on, but for the rounding of the scale. */
 static void watch_window(struct tcp_world *w, struct tw_slot *s, uint32_t slot, const struct rte_tcp_hdr *h)
 {
 	void *e = tw_entry(w, slot);
 	const struct tcp_conn *c = e;
 
-	if ((h->tcp_flags & (RTE_TCP_RST_FLAG | RTE_TCP_SYN_FLAG)) || e == NULL || tcp_entry_is_tw(e)) {
+	if ((h->tcp_flags & (RTE_TCP_RST_FLAG | RTE_TCP_SYN_FLAG)) || e == NULL || tcp_entry_is_tw(e) || !is_of(c, h)) {
 		s->edge_known = false;
 		return;
 	}

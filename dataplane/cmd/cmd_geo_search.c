@@ -311,7 +311,7 @@ static bool before(const struct hit *a, const struct hit *b, bool far)
 	return far ? a->metres > b->metres : a->metres < b->metres;
 }
 
-/* Heap sort would be enough but is not stable; this merges runs, with as much memory again. */
+/* Merges two sorted runs; places at the same distance stay in their order. */
 static void merge(const struct hit *from, struct hit *to, size_t lo, size_t mid, size_t hi, bool far)
 {
 	size_t a = lo, b = mid;
@@ -352,7 +352,7 @@ static void reply_hits(struct cmd_ctx *c, const struct search *s, const struct h
 		if (s->dist)
 			geo_reply_distance(c, hit->metres, s->unit);
 		if (s->hash)
-			reply_int(c->out, (int64_t)hit->score);
+			reply_int(c->out, fabs(hit->score) < 0x1p63 ? (int64_t)hit->score : INT64_MIN);
 		if (s->coord)
 			geo_reply_point(c, geo_of_score(hit->score));
 	}

@@ -87,9 +87,17 @@ double geo_score(struct geo_point p)
 	return (double)cell_of(p, GEO_LAT_MAX, GEO_STEP).bits;
 }
 
+/* Any score has a place. Those that no place has become the bits that the conversion on x86-64 leaves, as in Redis. */
+static uint64_t bits_of_score(double score)
+{
+	if (score < 0)
+		return score >= -0x1p63 ? (uint64_t)(int64_t)score : 1ull << 63;
+	return score < 0x1p64 ? (uint64_t)score : 0;
+}
+
 struct geo_point geo_of_score(double score)
 {
-	struct cell_bounds b = bounds_of((struct cell){(uint64_t)score, GEO_STEP});
+	struct cell_bounds b = bounds_of((struct cell){bits_of_score(score), GEO_STEP});
 	double lon = (b.min.lon + b.max.lon) / 2, lat = (b.min.lat + b.max.lat) / 2;
 
 	return (struct geo_point){RP_MAX(RP_MIN(lon, GEO_LON_MAX), -GEO_LON_MAX),

@@ -40,6 +40,13 @@ static void test_geo__single_places(void **state)
 	expect(h, "GEOPOS g Palermo", "*1 *2 ,13.36138933897018433 ,38.11555639549629859");
 }
 
+static void test_geo__scores_that_are_no_places(void **state)
+{
+	expect(h, "ZADD x 18446744073709551615 a -1e300 b -1 c", ":3");
+	expect(h, "GEOPOS x a", "*1 *2 $22 -179.99999731779098511 $21 -85.05112751263942528");
+	expect(h, "GEOHASH x a b c", "*3 $11 00bh0hbj200 $11 00bh0hbj200 $11 bp05b5048p0");
+}
+
 static void test_geosearch__circle_and_box(void **state)
 {
 	expect(h, "GEOSEARCH g FROMLONLAT 15 37 BYRADIUS 200 km ASC WITHDIST",
@@ -101,6 +108,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_geoadd__scores_are_interleaved_bits), T(test_geo__single_places),
+		T(test_geo__scores_that_are_no_places),
 		T(test_geosearch__circle_and_box),           T(test_geosearch__stores),
 		T(test_geo__areas_hold_the_shape),
 	};

@@ -16,6 +16,11 @@ static bool db_init(struct store *s, uint32_t i, struct err *e)
 			i);
 		return false;
 	}
+	s->db[i].fields = wheel_create(p->heap, 0);
+	if (s->db[i].fields == NULL) {
+		err_set(e, "shard %u: no heap memory for the timers of database %u: raise its memory", p->shard, i);
+		return false;
+	}
 	return true;
 }
 
@@ -54,6 +59,8 @@ void store_destroy(struct store *s)
 		index_destroy(s->db[i].ix);
 		if (s->db[i].wheel != NULL)
 			wheel_destroy(s->db[i].wheel, s->heap);
+		if (s->db[i].fields != NULL)
+			wheel_destroy(s->db[i].fields, s->heap);
 	}
 	free(s);
 }

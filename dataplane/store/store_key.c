@@ -195,6 +195,7 @@ static uint64_t flush_db(struct store *s, uint32_t db)
 	space_touch_all(s, db);
 	space_moved(s);
 	wheel_reset(d->wheel);
+	fields_reset(s, db);
 	s->stats.keys -= n;
 	s->stats.expires -= d->expires;
 	d->expires = 0;

@@ -11,6 +11,7 @@ static uint32_t poll_expiry(struct store *s, uint32_t db, uint32_t *budget)
 		space_expiry_gone(s, db, o);
 		space_expire(s, db, o, index_hash(d->ix, obj_key(o)));
 	}
+	store_poll_fields(s, db, budget);
 	return given - *budget;
 }
 

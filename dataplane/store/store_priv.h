@@ -8,6 +8,7 @@
 struct store_db {
 	struct index *ix;
 	struct wheel *wheel;
+	struct wheel *fields; /* of timers of hashes: store_fields.c */
 	uint64_t expires;
 	__int128 expire_sum_ms; /* of all keys with a TTL: their average is exact */
 };
@@ -55,6 +56,7 @@ struct store {
 
 	struct index_remains *drain; /* of flushed databases; their objects are freed in slices */
 	struct payload *dead;        /* large values on their way out */
+	uint64_t timers;             /* armed, over all databases */
 	uint32_t poll_db;            /* where store_poll() starts, for fairness */
 	struct store_stats stats;
 	uint32_t evict_db; /* whose turn it is to lose any key */
@@ -62,10 +64,15 @@ struct store {
 	struct store_db db[];
 };
 
+/* Each field of the hash o is expired (store_fields.c). */
+bool fields_all_expired(const struct store *s, const struct object *o);
+
 /* As in Redis, a key is still there in the very millisecond that its TTL names. */
 static inline bool obj_expired(const struct store *s, const struct object *o)
 {
-	return (o->flags & OBJ_F_EXPIRE) && obj_expiry(o)->at_ms < s->now_ms;
+	if ((o->flags & OBJ_F_EXPIRE) && obj_expiry(o)->at_ms < s->now_ms)
+		return true;
+	return (o->flags & OBJ_F_PAYLOAD) && o->type == OBJ_HASH && fields_all_expired(s, o);
 }
 
 /* ---- layout (obj_layout.c) ----------------------------------------------------------------------------------- */
@@ -114,6 +121,16 @@ void space_moved(struct store *s);
 
 /* n, a copy of o in a new block, takes its place in index and wheel; o's block is freed, what it points at is n's. */
 void space_relocate(struct store *s, uint32_t db, struct object *o, struct object *n);
+
+/* ---- expiring fields of hashes (store_fields.c) -------------------------------------------------------------- */
+/* o came in as a key's value, or its payload's timer changed. */
+void store_fields_arm(struct store *s, uint32_t db, struct object *o);
+/* o goes; its payload may be another object's already. */
+void store_fields_disarm(struct store *s, struct object *o);
+/* All hashes of db go. */
+void fields_reset(struct store *s, uint32_t db);
+/* Takes expired fields away. Returns what was taken from *budget. */
+uint32_t store_poll_fields(struct store *s, uint32_t db, uint32_t *budget);
 
 /* ---- freeing in slices (store_dead.c) ------------------------------------------------------------------------ */
 /* Returns what was freed. */

@@ -80,6 +80,8 @@ bool space_insert(struct store *s, uint32_t db, struct object *o, uint64_t hash,
 	s->inserts++;
 	s->stats.keys++;
 	remember(s, db, o, hash);
+	if (o->flags & OBJ_F_PAYLOAD)
+		store_fields_arm(s, db, o);
 	if (at_ms != STORE_NO_EXPIRE)
 		space_link_expiry(s, db, o, at_ms);
 	store_event(s, EVENT_NEW, "new", db, key);
@@ -103,6 +105,8 @@ bool space_put(struct store *s, uint32_t db, struct object *o, struct object *n,
 void space_remove(struct store *s, uint32_t db, struct object *o, uint64_t hash)
 {
 	space_unlink_expiry(s, db, o);
+	if (o->flags & OBJ_F_PAYLOAD)
+		store_fields_disarm(s, o);
 	index_remove(s->db[db].ix, o, hash);
 	s->stats.keys--;
 	space_moved(s);
@@ -111,6 +115,10 @@ void space_remove(struct store *s, uint32_t db, struct object *o, uint64_t hash)
 void space_replace(struct store *s, uint32_t db, struct object *o, struct object *n, uint64_t hash)
 {
 	index_replace(s->db[db].ix, o, n, hash);
+	if (n->flags & OBJ_F_PAYLOAD)
+		store_fields_arm(s, db, n);
+	if (o->flags & OBJ_F_PAYLOAD)
+		store_fields_disarm(s, o);
 	space_moved(s);
 	remember(s, db, n, hash);
 }
@@ -129,12 +137,18 @@ void space_relocate(struct store *s, uint32_t db, struct object *o, struct objec
 void space_expire(struct store *s, uint32_t db, struct object *o, uint64_t hash)
 {
 	struct slice key = obj_key(o);
+	bool fields = !(o->flags & OBJ_F_EXPIRE) || obj_expiry(o)->at_ms >= s->now_ms;
 
 	store_touch_for_write(s, db, key, o);
 	space_remove(s, db, o, hash);
-	s->stats.expired++;
 	journal_emit(s->params.journal, db, 2, (struct slice[]){SLICE("DEL"), key});
-	store_event(s, EVENT_EXPIRED, "expired", db, key);
+	if (fields) { /* a hash that lost its last field */
+		store_event(s, EVENT_HASH, "hexpired", db, key);
+		store_event(s, EVENT_GENERIC, "del", db, key);
+	} else {
+		s->stats.expired++;
+		store_event(s, EVENT_EXPIRED, "expired", db, key);
+	}
 	obj_destroy(s, o);
 }
 

@@ -1,10 +1,12 @@
 #include "store/aggregate.h"
+#include "store/hash.h"
 #include "store/set.h"
 #include "store/zset.h"
 
 const struct obj_type_ops *obj_type_ops(enum obj_type t)
 {
 	static const struct obj_type_ops *const ops[OBJ_TYPES] = {
+		[OBJ_HASH] = &hash_type_ops,
 		[OBJ_SET] = &set_type_ops,
 		[OBJ_ZSET] = &zset_ops,
 	};

@@ -36,6 +36,17 @@ static const struct config_option options[] = {
 #undef OPTION
 };
 
+/* Redis's older names of some. */
+static const struct {
+	const char *alias, *name;
+} aliases[] = {
+	{"list-max-ziplist-size", "list-max-listpack-size"},
+	{"hash-max-ziplist-entries", "hash-max-listpack-entries"},
+	{"hash-max-ziplist-value", "hash-max-listpack-value"},
+	{"zset-max-ziplist-entries", "zset-max-listpack-entries"},
+	{"zset-max-ziplist-value", "zset-max-listpack-value"},
+};
+
 uint32_t config_count(void)
 {
 	return RP_ARRAY_LEN(options);
@@ -52,6 +63,9 @@ const struct config_option *config_find(struct slice name)
 	for (uint32_t i = 0; i < config_count(); i++)
 		if (slice_is(name, options[i].name))
 			return &options[i];
+	for (uint32_t i = 0; i < RP_ARRAY_LEN(aliases); i++)
+		if (slice_is(name, aliases[i].alias))
+			return config_find((struct slice){aliases[i].name, strlen(aliases[i].name)});
 	return NULL;
 }
 
@@ -120,19 +134,26 @@ size_t config_format(const struct config *c, const struct config_option *o, char
 	return config_value_format(o, (const char *)c + o->offset, CONFIG_STYLE_GET, buf);
 }
 
-uint32_t config_get(const struct config *c, struct slice pattern, config_visit_fn fn, void *ctx)
+static bool get_one(const struct config *c, struct slice pattern, const char *name, config_visit_fn fn, void *ctx)
 {
 	char value[CONFIG_VALUE_MAX];
+	struct slice word = {name, strlen(name)};
+
+	if (!glob_match(pattern, word, true))
+		return false;
+	config_format(c, config_find(word), value);
+	fn(ctx, name, value);
+	return true;
+}
+
+uint32_t config_get(const struct config *c, struct slice pattern, config_visit_fn fn, void *ctx)
+{
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < config_count(); i++) {
-		struct slice name = {options[i].name, strlen(options[i].name)};
-		if (!glob_match(pattern, name, true))
-			continue;
-		config_format(c, &options[i], value);
-		fn(ctx, options[i].name, value);
-		n++;
-	}
+	for (uint32_t i = 0; i < config_count(); i++)
+		n += get_one(c, pattern, options[i].name, fn, ctx);
+	for (uint32_t i = 0; i < RP_ARRAY_LEN(aliases); i++)
+		n += get_one(c, pattern, aliases[i].alias, fn, ctx);
 	return n;
 }
 

@@ -107,9 +107,11 @@ static void test_geo__areas_hold_the_shape(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_geoadd__scores_are_interleaved_bits), T(test_geo__single_places),
+		T(test_geoadd__scores_are_interleaved_bits),
+		T(test_geo__single_places),
 		T(test_geo__scores_that_are_no_places),
-		T(test_geosearch__circle_and_box),           T(test_geosearch__stores),
+		T(test_geosearch__circle_and_box),
+		T(test_geosearch__stores),
 		T(test_geo__areas_hold_the_shape),
 	};
 

@@ -72,6 +72,8 @@ int64_t hash_set(struct store *s, uint32_t db, struct slice key, struct object *
  * nothing changed. */
 int64_t hash_remove(struct store *s, uint32_t db, struct slice key, struct object *o, uint32_t n,
 		    const struct slice *fields, bool *gone);
+/* Afterwards taking fields out cannot fail. Returns the object, which may have moved. NULL: out of memory. */
+struct object *hash_unshare(struct store *s, uint32_t db, struct object *o);
 /* Gives and takes times of n fields, one after the other, none of which fails:
  *
  *   if (!hash_timing_begin(&x, s, db, key, o, n, fields))      o settled
@@ -93,6 +95,8 @@ struct hash_timing {
 };
 bool hash_timing_begin(struct hash_timing *x, struct store *s, uint32_t db, struct slice key, struct object *o,
 		       uint32_t n, const struct slice *fields);
+/* ... for times that are taken away only: needs no memory. */
+void hash_timing_persisting(struct hash_timing *x, struct store *s, uint32_t db, struct slice key, struct object *o);
 void hash_timing_set(struct hash_timing *x, struct slice field, int64_t at_ms); /* or HASH_NO_TTL */
 void hash_timing_remove(struct hash_timing *x, struct slice field);
 void hash_timing_skip(struct hash_timing *x, struct slice field);

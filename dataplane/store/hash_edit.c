@@ -334,3 +334,12 @@ int64_t hash_remove(struct store *s, uint32_t db, struct slice key, struct objec
 		*gone = store_delete(s, db, key);
 	return removed;
 }
+
+struct object *hash_unshare(struct store *s, uint32_t db, struct object *o)
+{
+	struct compact c;
+
+	if (obj_blob(o) == NULL)
+		return o;
+	return compact_begin(&c, s, db, o) ? compact_end(&c) : NULL;
+}

@@ -163,6 +163,11 @@ bool hash_timing_begin(struct hash_timing *x, struct store *s, uint32_t db, stru
 	return cbuf_reserve(b, b->len + (size_t)n * HASH_TIME_BYTES);
 }
 
+void hash_timing_persisting(struct hash_timing *x, struct store *s, uint32_t db, struct slice key, struct object *o)
+{
+	*x = (struct hash_timing){.s = s, .db = db, .key = key, .o = o};
+}
+
 static void touch(struct hash_timing *x)
 {
 	if (!x->touched)

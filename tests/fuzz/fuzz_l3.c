@@ -334,8 +334,10 @@ static void op_icmp(struct fz_in *in, bool v6)
 		memset(msg + len, 0x5a, more);
 		len += more;
 	}
-	if (what & 32)
-		len = fz_u8(in) % (len + 1);
+	if (what & 32) { /* cut near its header */
+		uint32_t at = fz_u8(in) & 15;
+		len = RP_MIN(len, at);
+	}
 	arrive_ip(in, how, choose(v6, ends), choose(v6, ends >> 4), v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP, 64, msg, len);
 }
 
@@ -410,7 +412,7 @@ static void op_output(struct fz_in *in)
 	for (uint32_t i = 0; i < 1u + (what >> 5); i++) {
 		struct rte_mbuf *m = buf_alloc(w.pool);
 		if (m == NULL)
-			return;
+			break;
 		struct rte_tcp_hdr *h = (struct rte_tcp_hdr *)rte_pktmbuf_append(m, sizeof(*h) + 100);
 		memset(h, 0, sizeof(*h) + 100);
 		h->data_off = 0x50;

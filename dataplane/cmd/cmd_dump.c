@@ -149,7 +149,7 @@ void cmd_restore(struct cmd_ctx *c)
 		reply_error(c->out, "ERR Invalid TTL value, must be >= 0");
 		return;
 	}
-	if (r.ttl_ms != 0 && r.ttl_ms < store_now_ms(s)) {
+	if (r.ttl_ms != 0 && r.ttl_ms <= store_now_ms(s)) {
 		restore_nothing(c, s);
 		return;
 	}

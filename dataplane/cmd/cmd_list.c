@@ -141,6 +141,22 @@ void cmd_lindex(struct cmd_ctx *c)
 	list_cmd_reply(c, &it);
 }
 
+/* The place for v is not there. Redis chose the form for it all the same. false: out of memory, the error is written.
+ */
+static bool will_add(struct cmd_ctx *c, struct object *o, struct slice v)
+{
+	struct list_ref r = {.s = cmd_store(c, c->argv[1]),
+			     .db = c->db,
+			     .key = c->argv[1],
+			     .o = o,
+			     .limit = c->env->conf->types.list_max_listpack_size};
+
+	if (list_will_add(&r, v))
+		return true;
+	cmd_err_oom(c);
+	return false;
+}
+
 void cmd_lset(struct cmd_ctx *c)
 {
 	bool wrong;
@@ -157,20 +173,12 @@ void cmd_lset(struct cmd_ctx *c)
 	}
 	if (!cmd_arg_i64(c, 2, &index))
 		return;
-	struct list_ref r = {.s = cmd_store(c, c->argv[1]),
-			     .db = c->db,
-			     .key = c->argv[1],
-			     .o = o,
-			     .limit = c->env->conf->types.list_max_listpack_size};
-	if (!list_will_add(&r, c->argv[3])) {
-		cmd_err_oom(c);
+	if (!index_in(o, index, &at)) {
+		if (will_add(c, o, c->argv[3]))
+			reply_error(c->out, "ERR index out of range");
 		return;
 	}
-	if (!index_in(r.o, index, &at)) {
-		reply_error(c->out, "ERR index out of range");
-		return;
-	}
-	r.o = store_write(r.s, c->db, r.key);
+	struct list_ref r = list_cmd_ref(c, c->argv[1], o);
 	list_seek(r.o, at, false, &it);
 	if (!list_set(&r, &it, c->argv[3])) {
 		cmd_err_oom(c);
@@ -209,20 +217,12 @@ void cmd_linsert(struct cmd_ctx *c)
 		reply_int(c->out, 0);
 		return;
 	}
-	struct list_ref r = {.s = cmd_store(c, c->argv[1]),
-			     .db = c->db,
-			     .key = c->argv[1],
-			     .o = o,
-			     .limit = c->env->conf->types.list_max_listpack_size};
-	if (!list_will_add(&r, c->argv[4])) {
-		cmd_err_oom(c);
+	if (!find_equal(c, o, 3, &it)) {
+		if (will_add(c, o, c->argv[4]))
+			reply_int(c->out, -1);
 		return;
 	}
-	if (!find_equal(c, r.o, 3, &it)) {
-		reply_int(c->out, -1);
-		return;
-	}
-	r.o = store_write(r.s, c->db, r.key);
+	struct list_ref r = list_cmd_ref(c, c->argv[1], o);
 	if (!list_insert(&r, &it, after, c->argv[4])) {
 		cmd_err_oom(c);
 		return;

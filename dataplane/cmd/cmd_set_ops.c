@@ -369,7 +369,7 @@ static void store_result(struct cmd_ctx *c, struct set_build *b, bool no_memory,
 		no_memory ? cmd_err_oom(c) : store_nothing(c, s);
 		return;
 	}
-	struct object *o = set_build_store(b, s, c->db, c->argv[1]);
+	struct object *o = set_build_store(b, s, c->db, c->argv[1], STORE_NO_EXPIRE);
 
 	if (o == NULL) {
 		cmd_err_oom(c);

@@ -185,7 +185,7 @@ void zset_store_result(struct cmd_ctx *c, struct slice key, struct zset *z, cons
 		store_nothing(c, s, key);
 		return;
 	}
-	if (!zset_store(z, s, c->db, key, &c->env->conf->types)) {
+	if (!zset_store(z, s, c->db, key, STORE_NO_EXPIRE, &c->env->conf->types)) {
 		store_release(s, &z->p);
 		cmd_err_oom(c);
 		return;

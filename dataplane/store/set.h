@@ -89,7 +89,8 @@ void set_build_remove(struct set_build *b, const struct lp_key *m);
 uint64_t set_build_count(const struct set_build *b);
 /* All members are integers: an intset if there are not too many. false: out of memory. */
 bool set_build_integers(struct set_build *b);
-/* Becomes the value of key, whatever that was, without TTL. NULL: out of memory, nothing changed. The builder is over
- * in either case. */
-struct object *set_build_store(struct set_build *b, struct store *s, uint32_t db, struct slice key);
+/* Becomes the value of key, whatever that was. expire_at_ms: absolute, or STORE_NO_EXPIRE. NULL: out of memory, nothing
+ * changed. The builder is over in either case. */
+struct object *set_build_store(struct set_build *b, struct store *s, uint32_t db, struct slice key,
+			       int64_t expire_at_ms);
 void set_build_drop(struct set_build *b);

@@ -249,17 +249,18 @@ void set_build_drop(struct set_build *b)
 	bytes_reset(b);
 }
 
-struct object *set_build_store(struct set_build *b, struct store *s, uint32_t db, struct slice key)
+struct object *set_build_store(struct set_build *b, struct store *s, uint32_t db, struct slice key,
+			       int64_t expire_at_ms)
 {
 	struct slice bytes = {(const char *)b->b.p, b->b.len};
 	struct object *o;
 
 	if (b->enc == ENC_HASHTABLE) {
-		o = store_add_payload(s, db, key, ENC_HASHTABLE, &b->table->head, STORE_NO_EXPIRE);
+		o = store_add_payload(s, db, key, ENC_HASHTABLE, &b->table->head, expire_at_ms);
 		if (o != NULL)
 			b->table = NULL;
 	} else {
-		o = store_add_compact(s, db, key, OBJ_SET, b->enc, bytes, STORE_NO_EXPIRE);
+		o = store_add_compact(s, db, key, OBJ_SET, b->enc, bytes, expire_at_ms);
 	}
 	set_build_drop(b);
 	return o;

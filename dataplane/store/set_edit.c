@@ -27,7 +27,7 @@ static int64_t add_fresh(struct store *s, uint32_t db, struct slice key, uint32_
 		set_build_drop(&b);
 		return SET_NO_MEMORY;
 	}
-	return set_build_store(&b, s, db, key) != NULL ? added : SET_NO_MEMORY;
+	return set_build_store(&b, s, db, key, STORE_NO_EXPIRE) != NULL ? added : SET_NO_MEMORY;
 }
 
 /* The form may change. */

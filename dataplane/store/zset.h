@@ -143,4 +143,5 @@ bool zset_set_score(struct zset *z, struct heap *h, struct elem *e, double score
 bool zset_index(struct zset *z, struct heap *h);
 /* Replaces the key with z, which was made in the store's heap and indexed and has members; z is the store's or gone
  * afterwards. A small one becomes a listpack. false: out of memory, nothing changed, z is still the caller's. */
-bool zset_store(struct zset *z, struct store *s, uint32_t db, struct slice key, const struct type_limits *lim);
+bool zset_store(struct zset *z, struct store *s, uint32_t db, struct slice key, int64_t expire_at_ms,
+		const struct type_limits *lim);

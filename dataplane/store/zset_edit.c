@@ -385,7 +385,8 @@ static bool small_enough(const struct zset *z, const struct type_limits *lim, si
 	return *bytes <= LP_MAX_BYTES;
 }
 
-bool zset_store(struct zset *z, struct store *s, uint32_t db, struct slice key, const struct type_limits *lim)
+bool zset_store(struct zset *z, struct store *s, uint32_t db, struct slice key, int64_t expire_at_ms,
+		const struct type_limits *lim)
 {
 	struct heap *h = store_heap(s);
 	struct scratch t;
@@ -394,14 +395,14 @@ bool zset_store(struct zset *z, struct store *s, uint32_t db, struct slice key, 
 	size_t bytes;
 
 	if (!small_enough(z, lim, &bytes))
-		return store_add_payload(s, db, key, ENC_SKIPLIST, &z->p, STORE_NO_EXPIRE) != NULL;
+		return store_add_payload(s, db, key, ENC_SKIPLIST, &z->p, expire_at_ms) != NULL;
 	if (!scratch_init(&t, h, NULL, bytes))
 		return false;
 	ziter_begin(&it, (struct zval){.z = z}, 0, UINT64_MAX, false);
 	while (ziter_next(&it, &item))
 		zlp_append(&t.b, &item);
 	struct slice lp = {(const char *)t.b.p, t.b.len};
-	bool ok = store_add_compact(s, db, key, OBJ_ZSET, ENC_LISTPACK, lp, STORE_NO_EXPIRE) != NULL;
+	bool ok = store_add_compact(s, db, key, OBJ_ZSET, ENC_LISTPACK, lp, expire_at_ms) != NULL;
 	heap_free(h, t.b.p);
 	if (ok)
 		zset_destroy(z, h);

@@ -26,20 +26,6 @@ static enum rdb_loaded failure(const struct load *l)
 	return l->nomem || l->r->nomem ? RDB_NO_MEMORY : RDB_BAD;
 }
 
-/* The key is set but for its TTL. */
-static enum rdb_loaded finish(struct load *l)
-{
-	const struct rdb_target *t = l->t;
-
-	if (t->expire_at_ms == STORE_NO_EXPIRE)
-		return RDB_LOADED;
-	struct object *o = store_peek(t->s, t->db, t->key);
-	if (store_set_expire(t->s, t->db, &o, t->expire_at_ms))
-		return RDB_LOADED;
-	store_delete(t->s, t->db, t->key);
-	return RDB_NO_MEMORY;
-}
-
 /* ---- strings --------------------------------------------------------------------------------------------------- */
 
 static enum rdb_loaded load_string(struct load *l, uint8_t type)
@@ -218,7 +204,7 @@ static enum rdb_loaded load_set(struct load *l, uint8_t type)
 		set_build_drop(&b);
 		return empty ? RDB_EMPTY : failure(l);
 	}
-	return set_build_store(&b, t->s, t->db, t->key) != NULL ? finish(l) : RDB_NO_MEMORY;
+	return set_build_store(&b, t->s, t->db, t->key, t->expire_at_ms) != NULL ? RDB_LOADED : RDB_NO_MEMORY;
 }
 
 /* ---- sorted sets ----------------------------------------------------------------------------------------------- */
@@ -318,9 +304,9 @@ static enum rdb_loaded load_zset(struct load *l, uint8_t type)
 	bool ok = zset_read(&x, type) && !l->r->bad;
 	uint64_t n = x.z->tab.count;
 	if (ok && n > 0) {
-		ok = (zset_index(x.z, l->heap) && zset_store(x.z, t->s, t->db, t->key, t->limits)) || fail_nomem(l);
-		if (ok)
-			return finish(l);
+		if (zset_index(x.z, l->heap) && zset_store(x.z, t->s, t->db, t->key, t->expire_at_ms, t->limits))
+			return RDB_LOADED;
+		ok = fail_nomem(l);
 	}
 	zset_destroy(x.z, l->heap);
 	return ok ? RDB_EMPTY : failure(l);

@@ -1,35 +1,22 @@
 /* The request parser under arbitrary bytes in arbitrary pieces. Checked beside memory errors: the same bytes in one
  * piece give the same requests and the same end, and everything is returned. */
-#include <stdio.h>
-#include <unistd.h>
-
-#include <rte_eal.h>
-
 #include "base/hash.h"
+#include "fuzz.h"
+#include "mem/heap.h"
 #include "resp/parser.h"
 
 #define ARENA     4
 #define BUF_BYTES 2048
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct rte_mempool *pool;
 static struct heap *heap;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	static char prefix[32];
-	static const char *const args[] = {"fuzz",     "--no-huge", "--no-shconf",    "-m",
-					   "64",       "--no-pci",  "--no-telemetry", "--log-level=error",
-					   "--lcores", "0",         "--file-prefix",  prefix};
-	char *eal[RP_ARRAY_LEN(args)];
-	snprintf(prefix, sizeof(prefix), "fuzz_resp_%d", (int)getpid());
-	memcpy(eal, args, sizeof(eal));
-	rp_assert(rte_eal_init(RP_ARRAY_LEN(eal), eal) >= 0);
-	pool = rte_pktmbuf_pool_create("fuzz", 8191, 0, BUF_PRIV_BYTES, BUF_DATA_BYTES, 0);
+	fz_eal("resp");
+	pool = fz_pool("resp", 8191);
 	heap = heap_create(&(struct heap_params){.name = "fuzz", .reserve_bytes = (size_t)1 << 30}, NULL);
-	rp_assert(pool && heap);
+	rp_assert(heap != NULL);
 	return 0;
 }
 

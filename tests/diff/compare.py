@@ -99,6 +99,18 @@ def scan_pairs(a, b):
     return a[1][0] == b[1][0] and pairs(a) == pairs(b)
 
 
+def scan_fields(a, b):
+    """[cursor, fields with values in any order]; what is no array is the same."""
+    if not (isinstance(a[1], list) and isinstance(b[1], list)):
+        return a == b
+
+    def pairs(reply):
+        flat = reply[1][1][1]
+        return builtins.sorted(zip(flat[::2], flat[1::2]))
+
+    return a[1][0] == b[1][0] and pairs(a) == pairs(b)
+
+
 def scan_members(a, b):
     """[cursor, members in any order]; what is no array is the same."""
     if not (isinstance(a[1], list) and isinstance(b[1], list)):

@@ -56,7 +56,7 @@ struct ctrl {
 	struct stat_base { /* what CONFIG RESETSTAT took off; counters of workers only grow */
 		uint64_t commands, sessions, rejected, hits, misses, expired, evicted, net_in, net_out;
 		struct cmd_stat *cmd; /* [cmd_count] */
-		uint64_t *errors;
+		struct error_stats errors;
 	} base;
 	uint64_t peak_bytes;
 	uint32_t clients_total; /* atomic: see struct session_host_params */

@@ -29,5 +29,7 @@ void info_commandstats(const struct ctrl *c, struct text *t);
 void info_errorstats(const struct ctrl *c, struct text *t);
 void info_latencystats(const struct ctrl *c, struct text *t);
 uint64_t info_error_replies(const struct ctrl *c);
+/* CONFIG RESETSTAT. */
+void info_errors_reset(struct ctrl *c);
 /* ctrl_info_dataplane.c */
 void info_dataplane(const struct ctrl *c, struct text *t);

@@ -1,5 +1,6 @@
 /* INFO: the sections about commands. */
 #include "ctrlplane/ctrl_info.h"
+#include "ctrlplane/ctrl_stats.h"
 
 void info_commandstats(const struct ctrl *c, struct text *t)
 {
@@ -20,20 +21,66 @@ void info_commandstats(const struct ctrl *c, struct text *t)
 
 uint64_t info_error_replies(const struct ctrl *c)
 {
-	struct cmd_stat st;
 	uint64_t sum = 0;
 
-	for (uint32_t id = 0; id < cmd_count; id++) {
-		stats_command(c, id, &st);
-		sum += st.rejected + st.failed;
-	}
-	return sum;
+	for (uint32_t i = 0; i <= c->nworkers; i++)
+		sum += STAT_LOAD(stats_host(c, i)->errors.total);
+	return sum - c->base.errors.total;
 }
 
-/* Errors are counted by command, not by their code: the heading stands alone. */
+static uint64_t error_replies_of(const struct ctrl *c, const char *code)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i <= c->nworkers; i++)
+		sum += error_stats_of(&stats_host(c, i)->errors, code);
+	return sum - error_stats_of(&c->base.errors, code);
+}
+
+/* Those of thread `at` that no thread before it has. */
+static void thread_errorstats(const struct ctrl *c, uint32_t at, struct text *t)
+{
+	const struct error_stats *own = &stats_host(c, at)->errors;
+	uint32_t n = __atomic_load_n(&own->n, __ATOMIC_ACQUIRE);
+
+	for (uint32_t k = 0; k < n; k++) {
+		uint32_t before = 0;
+		while (before < at && error_stats_of(&stats_host(c, before)->errors, own->e[k].code) == 0)
+			before++;
+		uint64_t sum = before == at ? error_replies_of(c, own->e[k].code) : 0;
+		if (sum > 0)
+			text_add(t, "errorstat_%s:count=%lu\r\n", own->e[k].code, (unsigned long)sum);
+	}
+}
+
 void info_errorstats(const struct ctrl *c, struct text *t)
 {
 	text_add(t, "# Errorstats\r\n");
+	for (uint32_t i = 0; i <= c->nworkers; i++)
+		thread_errorstats(c, i, t);
+}
+
+/* What all threads have counted becomes the new zero. */
+void info_errors_reset(struct ctrl *c)
+{
+	struct error_stats sum = {.total = 0};
+
+	for (uint32_t i = 0; i <= c->nworkers; i++) {
+		const struct error_stats *e = &stats_host(c, i)->errors;
+		uint32_t n = __atomic_load_n(&e->n, __ATOMIC_ACQUIRE);
+		sum.total += STAT_LOAD(e->total);
+		for (uint32_t k = 0; k < n; k++) {
+			uint32_t at = 0;
+			while (at < sum.n && strcmp(sum.e[at].code, e->e[k].code) != 0)
+				at++;
+			if (at == sum.n && sum.n++ < ERROR_CODES)
+				memcpy(sum.e[at].code, e->e[k].code, ERROR_CODE_MAX);
+			sum.n = RP_MIN(sum.n, (uint32_t)ERROR_CODES);
+			if (at < ERROR_CODES)
+				sum.e[at].count += STAT_LOAD(e->e[k].count);
+		}
+	}
+	c->base.errors = sum;
 }
 
 void info_latencystats(const struct ctrl *c, struct text *t)

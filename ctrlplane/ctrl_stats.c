@@ -1,4 +1,5 @@
 /* Sums over all threads. */
+#include "ctrlplane/ctrl_info.h"
 #include "ctrlplane/ctrl_stats.h"
 
 static void add_host(const struct session_host *h, struct stat_totals *t)
@@ -88,6 +89,7 @@ void stats_reset(struct ctrl *c)
 	c->base.evicted = t.evicted;
 	c->base.net_in = t.net_in;
 	c->base.net_out = t.net_out;
+	info_errors_reset(c);
 	for (uint32_t id = 0; id < cmd_count; id++)
 		command_since_boot(c, id, &c->base.cmd[id]);
 }

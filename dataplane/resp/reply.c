@@ -132,6 +132,7 @@ void reply_sub_begin(struct reply *r, struct reply *sub)
 {
 	reply_init(sub, r->pool, r->fill, r->proto);
 	sub->muted = r->muted;
+	sub->errors = r->errors;
 	sub->bufs_left = r->bufs_left;
 }
 

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "mem/buf.h"
+#include "resp/error_stats.h"
 
 #define REPLY_REF_MIN (16 * 1024)
 
@@ -24,6 +25,7 @@ struct reply {
 	bool failed;
 	uint32_t bufs_left; /* buffers that this reply may still take; set by its owner after reply_init() (no bound) */
 	bool error;         /* an error reply was written: statistics */
+	struct error_stats *errors; /* counts them; NULL: nobody does. Set by its owner after reply_init() */
 	bool muted;         /* CLIENT REPLY OFF/SKIP: writes vanish */
 };
 

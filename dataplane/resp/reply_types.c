@@ -79,6 +79,8 @@ static void write_line_safe(struct reply *r, struct slice text)
 void reply_error_slice(struct reply *r, struct slice text)
 {
 	r->error = true;
+	if (r->errors != NULL)
+		error_stats_count(r->errors, text);
 	reply_raw(r, "-", 1);
 	write_line_safe(r, text);
 }

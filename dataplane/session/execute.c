@@ -33,6 +33,7 @@ static void turn_begin(struct session_host *h, struct turn *t, struct session *s
 	t->s = s;
 	reply_init(&t->r, h->mbufs, s->fill, s->cl.proto);
 	t->r.bufs_left = h->reply_bufs;
+	t->r.errors = &h->errors;
 }
 
 static void report_slow(struct session_host *h, const struct cmd_ctx *c, uint64_t cycles)
@@ -99,8 +100,11 @@ static const struct cmd *admit(struct session *s, struct batch_entry *e, struct 
 		reply_error(r, "OOM command not allowed when used memory > 'maxmemory'.");
 		cmd = NULL;
 	}
-	if (cmd == NULL)
+	if (cmd == NULL) {
 		s->cl.flags &= ~CLIENT_F_SKIP_NEXT;
+		if (e->cmd != NULL)
+			s->host->env.stats[e->cmd->id].rejected++;
+	}
 	r->muted = muted;
 	return cmd;
 }

@@ -121,6 +121,7 @@ static void run_for_other(struct session_host *h, struct msg *m)
 	struct reply r;
 	reply_init(&r, h->mbufs, m->fill, m->proto);
 	r.bufs_left = h->reply_bufs;
+	r.errors = &h->errors;
 	r.muted = m->muted;
 	struct cmd_ctx c = {.cmd = m->cmd,
 			    .argc = m->req.argc,

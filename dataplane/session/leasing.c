@@ -21,6 +21,7 @@ static void run_kept(struct session *s)
 	p->req.argc = 0;
 	reply_init(&r, h->mbufs, s->fill, s->cl.proto);
 	r.bufs_left = h->reply_bufs;
+	r.errors = &h->errors;
 	for (uint64_t rest = p->lease_want; rest != 0; rest &= rest - 1)
 		store_set_now(h->env.stores[__builtin_ctzll(rest)], h->now.wall_us);
 	execute_home(h, s, p->cmd, &req, &r);

@@ -153,6 +153,7 @@ struct session_host {
 	bool own_leased; /* somebody else holds our shard; constant during a batch */
 	uint32_t idle_cursor;
 	struct host_counters count;
+	struct error_stats errors;
 	struct stages stages; /* times its owner's whole iteration */
 	struct batch_entry batch[BATCH_REQUESTS];
 	uint32_t nbatch;

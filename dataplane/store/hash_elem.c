@@ -161,6 +161,9 @@ bool hash_table_put(struct hash_table *t, struct heap *h, struct elem *e)
 	uint64_t hash = htab_hash(&t->t, elem_name(e));
 	struct elem *old = t->t.count > 0 ? htab_find_hashed(&t->t, elem_name(e), hash) : NULL;
 
+	/* Removing may take away what was reserved, so it comes last. */
+	if (e->aux & HELEM_TTL)
+		rp_assert(btree_insert(&t->times->tree, h, (uint64_t)helem_at(e), e));
 	if (old != NULL) {
 		if (old->aux & HELEM_TTL)
 			btree_remove(&t->times->tree, h, (uint64_t)helem_at(old), old);
@@ -169,8 +172,6 @@ bool hash_table_put(struct hash_table *t, struct heap *h, struct elem *e)
 	} else {
 		htab_insert_hashed(&t->t, h, e, hash);
 	}
-	if (e->aux & HELEM_TTL)
-		rp_assert(btree_insert(&t->times->tree, h, (uint64_t)helem_at(e), e));
 	return old == NULL;
 }
 

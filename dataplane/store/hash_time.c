@@ -191,10 +191,9 @@ static void table_set_time(struct hash_timing *x, struct slice field, int64_t at
 	struct hash_table *t = hash_table_of(x->o);
 	struct elem *e = htab_find(&t->t, field), *spare = pop_spare(x, field);
 	struct heap *h = store_heap(x->s);
+	int64_t old_ms = helem_at(e);
 
-	if (e->aux & HELEM_TTL) {
-		btree_remove(&t->times->tree, h, (uint64_t)helem_at(e), e);
-	} else if (at_ms != HASH_NO_TTL) {
+	if (old_ms == HASH_NO_TTL) {
 		htab_replace(&t->t, e, spare);
 		heap_free(h, e);
 		e = spare;
@@ -202,12 +201,17 @@ static void table_set_time(struct hash_timing *x, struct slice field, int64_t at
 	}
 	if (spare != NULL) /* the field stood twice in the list */
 		heap_free(h, spare);
-	if (at_ms == HASH_NO_TTL) {
-		helem_drop_ttl(e);
+	if (old_ms == at_ms)
 		return;
-	}
-	helem_set_ttl(e, at_ms);
-	rp_assert(btree_insert(&t->times->tree, h, (uint64_t)at_ms, e));
+	/* Removing may take away what was reserved, so it comes last. */
+	if (at_ms != HASH_NO_TTL)
+		rp_assert(btree_insert(&t->times->tree, h, (uint64_t)at_ms, e));
+	if (old_ms != HASH_NO_TTL)
+		btree_remove(&t->times->tree, h, (uint64_t)old_ms, e);
+	if (at_ms != HASH_NO_TTL)
+		helem_set_ttl(e, at_ms);
+	else
+		helem_drop_ttl(e);
 }
 
 void hash_timing_set(struct hash_timing *x, struct slice field, int64_t at_ms)

@@ -170,7 +170,7 @@ static void replace(struct model *m)
 	m->item[at] = v;
 }
 
-static void delete (struct model *m)
+static void erase(struct model *m)
 {
 	if (m->n == 0)
 		return;
@@ -223,7 +223,7 @@ static void test_listpack__agrees_with_model(void **state)
 		else if (what < 85)
 			replace(&m);
 		else if (what < 94)
-			delete (&m);
+			erase(&m);
 		else if (what < 97)
 			delete_equal(&m);
 		else

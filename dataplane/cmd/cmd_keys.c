@@ -27,6 +27,8 @@ bool cmd_keyspec_find(const struct cmd_keyspec *ks, uint32_t argc, const struct 
 	}
 	if (ks->word.len > 0) {
 		*count = find_behind_word(ks, argc, argv, from);
+		if (*count > 0 && ks->last < 0)
+			*count = (argc - *from) / (uint32_t)RP_MAX(ks->limit, 1);
 		return true;
 	}
 	if (ks->counted) {

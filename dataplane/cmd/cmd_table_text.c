@@ -54,6 +54,8 @@ bool cmd_keyspec_next(struct slice *rest, struct cmd_keyspec *out)
 		out->last = (int)strtol(end + 1, &end, 10);
 	if (*end == ':')
 		out->step = (int)strtol(end + 1, &end, 10);
+	if (*end == ':')
+		out->limit = (int)strtol(end + 1, &end, 10);
 	out->flags = spec;
 	return true;
 }

@@ -158,7 +158,7 @@ static void reply_keyspec(struct reply *r, const struct cmd_keyspec *ks)
 	}
 	reply_number(r, "lastkey", ks->last);
 	reply_number(r, "keystep", ks->step);
-	reply_number(r, "limit", 0);
+	reply_number(r, "limit", ks->limit);
 }
 
 static void reply_keyspecs(struct reply *r, struct slice specs)

@@ -11,3 +11,5 @@
 /* Columns of SORT. */
 int cmd_sort_keys(const struct cmd *cmd, uint32_t argc, const struct slice *argv, uint32_t *idx, uint32_t cap);
 bool cmd_sort_wide(uint32_t argc, const struct slice *argv);
+/* Column of XREAD and XREADGROUP. */
+int cmd_xread_getkeys(const struct cmd *cmd, uint32_t argc, const struct slice *argv, uint32_t *idx, uint32_t cap);

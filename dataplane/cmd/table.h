@@ -19,6 +19,7 @@ struct cmd_doc {
 /* One key spec. Negative last: from the last argument; else from first. */
 struct cmd_keyspec {
 	int first, last, step;
+	int limit;          /* 2: the keys are the first half of what is there; ... */
 	bool unknown;       /* nothing of the following: only the command's getkeys function, or nobody, knows */
 	bool counted;       /* argument `first` is the number of keys, which follow it */
 	struct slice word;  /* not empty: the key stands behind this word, which is looked for from `first` on */

@@ -33,6 +33,12 @@ uint64_t hash_count(const struct object *o, int64_t now_ms)
 	return n - due_count(o, now_ms);
 }
 
+bool hash_has_times(const struct object *o)
+{
+	return o->enc == ENC_LISTPACKEX ||
+	       (o->enc == ENC_HASHTABLE && hash_table_of(o)->times != NULL && hash_table_of(o)->times->tree.count > 0);
+}
+
 bool hash_ends_before(const struct object *o, int64_t at_ms)
 {
 	if (!hash_is_due(o, at_ms))

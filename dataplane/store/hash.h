@@ -55,6 +55,8 @@ bool hash_iter_next(struct hash_iter *it, struct hash_item *item);
 typedef void (*hash_visit_fn)(void *ctx, const struct hash_item *item);
 /* As htab_scan() for a table; a listpack is visited at once. */
 uint64_t hash_scan(const struct object *o, uint64_t cursor, int64_t now_ms, hash_visit_fn fn, void *ctx);
+/* It is kept in a form that has times. */
+bool hash_has_times(const struct object *o);
 /* All fields will be gone by then. */
 bool hash_ends_before(const struct object *o, int64_t at_ms);
 

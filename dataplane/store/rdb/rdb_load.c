@@ -265,7 +265,7 @@ static bool zset_pairs(struct zset_load *x, uint8_t type, uint64_t n)
 	return true;
 }
 
-static bool lp_each(const uint8_t *p, size_t len, rdb_item_fn fn, void *ctx)
+bool listpack_each(const uint8_t *p, size_t len, rdb_item_fn fn, void *ctx)
 {
 	char buf[NUM_I64_CHARS];
 
@@ -288,7 +288,7 @@ static bool zset_read(struct zset_load *x, uint8_t type)
 		return false;
 	const uint8_t *p = (const uint8_t *)bytes.s.ptr;
 	bool ok = type == RDB_ZSET_ZIPLIST ? ziplist_each(p, bytes.s.len, zset_item, x)
-					   : lp_each(p, bytes.s.len, zset_item, x);
+					   : listpack_each(p, bytes.s.len, zset_item, x);
 	ok = ok && x->name.ptr == NULL;
 	rdb_str_free(r, &bytes);
 	return ok;
@@ -314,6 +314,11 @@ static enum rdb_loaded load_zset(struct load *l, uint8_t type)
 
 /* ---------------------------------------------------------------------------------------------------------------- */
 
+static enum rdb_loaded load_hash(struct load *l, uint8_t type)
+{
+	return rdb_load_hash(l->r, type, l->t);
+}
+
 static load_fn loader(uint8_t type)
 {
 	switch (type) {
@@ -333,6 +338,13 @@ static load_fn loader(uint8_t type)
 	case RDB_ZSET_ZIPLIST:
 	case RDB_ZSET_LISTPACK:
 		return load_zset;
+	case RDB_HASH:
+	case RDB_HASH_ZIPMAP:
+	case RDB_HASH_ZIPLIST:
+	case RDB_HASH_LISTPACK:
+	case RDB_HASH_TTL:
+	case RDB_HASH_LISTPACK_TTL:
+		return load_hash;
 	default:
 		return NULL;
 	}

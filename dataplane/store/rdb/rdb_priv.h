@@ -20,7 +20,13 @@
 
 /* ---- old containers, as streams of strings (rdb_old.c) ---- */
 typedef bool (*rdb_item_fn)(void *ctx, struct slice item); /* false: stop */
+/* Every entry of a listpack. false: it is none, or fn stopped. (rdb_load.c) */
+bool listpack_each(const uint8_t *p, size_t len, rdb_item_fn fn, void *ctx);
 /* Every entry of a ziplist. false: it is no ziplist, or fn stopped. */
 bool ziplist_each(const uint8_t *p, size_t len, rdb_item_fn fn, void *ctx);
 /* Field, value, field, ... of a zipmap. */
 bool zipmap_each(const uint8_t *p, size_t len, rdb_item_fn fn, void *ctx);
+
+/* ---- hashes (rdb_hash.c) ---- */
+void rdb_put_hash(struct rdb_out *w, const struct object *o);
+enum rdb_loaded rdb_load_hash(struct rdb_in *r, uint8_t type, const struct rdb_target *t);

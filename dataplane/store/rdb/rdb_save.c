@@ -1,3 +1,4 @@
+#include "store/hash.h"
 #include "store/list_priv.h"
 #include "store/rdb/rdb_priv.h"
 #include "store/set.h"
@@ -85,7 +86,7 @@ static void save_zset(struct rdb_out *w, const struct object *o)
 
 uint16_t rdb_version_of(const struct object *o)
 {
-	return o->enc == ENC_LISTPACKEX ? RDB_VERSION_TTL : RDB_VERSION;
+	return o->type == OBJ_HASH && hash_has_times(o) ? RDB_VERSION_TTL : RDB_VERSION;
 }
 
 void rdb_put_value(struct rdb_out *w, const struct object *o)
@@ -95,6 +96,7 @@ void rdb_put_value(struct rdb_out *w, const struct object *o)
 		[OBJ_LIST] = save_list,
 		[OBJ_SET] = save_set,
 		[OBJ_ZSET] = save_zset,
+		[OBJ_HASH] = rdb_put_hash,
 	};
 
 	save[o->type](w, o);

@@ -4,6 +4,15 @@
 
 /* ---- setting ---- */
 
+/* A single value that was received as a blob, and that only a table holds. */
+static struct blob *take_value(struct cmd_ctx *c)
+{
+	if (rp_likely(c->argv[3].len < RESP_BIG_BULK) || c->argc != 4 || c->req == NULL ||
+	    c->argv[3].len <= c->env->conf->types.hash_max_listpack_value)
+		return NULL;
+	return resp_request_take_blob(c->req, 3);
+}
+
 /* false: the error is written. */
 static bool set_pairs(struct cmd_ctx *c, struct store *s, int64_t *added)
 {
@@ -19,8 +28,13 @@ static bool set_pairs(struct cmd_ctx *c, struct store *s, int64_t *added)
 
 	if (rp_unlikely(wrong))
 		return false;
+	rules.blob = take_value(c);
 	*added = hash_set(s, c->db, c->argv[1], o, n, c->argv + 2, HASH_NO_TTL, &rules);
+	if (rp_unlikely(rules.blob != NULL))
+		blob_unref(rules.blob, c->env->heap);
 	if (rp_unlikely(*added == HASH_NO_MEMORY)) {
+		if (rules.blob != NULL)
+			c->argv[3] = SLICE(""); /* its bytes are gone: nobody may look at them later */
 		cmd_err_oom(c);
 		return false;
 	}

@@ -18,7 +18,8 @@ extern const struct obj_type_ops hash_type_ops;
 /* What a hash that changes its form needs to know. */
 struct hash_rules {
 	const struct type_limits *limits;
-	uint64_t seed; /* of the hash of a new table */
+	uint64_t seed;     /* of the hash of a new table */
+	struct blob *blob; /* that holds a value too long for a listpack: a field may refer to it; else NULL */
 };
 
 #define HASH_NO_TTL   ((int64_t)-1)

@@ -85,7 +85,7 @@ static int table_put(struct hash_build *b, struct slice field, struct slice valu
 	}
 	if (at_ms != HASH_NO_TTL && !hash_table_expect_times(t, b->heap, 1))
 		return HASH_NO_MEMORY;
-	struct elem *e = helem_create(b->heap, field, value, at_ms);
+	struct elem *e = helem_create(b->heap, field, value, b->rules.blob, at_ms);
 
 	return e == NULL ? HASH_NO_MEMORY : hash_table_put(t, b->heap, e);
 }

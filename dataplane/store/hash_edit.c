@@ -152,14 +152,14 @@ static void free_list(struct heap *h, struct elem *list)
 
 /* Elements for all pairs, chained in their order. false: out of memory. */
 static bool make_list(struct heap *h, struct hash_table *t, uint32_t n, const struct slice *pairs, int64_t at_ms,
-		      struct elem **list)
+		      struct blob *blob, struct elem **list)
 {
 	*list = NULL;
 	if (at_ms != HASH_NO_TTL && (at_ms != HASH_KEEP_TTL || t->times != NULL) && !hash_table_expect_times(t, h, n))
 		return false;
 	for (uint32_t i = n; i-- > 0;) {
 		struct slice field = pairs[2 * i];
-		struct elem *e = helem_create(h, field, pairs[2 * i + 1], time_for(&t->t, field, at_ms));
+		struct elem *e = helem_create(h, field, pairs[2 * i + 1], blob, time_for(&t->t, field, at_ms));
 		if (e == NULL) {
 			free_list(h, *list);
 			return false;
@@ -171,13 +171,13 @@ static bool make_list(struct heap *h, struct hash_table *t, uint32_t n, const st
 }
 
 static int64_t table_set(struct store *s, uint32_t db, struct slice key, struct hash_table *t, uint32_t n,
-			 const struct slice *pairs, int64_t at_ms)
+			 const struct slice *pairs, int64_t at_ms, struct blob *blob)
 {
 	struct heap *h = store_heap(s);
 	struct elem *list;
 	int64_t added = 0;
 
-	if (!make_list(h, t, n, pairs, at_ms, &list))
+	if (!make_list(h, t, n, pairs, at_ms, blob, &list))
 		return HASH_NO_MEMORY;
 	struct object *o = store_write(s, db, key);
 
@@ -192,7 +192,7 @@ static int64_t table_set(struct store *s, uint32_t db, struct slice key, struct 
 
 /* One field whose time does not matter. */
 static int64_t table_set_one(struct store *s, uint32_t db, struct slice key, struct hash_table *t,
-			     const struct slice *pair)
+			     const struct slice *pair, struct blob *blob)
 {
 	struct heap *h = store_heap(s);
 	uint64_t hash = htab_hash(&t->t, pair[0]);
@@ -203,7 +203,7 @@ static int64_t table_set_one(struct store *s, uint32_t db, struct slice key, str
 		helem_rewrite(old, pair[1]);
 		return 0;
 	}
-	e = helem_create(h, pair[0], pair[1], HASH_NO_TTL);
+	e = helem_create(h, pair[0], pair[1], blob, HASH_NO_TTL);
 	if (e == NULL)
 		return HASH_NO_MEMORY;
 	store_write(s, db, key);
@@ -226,8 +226,8 @@ int64_t hash_set(struct store *s, uint32_t db, struct slice key, struct object *
 	if (o->enc == ENC_HASHTABLE) {
 		struct hash_table *t = hash_table_of(o);
 		if (n == 1 && t->times == NULL && at_ms < 0)
-			return table_set_one(s, db, key, t, pairs);
-		return table_set(s, db, key, t, n, pairs, at_ms);
+			return table_set_one(s, db, key, t, pairs, r->blob);
+		return table_set(s, db, key, t, n, pairs, at_ms, r->blob);
 	}
 	const uint8_t *p = (const uint8_t *)obj_compact(o).ptr;
 

@@ -73,11 +73,22 @@ static struct elem *create(struct heap *h, struct slice name, struct slice value
 	return e;
 }
 
-struct elem *helem_create(struct heap *h, struct slice name, struct slice value, int64_t at_ms)
+static struct blob *blob_with(struct heap *h, struct slice value)
+{
+	struct blob *b = blob_create(h, value.len);
+
+	if (b != NULL) {
+		memcpy(b->data, value.ptr, value.len);
+		b->len = value.len;
+	}
+	return b;
+}
+
+struct elem *helem_create(struct heap *h, struct slice name, struct slice value, struct blob *from, int64_t at_ms)
 {
 	if (rp_likely(value.len < HASH_BLOB_MIN))
 		return create(h, name, value, at_ms);
-	struct blob *b = blob_create(h, value.len);
+	struct blob *b = from != NULL && from->data == value.ptr ? blob_ref(from) : blob_with(h, value);
 	struct elem *e = b == NULL ? NULL : create(h, name, (struct slice){(char *)&b, sizeof b}, at_ms);
 
 	if (e == NULL) {
@@ -85,8 +96,6 @@ struct elem *helem_create(struct heap *h, struct slice name, struct slice value,
 			blob_unref(b, h);
 		return NULL;
 	}
-	memcpy(b->data, value.ptr, value.len);
-	b->len = value.len;
 	e->aux = HELEM_BLOB | (e->aux & HELEM_TTL);
 	return e;
 }

@@ -76,8 +76,8 @@ static inline bool hash_is_due(const struct object *o, int64_t now_ms)
 }
 
 /* ---- elements of tables (hash_elem.c) ------------------------------------------------------------------------ */
-/* at_ms: its time or HASH_NO_TTL. NULL: out of memory. */
-struct elem *helem_create(struct heap *h, struct slice name, struct slice value, int64_t at_ms);
+/* at_ms: its time or HASH_NO_TTL. from: a blob that may be the value, or NULL. NULL: out of memory. */
+struct elem *helem_create(struct heap *h, struct slice name, struct slice value, struct blob *from, int64_t at_ms);
 /* The same with a time in the place of none; takes the blob over if the other is then freed by heap_free(). */
 struct elem *helem_with_ttl(struct heap *h, const struct elem *e, int64_t at_ms);
 void helem_free(struct heap *h, struct elem *e);

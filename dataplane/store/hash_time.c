@@ -61,6 +61,10 @@ void hash_expire(struct store *s, uint32_t db, struct object *o, uint32_t *budge
 {
 	struct slice key = obj_key(o);
 
+	if (*budget == 0) {
+		store_fields_arm(s, db, o); /* its timer fired */
+		return;
+	}
 	store_touch_for_write(s, db, key, o);
 	while (*budget > 0 && hash_is_due(o, store_now_ms(s))) {
 		uint32_t n = RP_MIN(*budget, (uint32_t)BATCH);
@@ -74,7 +78,6 @@ void hash_expire(struct store *s, uint32_t db, struct object *o, uint32_t *budge
 		store_fields_arm(s, db, o);
 	}
 	store_event(s, EVENT_HASH, "hexpired", db, key);
-	store_fields_arm(s, db, o);
 }
 
 void hash_settle(struct store *s, uint32_t db, struct object *o, uint32_t n, const struct slice *fields, uint32_t step)

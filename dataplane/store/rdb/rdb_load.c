@@ -116,10 +116,10 @@ static enum rdb_loaded load_list(struct load *l, uint8_t type)
 
 	if (x.list == NULL)
 		return RDB_NO_MEMORY;
-	if (!list_parts(&x, type) || x.list->count == 0) {
-		bool empty = !l->nomem && !l->r->bad && x.list->count == 0;
+	bool ok = list_parts(&x, type);
+	if (!ok || x.list->count == 0) {
 		chain_free(l->heap, x.list);
-		return empty ? RDB_EMPTY : failure(l);
+		return ok ? RDB_EMPTY : failure(l);
 	}
 	return list_keep(l, x.list) ? RDB_LOADED : RDB_NO_MEMORY;
 }
@@ -199,10 +199,10 @@ static enum rdb_loaded load_set(struct load *l, uint8_t type)
 	struct set_build b;
 
 	set_build_begin(&b, l->heap, &rules, type == RDB_SET_LISTPACK ? ENC_LISTPACK : ENC_INTSET);
-	if (!set_read(l, &b, type) || l->r->bad || set_build_count(&b) == 0) {
-		bool empty = !l->nomem && !l->r->bad && set_build_count(&b) == 0;
+	bool ok = set_read(l, &b, type) && !l->r->bad;
+	if (!ok || set_build_count(&b) == 0) {
 		set_build_drop(&b);
-		return empty ? RDB_EMPTY : failure(l);
+		return ok ? RDB_EMPTY : failure(l);
 	}
 	return set_build_store(&b, t->s, t->db, t->key, t->expire_at_ms) != NULL ? RDB_LOADED : RDB_NO_MEMORY;
 }

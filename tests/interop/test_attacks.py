@@ -119,6 +119,29 @@ def optimist(lab, ahead, request, seconds=3):
     return map(int, out.split())
 
 
+FLOODS = {"syn": ("worker0_tcp:", "cookies_sent"), "small": ("worker0_tcp:", "drop_no_conn"),
+          "icmp": ("worker0_net:", "icmp_echo_limited")}
+
+
+@test("floods by dpdk-testpmd are counted, hold bounded memory, and clients are still answered")
+def _():
+    with Lab("af_packet", options=["--tcp-backlog", "256", "--idle", "adaptive"]) as lab:
+        client = lab.client(timeout=20)
+        before = lab.memory_kib()
+        for kind, (line, counter) in FLOODS.items():
+            attack = subprocess.Popen([f"{ROOT}/tools/lab", "flood", "--name", lab.name, kind, "--seconds", "2"],
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            while attack.poll() is None:
+                assert client.call("SET", "k", kind) == ("+", b"OK")
+                time.sleep(0.01)
+            text = attack.stdout.read()
+            assert attack.returncode == 0 and "frames sent" in text, text
+            assert counters(lab, line)[counter] > 1000, (kind, counters(lab, line))
+        fresh = lab.client(timeout=5)
+        assert fresh.call("GET", "k") == ("$", b"icmp")
+        assert lab.memory_kib() < before + 64 * 1024
+
+
 @test("ACKs of what was never sent are dropped, and the connection sends no faster for them")
 def _():
     with Lab("af_packet") as lab:

@@ -7,7 +7,8 @@
 
 #define MAX_TESTS     64
 #define MAX_WORDS     64
-#define LOAD_PIPELINE 32 /* at least, of --load */
+#define LOAD_PIPELINE 32        /* at least, of --load */
+#define LOAD_BYTES    (1 << 18) /* unless that were more than this */
 
 struct bench {
 	const struct options *o;
@@ -131,7 +132,8 @@ static int add_load(struct bench *b, struct err *e)
 	p->keys->order = KEYS_SEQUENCE;
 	p->limit = b->o->keyspace;
 	p->seconds = p->rate = 0;
-	p->pipeline = RP_MAX(p->pipeline, (uint32_t)LOAD_PIPELINE);
+	uint32_t few = (uint32_t)(LOAD_BYTES / b->o->value_len);
+	p->pipeline = RP_MAX(p->pipeline, RP_MIN(RP_MAX(few, 1u), (uint32_t)LOAD_PIPELINE));
 	return 0;
 }
 

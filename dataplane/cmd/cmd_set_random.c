@@ -1,5 +1,6 @@
 /* Sets: random members, SPOP and SRANDMEMBER. */
 #include "cmd/handlers.h"
+#include "cmd/seen.h"
 #include "cmd/set_cmd.h"
 
 static void effect_srem(struct cmd_ctx *c, struct store *s, struct slice m)
@@ -140,18 +141,6 @@ static void reply_walking(struct cmd_ctx *c, const struct object *o, uint64_t n)
 		}
 }
 
-/* The address is in the table of `mask` + 1 now. false: it was before. */
-static bool note_address(const struct elem **seen, uint64_t mask, const struct elem *e)
-{
-	uint64_t at = ((uintptr_t)e >> 4) * 0x9e3779b97f4a7c15ull >> 20;
-
-	for (at &= mask; seen[at] != NULL; at = (at + 1) & mask)
-		if (seen[at] == e)
-			return false;
-	seen[at] = e;
-	return true;
-}
-
 /* n different members of a table with many more. */
 static void reply_drawing(struct cmd_ctx *c, const struct object *o, uint64_t n)
 {
@@ -159,7 +148,7 @@ static void reply_drawing(struct cmd_ctx *c, const struct object *o, uint64_t n)
 
 	while (size < 2 * n)
 		size *= 2;
-	const struct elem **seen = heap_zalloc(c->env->heap, size * sizeof *seen);
+	const void **seen = heap_zalloc(c->env->heap, size * sizeof *seen);
 
 	if (seen == NULL) {
 		reply_walking(c, o, n);
@@ -168,7 +157,7 @@ static void reply_drawing(struct cmd_ctx *c, const struct object *o, uint64_t n)
 	reply_array(c->out, n);
 	while (n > 0) {
 		struct set_pick pick = set_random(o, c->rng, NULL);
-		if (note_address(seen, size - 1, pick.e)) {
+		if (seen_add(seen, size - 1, pick.e)) {
 			reply_bulk_slice(c->out, pick.s);
 			n--;
 		}

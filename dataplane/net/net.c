@@ -217,6 +217,12 @@ void net_l2_output(struct net *n, struct rte_mbuf *m, const struct rte_ether_add
 	net_tx_push(n, m);
 }
 
+uint32_t net_tx_room(const struct net *n)
+{
+	uint32_t room = n->p.port ? port_tx_room(n->p.port, n->p.worker) : UINT32_MAX;
+	return room > n->ntx ? room - n->ntx : 0;
+}
+
 void net_tx_push(struct net *n, struct rte_mbuf *m)
 {
 	if (rp_unlikely(n->ntx == NET_TXQ))

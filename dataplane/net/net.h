@@ -146,6 +146,8 @@ bool net_tx_verdict(struct net *n, uint8_t family, bool train, bool arrived);
 const struct net_params *net_params_get(const struct net *n);
 /* The peer answered recently through this path: its neighbour entry is alive (called by tcp on forward progress). */
 void net_path_confirm(struct net *n, struct net_path *path);
+/* Frames that may be queued now without loss. */
+uint32_t net_tx_room(const struct net *n);
 /* Sends what is queued; returns frames sent. */
 uint32_t net_poll_tx(struct net *n);
 /* Ageing, retries, duplicate address detection, announcements, time-outs; call every few ms. */

@@ -211,7 +211,8 @@ static int mtu_setup(struct port *p, const struct port_params *pp, struct err *e
 	/* A kernel interface keeps its MTU: others use it too. A smaller one of ours is only not exceeded. */
 	if (pp->mtu && pp->mtu != mtu && !is_iface) {
 		int ret = rte_eth_dev_set_mtu(p->port_id, (uint16_t)pp->mtu);
-		if (ret != 0 && pp->mtu > mtu)
+		/* net_memif knows no MTU: what fits a buffer passes (port_device_vdev()). */
+		if (ret != 0 && pp->mtu > mtu && p->dev.kind != PORT_MEMIF)
 			return err_set(e, "device %s: mtu %u is refused (%s), the device has %u", p->dev.text, pp->mtu,
 				       strerror(-ret), mtu);
 		mtu = (uint16_t)pp->mtu;

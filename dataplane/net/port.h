@@ -74,7 +74,7 @@ struct port_info {
 	bool tx_multi_seg;
 	/* Payload of a frame that the device cuts into segments, and how many buffers it may have; 0: it cuts none. */
 	uint32_t tx_train_bytes, tx_train_bufs;
-	bool tx_ext_bufs; /* bytes outside of the packet pool may be sent: the driver copies them by address */
+	bool tx_ext_bufs;     /* bytes outside of the packet pool may be sent: the driver copies them by address */
 	bool rx_partial_csum; /* a sender on this host may leave the TCP checksum unfinished (see port.c): accepted */
 	bool shared;          /* the kernel has our addresses too and answers ARP and ICMP for them: see net_params */
 };
@@ -97,12 +97,16 @@ struct rte_mempool *port_pool(const struct port *p, uint32_t worker);
 /* Does worker have a queue of its own? (workers >= nqueues are fed by steering and send through queue worker % nqueues
  * by a ring) */
 uint16_t port_rx_burst(struct port *p, uint32_t worker, struct rte_mbuf **m, uint16_t n);
-/* Takes all n: what the device does not accept now is freed and counted as dropped. Drivers without multi-segment TX
- * get linear copies. Returns how many the device took. Worker without a queue: through net_steer. */
+/* Takes all n: what the device does not accept now waits here for a while, and what there is no room for either is
+ * freed. Drivers without multi-segment TX get linear copies. Returns how many were not dropped. Worker without a queue:
+ * through net_steer. */
 uint16_t port_tx_burst(struct port *p, uint32_t worker, struct rte_mbuf **m, uint16_t n);
-/* Control thread, when no worker runs any more: frees what a worker without a queue left behind. */
+/* Frames that may be sent now without loss. */
+uint32_t port_tx_room(const struct port *p, uint32_t worker);
+/* Control thread, when no worker runs any more: frees what a worker left behind. */
 void port_tx_drop(struct port *p, uint32_t worker);
-/* Frames of workers without a queue that this one has to send; any of its own threads' calls sends them. */
+/* Frames that wait for the device, or of workers without a queue that this one has to send; any of its own threads'
+ * calls sends them. */
 bool port_tx_waiting(const struct port *p, uint32_t worker);
 /* A file descriptor that becomes readable when a packet waits for this worker, armed until the next rx_burst; -1 if the
  * device has none. */

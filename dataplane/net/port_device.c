@@ -241,6 +241,14 @@ uint16_t port_device_queues(struct port_device *d, uint32_t nworkers, struct err
 	}
 }
 
+/* A whole frame. If a mbuf's data does not fit a slot the driver puts its pieces together in slots of the peer; else
+ * each piece of a frame gets a slot of its own, marked as continued, and the mark stays there for later frames
+ * (DPDK 22.11). */
+static unsigned memif_slot_bytes(const struct port_device *d)
+{
+	return (d->jumbo ? PORT_JUMBO_BYTES : BUF_DATA_BYTES - RTE_PKTMBUF_HEADROOM) - RTE_CACHE_LINE_SIZE;
+}
+
 #define AF_PACKET_FRAMES 8192 /* of all queues; each takes a slot twice, for both directions */
 #define AF_PACKET_SLOT   2048
 
@@ -269,7 +277,8 @@ void port_device_vdev(const struct port_device *d, uint16_t nq, char *name, size
 	case PORT_MEMIF:
 		/* Zero copy needs hugepages in few files; see eal.c. */
 		snprintf(name, name_cap, "net_memif0");
-		snprintf(args, cap, "role=%s,socket=%s,socket-abstract=no%s", d->client ? "client" : "server", a,
+		snprintf(args, cap, "role=%s,socket=%s,socket-abstract=no,bsize=%u%s", d->client ? "client" : "server",
+			 a, memif_slot_bytes(d),
 			 d->client && rte_mcfg_get_single_file_segments() ? ",zero-copy=yes" : "");
 		break;
 	case PORT_VHOST:

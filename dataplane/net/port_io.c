@@ -44,16 +44,44 @@ static uint16_t make_sendable(struct port *p, struct rte_mbuf **m, uint16_t n)
 	return k;
 }
 
+static uint32_t burst(struct port *p, uint16_t queue, struct rte_mbuf **m, uint32_t n)
+{
+	uint32_t done = 0, took = 1;
+	while (done < n && took > 0) {
+		took = rte_eth_tx_burst(p->q[queue].port_id, p->q[queue].queue, m + done,
+					(uint16_t)RP_MIN(n - done, RP_MAX_BURST));
+		done += took;
+	}
+	return done;
+}
+
+static void send_late(struct port *p, uint16_t queue)
+{
+	struct port_queue *q = &p->q[queue];
+	uint32_t done = burst(p, queue, q->late, q->nlate);
+	q->nlate -= done;
+	if (done > 0)
+		memmove(q->late, q->late + done, q->nlate * sizeof(q->late[0]));
+}
+
+/* What the device does not take now it gets later, in order; with too much of that the rest is dropped, as a wire
+ * would. TCP looks at port_tx_room() and waits rather than lose its segments here. */
 static uint16_t send_now(struct port *p, uint16_t queue, struct rte_mbuf **m, uint16_t n)
 {
+	struct port_queue *q = &p->q[queue];
 	n = make_sendable(p, m, n);
-	uint16_t ready = n, done = 0;
+	uint32_t ready = n, done = 0;
 	if (p->info.tx_csum_tcp || p->info.tx_csum_ip)
 		ready = rte_eth_tx_prepare(p->q[queue].port_id, p->q[queue].queue, m, n);
-	for (int i = 0; i < PORT_TX_RETRIES && done < ready; i++)
-		done += rte_eth_tx_burst(p->q[queue].port_id, p->q[queue].queue, m + done, ready - done);
-	rte_pktmbuf_free_bulk(m + done, n - done);
-	return done;
+	if (rp_unlikely(q->nlate > 0))
+		send_late(p, queue);
+	if (rp_likely(q->nlate == 0))
+		done = burst(p, queue, m, ready);
+	while (rp_unlikely(done < ready) && q->nlate < PORT_TX_LATE_MAX)
+		q->late[q->nlate++] = m[done++];
+	if (rp_unlikely(done < n))
+		rte_pktmbuf_free_bulk(m + done, n - done);
+	return (uint16_t)done;
 }
 
 static void send_for_others(struct port *p, uint16_t queue)
@@ -73,10 +101,23 @@ void port_tx_drop(struct port *p, uint32_t worker)
 
 	while (p->tx_ring[worker] != NULL && rte_ring_sc_dequeue(p->tx_ring[worker], &m) == 0)
 		rte_pktmbuf_free(m);
+	rte_pktmbuf_free_bulk(p->q[worker].late, p->q[worker].nlate);
+	p->q[worker].nlate = 0;
+}
+
+uint32_t port_tx_room(const struct port *p, uint32_t worker)
+{
+	if (rp_likely(worker < p->info.nqueues)) {
+		uint32_t late = p->q[worker].nlate;
+		return late < PORT_TX_LATE ? PORT_TX_LATE - late : 0;
+	}
+	return rte_ring_free_count(p->tx_ring[worker]);
 }
 
 bool port_tx_waiting(const struct port *p, uint32_t worker)
 {
+	if (worker < p->info.nqueues && p->q[worker].nlate > 0)
+		return true;
 	for (uint32_t i = 0; worker < p->info.nqueues && i < p->q[worker].nrings; i++)
 		if (!rte_ring_empty(p->q[worker].ring[i]))
 			return true;
@@ -87,6 +128,8 @@ uint16_t port_rx_burst(struct port *p, uint32_t worker, struct rte_mbuf **m, uin
 {
 	if (rp_unlikely(worker >= p->info.nqueues))
 		return 0;
+	if (rp_unlikely(p->q[worker].nlate > 0))
+		send_late(p, (uint16_t)worker);
 	if (p->q[worker].nrings)
 		send_for_others(p, (uint16_t)worker);
 	return rte_eth_rx_burst(p->q[worker].port_id, p->q[worker].queue, m, n);

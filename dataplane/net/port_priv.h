@@ -11,7 +11,8 @@
 
 #define PORT_MAX_QUEUES  16   /* of a vdev; also net_tap's limit */
 #define PORT_JUMBO_BYTES 9216 /* a quarter of 9 pages: slots of net_af_packet fill their blocks without a gap */
-#define PORT_TX_RETRIES  4
+#define PORT_TX_LATE     512  /* frames that a full device leaves us with before we take no more data for it */
+#define PORT_TX_LATE_MAX 1024 /* and before we drop */
 #define PORT_TX_RING     1024 /* frames of a worker without a queue */
 #define PORT_NAME_BYTES  256
 
@@ -39,7 +40,9 @@ struct port_device {
 /* One queue pair, used by one worker: own cache lines. */
 struct port_queue {
 	uint16_t port_id, queue;
-	uint32_t nrings; /* workers without a queue that send through this one */
+	uint32_t nlate;                          /* frames that the device had no room for: they go first next time */
+	struct rte_mbuf *late[PORT_TX_LATE_MAX]; /* prepared */
+	uint32_t nrings;                         /* workers without a queue that send through this one */
 	struct rte_ring *ring[RP_MAX_WORKERS];
 } RP_CACHE_ALIGNED;
 

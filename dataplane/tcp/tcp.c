@@ -99,6 +99,7 @@ struct tcp *tcp_create(const struct tcp_params *p, struct err *e)
 	tcp_list_init(&t->tw_list);
 	tcp_wheel_init(&t->wheel, 0);
 	set_limits(t);
+	t->tx_room = UINT32_MAX;
 	set_trial(t);
 	set_keys(t);
 	if (pool_init(&t->conns, sizeof(struct tcp_conn), t->p.max_conns + t->p.max_syn) != 0 ||
@@ -324,6 +325,11 @@ void tcp_abort(struct tcp_conn *c)
 uint32_t tcp_unacked(const struct tcp_conn *c)
 {
 	return c->snd_bytes;
+}
+
+uint32_t tcp_send_bufs(const struct tcp_conn *c)
+{
+	return RP_MAX(c->snd_segs, c->snd_bytes / tcp_conn_mss(c));
 }
 
 const char *tcp_state_name(const struct tcp_conn *c)

@@ -57,6 +57,8 @@ struct tcp_lower {
 	uint32_t (*flow_worker)(void *ctx, const struct net_addr *l, uint16_t lport, const struct net_addr *r,
 				uint16_t rport);
 	int (*local_for)(void *ctx, const struct net_addr *remote, struct net_addr *local);
+	/* Frames that output() takes now without losing any: new data waits while there is no room. NULL: any number. */
+	uint32_t (*tx_room)(void *ctx);
 	/* Frames may consist of several buffers, payload of bytes outside of the packet pool (tcp_send_blob()). */
 	bool ext_bufs;
 	/* Payload that output() takes as one frame, with tso_segsz set, to be cut into segments, and how many buffers
@@ -167,5 +169,7 @@ void tcp_close(struct tcp_conn *c);
 void tcp_abort(struct tcp_conn *c);
 /* Bytes queued and not yet acknowledged. */
 uint32_t tcp_unacked(const struct tcp_conn *c);
+/* Packet buffers that hold them, or will when they have been cut into segments. */
+uint32_t tcp_send_bufs(const struct tcp_conn *c);
 /* State name as ss prints it, for CLIENT LIST and traces. */
 const char *tcp_state_name(const struct tcp_conn *c);

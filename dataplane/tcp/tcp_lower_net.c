@@ -22,6 +22,11 @@ static uint32_t flow_worker(void *ctx, const struct net_addr *l, uint16_t lport,
 	return net_flow_worker(ctx, l, lport, r, rport);
 }
 
+static uint32_t tx_room(void *ctx)
+{
+	return net_tx_room(ctx);
+}
+
 static int local_for(void *ctx, const struct net_addr *remote, struct net_addr *local)
 {
 	return net_local_for(ctx, remote, local);
@@ -43,6 +48,7 @@ void tcp_lower_net(struct tcp_lower *l, struct net *n)
 		.confirm = confirm,
 		.flow_worker = flow_worker,
 		.local_for = local_for,
+		.tx_room = tx_room,
 		.ext_bufs = p->tx_ext_bufs,
 		.train_bytes = p->tx_train_bytes,
 		.train_bufs = p->tx_train_bufs,

@@ -317,11 +317,14 @@ static bool output_new(struct tcp_conn *c, uint32_t *sent)
 
 	while (c->snd_new != NULL) {
 		struct rte_mbuf *m = c->snd_new;
+		if (rp_unlikely(c->t->tx_room == 0))
+			return false;
 		uint32_t len = next_frame(c, &nomem);
 		if (len == 0)
 			break;
 		if (!transmit(c, m, len))
 			return false;
+		c->t->tx_room--;
 		c->flags &= ~TCP_F_OVERRIDE;
 		for (uint32_t n = 0; n < len; n += rec(m)->len, m = c->snd_new)
 			c->snd_new = rec(m)->next;
@@ -441,12 +444,14 @@ uint32_t tcp_output_conn(struct tcp_conn *c, bool *done)
 
 uint32_t tcp_poll_output(struct tcp *t)
 {
+	struct tcp_conn *cut = NULL; /* who took the last room below: behind the others next time */
 	struct tcp_link todo;
 	uint32_t sent = 0;
 
 	if (tcp_list_empty(&t->out) && tcp_list_empty(&t->dead))
 		return 0;
 	t->depth++;
+	t->tx_room = t->p.lower.tx_room != NULL ? t->p.lower.tx_room(t->p.lower.ctx) : UINT32_MAX;
 	tcp_list_init(&todo);
 	if (!tcp_list_empty(&t->out)) { /* what is queued again waits for the next call */
 		tcp_list_push(&t->out, &todo);
@@ -454,11 +459,17 @@ uint32_t tcp_poll_output(struct tcp *t)
 	}
 	while (!tcp_list_empty(&todo)) {
 		struct tcp_conn *c = rp_container_of(tcp_list_pop(&todo), struct tcp_conn, out_link);
-		bool done;
+		bool done, had_room = t->tx_room > 0;
 		sent += tcp_output_conn(c, &done);
-		if (!done && !(c->flags & TCP_F_DEAD))
+		if (done || (c->flags & TCP_F_DEAD))
+			continue;
+		if (had_room && t->tx_room == 0)
+			cut = c;
+		else
 			tcp_conn_want_output(c);
 	}
+	if (cut != NULL)
+		tcp_conn_want_output(cut);
 	if (--t->depth == 0)
 		tcp_reap(t);
 	return sent;

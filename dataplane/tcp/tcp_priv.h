@@ -130,7 +130,7 @@ struct tcp_cubic {
 	bool running;
 };
 
-/* What SACK has to remember of both directions: only while something is missing or was sent twice. */
+/* What SACK has to remember of both directions: from when something was first missing or sent twice. */
 struct tcp_sack {
 	struct tcp_block known[TCP_SACK_BLOCKS]; /* the peer's blocks in the last ACK */
 	struct tcp_block block[TCP_SACK_BLOCKS]; /* our out-of-order data, the latest first */
@@ -332,6 +332,7 @@ struct tcp {
 	struct tcp_link out, dead;
 	struct tcp_counters count;
 	uint64_t starved_us; /* last failed allocation */
+	uint32_t tx_room;    /* frames of new data that may still leave in this iteration */
 	uint8_t tx_trial;    /* what the device's help is not proven for yet, see tcp_tx_judge() */
 	uint8_t trains_off;  /* families that get no trains, tcp_family_bit() */
 	struct rng rng;
@@ -558,8 +559,8 @@ bool tcp_tw_reusable(const struct tcp *t, const struct tcp_tw *w);
 void tcp_input_time_wait(struct tcp *t, struct tcp_tw *w, struct tcp_seg *s);
 uint32_t tcp_tw_poll(struct tcp *t);
 
-/* tcp_tune.c: the window that may be offered and what the user may queue now; after the user took data; when the user
- * waits for room; may reassembly keep no buffer more? */
+/* tcp_tune.c: the window that may be offered and what the user may queue now; when data may begin to flow; after the
+ * user took data; when the user waits for room; may reassembly keep no buffer more? */
 static inline uint32_t tcp_rcv_limit(const struct tcp_conn *c)
 {
 	return RP_MIN(c->t->p.rcv_buf, (uint32_t)TCP_RCV_BUF_BASE << c->rcv_grown);
@@ -568,6 +569,7 @@ static inline uint32_t tcp_snd_limit(const struct tcp_conn *c)
 {
 	return RP_MIN(c->t->p.snd_buf, (uint32_t)TCP_SND_BUF_BASE << c->snd_grown);
 }
+void tcp_tune_start(struct tcp_conn *c);
 void tcp_tune_receive(struct tcp_conn *c);
 void tcp_tune_send(struct tcp_conn *c);
 bool tcp_tune_ooo_full(const struct tcp_conn *c);

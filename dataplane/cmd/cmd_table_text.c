@@ -83,7 +83,8 @@ static bool take_group(struct slice *rest, struct slice *inner)
 static void take_text(struct slice *rest, struct slice *out)
 {
 	skip(rest, 1);
-	size_t n = 0;
+	/* a word may be one of the marks itself */
+	size_t n = rest->len > 0 && ends_word(*rest->ptr, "=~*");
 	/* a version may hold '.' */
 	while (n < rest->len && !ends_word(rest->ptr[n], " |=@~?*&{("))
 		n++;

@@ -126,3 +126,57 @@ def geo(a, b):
     if not (isinstance(a[1], list) and isinstance(b[1], list)):
         return False
     return len(a[1]) == len(b[1]) and builtins.sorted(a[1], key=repr) == builtins.sorted(b[1], key=repr)
+
+
+# ---- streams ----
+
+NEW_TIMES = (b"active-time", b"inactive")  # of 7.2
+OWN = (b"radix-tree-nodes",)
+TIMES = (b"seen-time", b"idle")
+
+
+def near_times(a, b):
+    return a[0] == b[0] == ":" and abs(a[1] - b[1]) <= TTL_SLACK_MS
+
+
+def entries_pending(a, b):
+    """Each [id, consumer, time, deliveries], or without consumer; or a number."""
+    if not (isinstance(a[1], list) and isinstance(b[1], list)):
+        return a == b
+    if a[0] != b[0] or len(a[1]) != len(b[1]):
+        return False
+    return all(len(x[1]) == len(y[1]) and all(p == q or i == len(x[1]) - 2 and near_times(p, q)
+                                              for i, (p, q) in enumerate(zip(x[1], y[1])))
+               for x, y in zip(a[1], b[1]))
+
+
+def stream_pending(a, b):
+    return entries_pending(a, b)
+
+
+def stream_fields(a, b):
+    ours = {k[1]: v for k, v in zip(a[1][::2], a[1][1::2]) if k[1] not in NEW_TIMES + OWN}
+    other = {k[1]: v for k, v in zip(b[1][::2], b[1][1::2]) if k[1] not in OWN}
+    if list(ours) != list(other):
+        return False
+    for name, value in ours.items():
+        if name == b"pending":
+            same = entries_pending(value, other[name])
+        elif name in (b"groups", b"consumers"):
+            same = stream_info(value, other[name])
+        else:
+            same = value == other[name] or name in TIMES and near_times(value, other[name])
+        if not same:
+            return False
+    return True
+
+
+def stream_info(a, b):
+    """What XINFO says: a map, or an array of maps."""
+    if not (isinstance(a[1], list) and isinstance(b[1], list)):
+        return a == b
+    if not a[1] or not b[1]:
+        return a == b
+    if isinstance(a[1][0][1], list):
+        return len(a[1]) == len(b[1]) and all(stream_info(x, y) for x, y in zip(a[1], b[1]))
+    return a[0] == b[0] and stream_fields(a, b)

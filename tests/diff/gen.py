@@ -110,6 +110,8 @@ class Gen:
         """CONFIG SET must not change a setting, DEBUG SLEEP not sleep; redis-server 7.0 does one option of HELLO after the other until it meets a
         wrong one, 7.2 reads all of them first."""
         words = {str(a).upper() for a in args}
+        if args[0] in ("XADD", "XCLAIM", "XAUTOCLAIM", "XPENDING"):
+            return True  # "*" is an id of the clock, and idle times count by the millisecond
         if args[0] == "ZADD" and str(args[1]).startswith("z"):
             return True  # ranges of names make no sense where scores differ
         return words >= {"CONFIG", "SET"} or "DEBUG" in words or words >= {"HELLO", "SETNAME"}

@@ -11,6 +11,8 @@ DIFFERENCES = [
     (r"z(rev)?rank \S* \S* \S", r".*", "WITHSCORE is new in 7.2"),
     (r"object encoding ", r"\$listpack", "small sets are listpacks since 7.2; the comparison of states sees all others"),
     (r"lpos .* rank -9223372036854775808", r"-ERR value is out of range", "7.0 cannot negate it and finds nothing"),
+    (r"xread(group)? ", r"-ERR Unbalanced", "7.2 says the command's name otherwise"),
+    (r"xsetid ", r"-ERR The ID specified in XSETID is smaller than current", "7.0 does not look at it"),
     (r"client no-touch", r".*", "CLIENT NO-TOUCH is new in 7.2"),
 ]
 COMPILED = [(re.compile(c, re.S), re.compile(r, re.S), why) for c, r, why in DIFFERENCES]

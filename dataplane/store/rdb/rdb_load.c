@@ -319,6 +319,11 @@ static enum rdb_loaded load_hash(struct load *l, uint8_t type)
 	return rdb_load_hash(l->r, type, l->t);
 }
 
+static enum rdb_loaded load_stream(struct load *l, uint8_t type)
+{
+	return rdb_load_stream(l->r, type, l->t);
+}
+
 static load_fn loader(uint8_t type)
 {
 	switch (type) {
@@ -345,6 +350,10 @@ static load_fn loader(uint8_t type)
 	case RDB_HASH_TTL:
 	case RDB_HASH_LISTPACK_TTL:
 		return load_hash;
+	case RDB_STREAM:
+	case RDB_STREAM_2:
+	case RDB_STREAM_3:
+		return load_stream;
 	default:
 		return NULL;
 	}

@@ -30,3 +30,7 @@ bool zipmap_each(const uint8_t *p, size_t len, rdb_item_fn fn, void *ctx);
 /* ---- hashes (rdb_hash.c) ---- */
 void rdb_put_hash(struct rdb_out *w, const struct object *o);
 enum rdb_loaded rdb_load_hash(struct rdb_in *r, uint8_t type, const struct rdb_target *t);
+
+/* ---- streams (rdb_stream.c) ---- */
+void rdb_put_stream(struct rdb_out *w, const struct object *o);
+enum rdb_loaded rdb_load_stream(struct rdb_in *r, uint8_t type, const struct rdb_target *t);

@@ -97,6 +97,7 @@ void rdb_put_value(struct rdb_out *w, const struct object *o)
 		[OBJ_SET] = save_set,
 		[OBJ_ZSET] = save_zset,
 		[OBJ_HASH] = rdb_put_hash,
+		[OBJ_STREAM] = rdb_put_stream,
 	};
 
 	save[o->type](w, o);

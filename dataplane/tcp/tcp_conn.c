@@ -174,6 +174,7 @@ void tcp_conn_establish(struct tcp_conn *c)
 	if (c->snd_una == c->snd_nxt)
 		tcp_timer_clear(c, TCP_T_RTX);
 	tcp_timer_keep_restart(c);
+	tcp_tune_start(c);
 	count_established(c);
 	if (c->snd_head != NULL || (c->flags & TCP_F_FIN_QUEUED))
 		tcp_conn_want_output(c);

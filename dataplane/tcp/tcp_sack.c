@@ -2,6 +2,8 @@
  * what the one before it said: only what is new is searched for, from where the last search ended. */
 #include "tcp/tcp_priv.h"
 
+#define SPARE_CUTS 16 /* records that SACK may make of any queue */
+
 static inline struct buf_seg *rec(struct rte_mbuf *m)
 {
 	return &buf_priv(m)->seg;
@@ -44,13 +46,15 @@ static void skip_known(const struct tcp_conn *c, uint32_t *start, uint32_t *end)
 }
 
 /* Of a record that left as several segments a block may cover some: it becomes records of what has arrived and what
- * has not. Without a buffer for that the block says nothing about it. */
+ * has not. Without a buffer for that the block says nothing about it. A peer that names single bytes gets no more
+ * records than twice the segments. */
 static void cut_at_edges(struct tcp_conn *c, struct rte_mbuf *m, const struct tcp_block *b)
 {
 	const struct buf_seg *s = rec(m);
 	uint32_t edge = tcp_seq_lt(s->seq, b->start) ? b->start : b->end;
+	uint32_t most = RP_MIN(c->t->snd_segs_max, SPARE_CUTS + 2 * (c->snd_bytes / tcp_conn_mss(c)));
 
-	if (tcp_seq_lt(edge, s->seq + s->len) && c->snd_segs < c->t->snd_segs_max)
+	if (tcp_seq_lt(edge, s->seq + s->len) && c->snd_segs < most)
 		tcp_sendq_split(c, m, edge - s->seq);
 }
 

@@ -16,6 +16,12 @@ static uint32_t round_trip_us(const struct tcp_conn *c)
 	return c->min_rtt_us != 0 ? RP_MIN(c->srtt_us, c->min_rtt_us) : c->srtt_us;
 }
 
+void tcp_tune_start(struct tcp_conn *c)
+{
+	c->tune_us = (uint32_t)tcp_now_us(c->t);
+	c->tune_seq = c->rcv_nxt;
+}
+
 /* A sender that the window holds back delivers all of it in each round trip. */
 void tcp_tune_receive(struct tcp_conn *c)
 {
@@ -23,12 +29,11 @@ void tcp_tune_receive(struct tcp_conn *c)
 
 	if (rp_likely(rtt < SHORT_PATH_US) || limit >= c->t->p.rcv_buf)
 		return;
-	uint32_t now = (uint32_t)tcp_now_us(c->t), elapsed = now - c->tune_us;
+	uint32_t elapsed = (uint32_t)tcp_now_us(c->t) - c->tune_us;
 	if (elapsed < rtt)
 		return;
 	uint64_t got = (uint64_t)(c->rcv_nxt - c->tune_seq) * rtt / elapsed;
-	c->tune_us = now;
-	c->tune_seq = c->rcv_nxt;
+	tcp_tune_start(c);
 	if (got <= limit / 2 || !pool_has_half(c->t))
 		return;
 	c->rcv_grown++;
@@ -53,5 +58,6 @@ bool tcp_tune_ooo_full(const struct tcp_conn *c)
 
 	if (rp_likely(c->ooo_bufs < t->ooo_bufs_max))
 		return false;
-	return c->ooo_bufs >= (uint32_t)t->ooo_bufs_max << c->rcv_grown || !pool_has_half(t);
+	uint32_t most = RP_MIN((uint32_t)t->ooo_bufs_max << c->rcv_grown, (uint32_t)UINT16_MAX);
+	return c->ooo_bufs >= most || !pool_has_half(t);
 }

@@ -3,6 +3,7 @@
 
 #define SHARE_MIN_BYTES 8192 /* unacknowledged bytes that every connection may have */
 #define SHARE_DIVISOR   8    /* its share of the free buffers beyond that */
+#define SEGMENT_BYTES   1448 /* what a buffer is worth */
 
 static const char reject_text[] = "-ERR max number of clients reached\r\n";
 
@@ -11,13 +12,19 @@ static void tcp_session_send(void *transport, struct rte_mbuf *chain, size_t byt
 	tcp_send(transport, chain);
 }
 
+/* What a connection holds of the buffers: segments as small as its peer wants them take one each, too. */
+static uint32_t held_bytes(const struct tcp_conn *c)
+{
+	return RP_MAX(tcp_unacked(c), tcp_send_bufs(c) * SEGMENT_BYTES);
+}
+
 /* A connection may hold a share of the buffers that are free now (dynamic thresholds, Choudhury and Hahne 1998):
  * however many clients do not read, some buffers always stay free for those who do. */
 static uint32_t tcp_session_room(void *transport)
 {
 	struct session *s = tcp_user(transport);
 	struct worker *w = s->host->env.owner;
-	uint32_t room = tcp_send_room(transport), held = tcp_unacked(transport);
+	uint32_t room = tcp_send_room(transport), held = held_bytes(transport);
 	if (rp_likely(held <= SHARE_MIN_BYTES || held < w->send_share_bytes))
 		return room;
 	w->starved = true;
@@ -29,8 +36,11 @@ static size_t tcp_session_send_blob(void *transport, struct blob *b, size_t off,
 {
 	struct session *s = tcp_user(transport);
 	struct worker *w = s->host->env.owner;
-	uint32_t share = RP_MAX(w->send_share_bytes, (uint32_t)SHARE_MIN_BYTES), held = tcp_unacked(transport);
-	return held < share ? tcp_send_blob(transport, b, off, RP_MIN(len, (size_t)(share - held))) : 0;
+	uint32_t share = RP_MAX(w->send_share_bytes, (uint32_t)SHARE_MIN_BYTES), held = held_bytes(transport);
+	if (held >= share)
+		return 0;
+	size_t most = (size_t)(share - held) * RP_MIN(tcp_mss(transport), (uint16_t)SEGMENT_BYTES) / SEGMENT_BYTES;
+	return tcp_send_blob(transport, b, off, RP_MIN(len, most));
 }
 
 static void tcp_session_consumed(void *transport, uint32_t bytes)
@@ -141,7 +151,7 @@ static void wake_starved(void *ctx, struct session *s)
 void transport_poll_share(struct worker *w)
 {
 	host_poll_buffers(&w->host);
-	uint64_t bytes = (uint64_t)w->host.bufs_free / SHARE_DIVISOR * 1448;
+	uint64_t bytes = (uint64_t)w->host.bufs_free / SHARE_DIVISOR * SEGMENT_BYTES;
 	w->send_share_bytes = (uint32_t)RP_MIN(bytes, UINT32_MAX);
 	if (rp_likely(!w->starved))
 		return;

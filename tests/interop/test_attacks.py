@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """Attacks from the network: established clients go on, honest new ones get in, memory stays within its bounds."""
+import contextlib
 import os
 import socket
 import subprocess
@@ -78,6 +79,28 @@ def _():
         # answers to forged segments are limited (RFC 5961), so they cannot be used to shout at the victim
         tcp = counters(lab, "worker0_tcp")
         assert tcp["challenge_acks"] + tcp["rate_limited"] > 0, {k: v for k, v in tcp.items() if v}
+
+
+@test("readers who want tiny segments and do not read them leave buffers for everybody else")
+def _():
+    with Lab("af_packet", options=["--mbufs", "32768"]) as lab:
+        honest, socks = lab.client(), []
+        assert honest.call("SET", "k", "v" * 400) == ("+", b"OK")
+        assert honest.call("SET", "large", os.urandom(1 << 20)) == ("+", b"OK")
+        for i in range(24):
+            s = socket.socket()
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 88)
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.settimeout(0.2)
+            s.connect((lab.host, lab.port))
+            with contextlib.suppress(OSError):  # the greediest may be thrown out
+                s.sendall(encode(["GET", "large"]) * 4 if i % 4 == 0 else encode(["GET", "k"]) * 3000)
+            socks.append(s)
+            assert honest.call("GET", "k") == ("$", b"v" * 400)
+            assert lab.client(timeout=5).call("PING") == ("+", b"PONG")
+            if i == 10:  # each gets a share of what is left, not all that it asks for
+                assert counters(lab, "worker0:")["mbufs_in_use"] < 26000
+        assert counters(lab, "worker0_tcp")["no_mbuf"] == 0
 
 
 @test("ten thousand half-sent commands hold bounded memory and disturb nobody")

@@ -410,6 +410,64 @@ static void test_tcp_snd__room_ends_and_returns(void **state)
 	assert_int_equal(tcp_unacked(P.c), sent - 1460 * 5);
 }
 
+/* A frame that left as one record: the peer may name segments of it, not make a buffer of every byte. */
+static void test_tcp_sack__single_bytes_make_no_record_each(void **state)
+{
+	uint32_t isn = peer_establish(&P);
+
+	P.c->flags |= TCP_F_SACK;
+	peer_send(&P, zeros, 1460);
+	tcp_poll_output(P.t);
+	P.c->peer_mss = 200; /* the record is longer than a segment now */
+	for (uint32_t at = 1; at < 1460; at += 2) {
+		struct tcp_acked a = {0};
+		struct tcp_seg s = {.ack = isn + 1, .opts = {.nblocks = 1}};
+		s.opts.block[0] = (struct tcp_block){isn + 1 + at, isn + 2 + at};
+		tcp_sack_blocks(P.c, &s, &a);
+	}
+	assert_in_range(P.c->snd_segs, 3, 40);
+	assert_int_equal(tcp_unacked(P.c), 1460);
+	P.c->flags &= ~TCP_F_SACK;
+	peer_inject(&P, ACK, PEER_ISN + 1, isn + 1461, NULL, 0);
+	assert_int_equal(P.c->snd_segs + P.c->sacked_segs, 0);
+}
+
+static void test_tcp_snd__small_segments_count_as_buffers(void **state)
+{
+	peer_establish(&P);
+	peer_send(&P, zeros, 1460);
+	assert_int_equal(tcp_send_bufs(P.c), 1);
+	P.c->peer_mss = 73;
+	assert_int_equal(tcp_send_bufs(P.c), 20); /* once it has been cut */
+}
+
+static int setup_large(void **state)
+{
+	peer_params(&P);
+	P.p.rcv_buf = 4 << 20;
+	peer_start(&P);
+	return 0;
+}
+
+/* Whatever the peer's sequence numbers begin with. */
+static void test_tcp_tune__first_round_trip_is_no_reason_to_grow(void **state)
+{
+	uint32_t first = 0xfff00000;
+
+	peer_inject_from(&P, PEER_PORT, SYN, first, 0, 60000, NULL, NULL, 0);
+	uint32_t isn = peer_expect(&P, SYN | ACK)->seq;
+	peer_inject(&P, ACK, first + 1, isn + 1, NULL, 0);
+	P.c->srtt_us = 500000;
+	peer_advance(&P, 600000);
+	peer_inject(&P, ACK, first + 1, isn + 1, zeros, 1000);
+	assert_int_equal(P.ngot, 1000);
+	assert_int_equal(tcp_counters(P.t)->rcv_grown, 0);
+	peer_advance(&P, 600000);
+	for (uint32_t n = 1000; n < 60000; n += 1000) /* half of the window is not enough, this is less */
+		peer_inject(&P, ACK, first + 1 + n, isn + 1, zeros, 1000);
+	assert_int_equal(tcp_counters(P.t)->rcv_grown, 0);
+}
+
 static void test_tcp_nomem__output_is_retried(void **state)
 {
 	struct rte_mbuf *hog[512];
@@ -467,6 +525,10 @@ int main(void)
 		T(test_tcp_snd__small_sends_share_a_segment),
 		T(test_tcp_snd__held_buffer_is_copied),
 		T(test_tcp_snd__room_ends_and_returns),
+		T(test_tcp_sack__single_bytes_make_no_record_each),
+		T(test_tcp_snd__small_segments_count_as_buffers),
+		cmocka_unit_test_setup_teardown(test_tcp_tune__first_round_trip_is_no_reason_to_grow, setup_large,
+						teardown),
 		T(test_tcp_nomem__output_is_retried),
 	};
 	peer_eal("test_tcp_data");

@@ -26,6 +26,16 @@ static void address_lines(const struct ctrl *c, struct text *t)
 	text_add(t, "\r\ngateway:%s\r\nshared_with_kernel:%d\r\n", ip, port_info(c->port)->shared);
 }
 
+/* Who does it: the device, or we because it cannot, or because peers did not understand what it did. */
+static const char *who(const struct ctrl *c, bool device)
+{
+	uint64_t wrong = 0;
+
+	for (uint32_t i = 0; i < c->nworkers; i++)
+		wrong += STAT_LOAD(net_counters(c->workers[i]->net)->tx_offload_wrong);
+	return !device ? "software" : wrong == 0 ? "device" : "device, not trusted for all";
+}
+
 static void port_lines(const struct ctrl *c, struct text *t)
 {
 	const struct port_info *p = port_info(c->port);
@@ -35,8 +45,10 @@ static void port_lines(const struct ctrl *c, struct text *t)
 		 p->driver, m[0], m[1], m[2], m[3], m[4], m[5], p->mtu, p->nqueues, p->steers ? "device" : "software");
 	text_add(t,
 		 "offload_tx_ip_checksum:%d\r\noffload_tx_tcp_checksum:%d\r\noffload_rx_checksum:%d\r\n"
-		 "tx_multi_segment:%d\r\n",
-		 p->tx_csum_ip, p->tx_csum_tcp, p->rx_csum, p->tx_multi_seg);
+		 "offload_tx_tcp_segmentation:%d\r\ntx_multi_segment:%d\r\n",
+		 p->tx_csum_ip, p->tx_csum_tcp, p->rx_csum, p->tx_train_bytes != 0, p->tx_multi_seg);
+	text_add(t, "tx_checksums_by:%s\r\ntx_segmentation_by:%s\r\nlarge_values:%s\r\n", who(c, p->tx_csum_tcp),
+		 who(c, p->tx_train_bytes != 0), p->tx_ext_bufs ? "attached" : "copied");
 }
 
 static void worker_line(const struct ctrl *c, const struct worker *w, struct text *t)

@@ -157,6 +157,9 @@ bool net_tx_verdict(struct net *n, uint8_t family, bool train, bool arrived)
 		t->proven = true;
 	if (t->proven || t->off)
 		return !t->off;
+	if (t->doubts > 0 && n->now.mono_us - t->doubted_us < NET_TX_DOUBT_US)
+		return true;
+	t->doubted_us = n->now.mono_us;
 	if (++t->doubts < NET_TX_DOUBTS)
 		return true;
 	t->off = true;

@@ -84,12 +84,14 @@ struct net_own {
 struct net_frags;
 struct net_pmtus;
 
-#define NET_TX_DOUBTS 4
+#define NET_TX_DOUBTS   4
+#define NET_TX_DOUBT_US 50000 /* what is lost together raises one doubt */
 
 /* What peers' answers have shown about frames that the device completes. */
 struct net_tx_trial {
 	bool proven, off;
 	uint8_t doubts;
+	uint64_t doubted_us;
 };
 
 struct net {

@@ -1,3 +1,4 @@
+#include "net/net_priv.h"
 #include "world.h"
 
 #define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
@@ -90,6 +91,65 @@ static void test_net_output__offload_leaves_the_pseudo_header(void **state)
 	assert_int_equal(((struct rte_tcp_hdr *)(ip + 1))->cksum, rte_ipv4_phdr_cksum(ip, m->ol_flags));
 }
 
+static void test_net_output__train_for_the_device(void **state)
+{
+	struct world *w = *state;
+	net_destroy(w->net);
+	w->params.tx_csum_ip = w->params.tx_csum_tcp = true;
+	w->net = world_net(w, &w->params);
+	struct net_path p = known_path(w);
+	struct rte_mbuf *m = segment(w, 1000);
+	m->tso_segsz = 400;
+	net_tcp_output(w->net, &p, m, 20);
+	world_flush(w);
+	m = w->sent[0];
+	struct rte_ipv4_hdr *ip = frame_ip(m);
+	assert_int_equal(m->ol_flags,
+			 RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_TCP_SEG);
+	assert_int_equal(m->l4_len, 20);
+	assert_int_equal(((struct rte_tcp_hdr *)(ip + 1))->cksum, rte_ipv4_phdr_cksum(ip, m->ol_flags));
+}
+
+static void test_net_output__repetitions_are_summed_in_software(void **state)
+{
+	struct world *w = *state;
+	net_destroy(w->net);
+	w->params.tx_csum_ip = w->params.tx_csum_tcp = true;
+	w->net = world_net(w, &w->params);
+	struct net_path p = known_path(w);
+	p.tx_soft = true;
+	net_tcp_output(w->net, &p, segment(w, 11), 20);
+	world_flush(w);
+	assert_int_equal(w->sent[0]->ol_flags, 0);
+	check_sums(w->sent[0]);
+}
+
+static void test_net_output__device_that_peers_do_not_understand(void **state)
+{
+	struct world *w = *state;
+	net_destroy(w->net);
+	w->params.tx_csum_ip = w->params.tx_csum_tcp = true;
+	w->net = world_net(w, &w->params);
+	struct net_path p = known_path(w);
+	for (int i = 0; i < NET_TX_DOUBTS; i++) {
+		assert_int_equal(net_counters(w->net)->tx_offload_wrong, 0);
+		assert_int_equal(net_tx_verdict(w->net, 4, false, false), i + 1 < NET_TX_DOUBTS);
+		if (i + 1 < NET_TX_DOUBTS)
+			assert_true(net_tx_verdict(w->net, 4, false, false)); /* at the same time: the same trouble */
+		w->now.mono_us += NET_TX_DOUBT_US;
+		net_set_now(w->net, &w->now);
+	}
+	assert_int_equal(net_counters(w->net)->tx_offload_wrong, 1);
+	net_tcp_output(w->net, &p, segment(w, 11), 20);
+	world_flush(w);
+	assert_int_equal(w->sent[0]->ol_flags, 0);
+	check_sums(w->sent[0]);
+	/* Of the other family and of trains nothing is known: proven once, doubts no longer count. */
+	assert_true(net_tx_verdict(w->net, 6, false, true));
+	for (int i = 0; i < 2 * NET_TX_DOUBTS; i++)
+		assert_true(net_tx_verdict(w->net, 6, false, false));
+}
+
 static void test_net_output__more_than_the_queue_holds(void **state)
 {
 	struct world *w = *state;
@@ -126,6 +186,9 @@ int main(void)
 		T(test_net_output__sums_equal_the_reference_for_every_length),
 		T(test_net_output__chain_of_odd_segments),
 		T(test_net_output__offload_leaves_the_pseudo_header),
+		T(test_net_output__train_for_the_device),
+		T(test_net_output__repetitions_are_summed_in_software),
+		T(test_net_output__device_that_peers_do_not_understand),
 		T(test_net_output__more_than_the_queue_holds),
 		T(test_net_output__input_reads_what_output_wrote),
 	};

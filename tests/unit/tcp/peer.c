@@ -78,7 +78,13 @@ static void output(void *ctx, struct net_path *path, struct rte_mbuf *m, uint8_t
 	s->wnd = rte_be_to_cpu_16(h->rx_win);
 	s->len = m->pkt_len - tcp_len;
 	rp_assert(tcp_opts_parse((const uint8_t *)(h + 1), tcp_len - sizeof(*h), &s->opts));
-	memcpy(s->data, (const uint8_t *)h + tcp_len, s->len);
+	s->tso = m->tso_segsz;
+	s->bufs = m->nb_segs;
+	s->soft = path->tx_soft;
+	uint32_t n = RP_MIN(s->len, (uint32_t)sizeof(s->data));
+	const void *at = rte_pktmbuf_read(m, tcp_len, n, s->data);
+	if (at != s->data)
+		memcpy(s->data, at, n);
 	rte_pktmbuf_prepend(m, 34); /* as net/ does */
 	if (p->hold)
 		p->held[p->nheld++] = m;
@@ -88,6 +94,15 @@ static void output(void *ctx, struct net_path *path, struct rte_mbuf *m, uint8_t
 
 static void confirm(void *ctx, struct net_path *path)
 {
+}
+
+static bool tx_verdict(void *ctx, uint8_t family, bool train, bool arrived)
+{
+	struct peer *p = ctx;
+
+	if (train)
+		*(arrived ? &p->said_right : &p->said_wrong) += 1;
+	return p->said_wrong < 2;
 }
 
 static int local_for(void *ctx, const struct net_addr *remote, struct net_addr *local)
@@ -114,7 +129,8 @@ void peer_params(struct peer *p)
 			  .path_init = path_init,
 			  .output = output,
 			  .confirm = confirm,
-			  .local_for = local_for},
+			  .local_for = local_for,
+			  .tx_verdict = tx_verdict},
 		.pool = pool,
 		.max_conns = 8,
 		.max_syn = 4,

@@ -25,7 +25,9 @@ struct peer_seg {
 	uint32_t seq, ack, len;
 	uint16_t wnd;
 	struct tcp_opts opts;
-	uint8_t data[2048];
+	uint16_t tso, bufs;
+	bool soft;
+	uint8_t data[2048]; /* its first bytes */
 };
 
 struct peer {
@@ -38,6 +40,7 @@ struct peer {
 	bool hold; /* keep sent buffers, as a device under way does */
 	struct rte_mbuf *held[256];
 	uint32_t nheld;
+	uint32_t said_right, said_wrong; /* verdicts about trains */
 	/* the user's side */
 	struct tcp_conn *c;
 	bool refuse, consume;

@@ -87,7 +87,8 @@ static uint16_t send_now(struct port *p, uint16_t queue, struct rte_mbuf **m, ui
 static void send_for_others(struct port *p, uint16_t queue)
 {
 	struct port_queue *q = &p->q[queue];
-	for (uint32_t i = 0; i < q->nrings; i++) {
+	/* With a full device their frames stay in their rings, whose room they see. */
+	for (uint32_t i = 0; i < q->nrings && q->nlate < PORT_TX_LATE; i++) {
 		struct rte_mbuf *m[RP_MAX_BURST];
 		unsigned k = rte_ring_sc_dequeue_burst(q->ring[i], (void **)m, RP_MAX_BURST, NULL);
 		if (k)

@@ -126,6 +126,46 @@ static void test_net_port__null_device_end_to_end(void **state)
 	}
 	assert_int_equal(rte_mempool_avail_count(pool), 4095);
 	port_close(p);
+}
+
+#define FRAMES 3000 /* more than device and ring hold, less than there are buffers */
+
+/* Sends as long as there is room, then takes everything out: nothing was lost, and the order is kept. */
+static void full_device(struct port *p, uint32_t worker)
+{
+	struct rte_mempool *pool = port_pool(p, worker);
+	uint32_t queue = worker % port_info(p)->nqueues, sent = 0, got = 0;
+
+	for (; sent < FRAMES && port_tx_room(p, worker) > 0; sent++) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+		*(uint32_t *)rte_pktmbuf_append(m, 60) = sent;
+		assert_int_equal(port_tx_burst(p, worker, &m, 1), 1);
+		port_tx_burst(p, queue, &m, 0); /* the queue's own worker goes on, too */
+	}
+	assert_in_range(sent, 1024, FRAMES - 1);
+	assert_true(port_tx_waiting(p, queue));
+	for (uint16_t k = 1; k > 0 || port_tx_waiting(p, queue);) {
+		struct rte_mbuf *m[RP_MAX_BURST];
+		k = port_rx_burst(p, queue, m, RP_MAX_BURST);
+		for (uint16_t i = 0; i < k; i++)
+			assert_int_equal(*rte_pktmbuf_mtod(m[i], uint32_t *), got++);
+		rte_pktmbuf_free_bulk(m, k);
+	}
+	assert_int_equal(got, sent);
+	assert_int_equal(rte_mempool_avail_count(pool), pool->size);
+}
+
+static void test_net_port__full_device_loses_nothing_while_there_is_room(void **state)
+{
+	struct err e = {0};
+	struct port_params pp = {.nworkers = 20, .mbufs = 4095, .device = "vdev:net_ring0"};
+	struct port *p = port_open(&pp, &e);
+	if (!p)
+		fail_msg("%s", e.text);
+	assert_in_range(port_info(p)->nqueues, 1, 19);
+	full_device(p, 0);
+	full_device(p, 19); /* has no queue of its own */
+	port_close(p);
 	port_eal_fini();
 }
 
@@ -136,6 +176,7 @@ int main(void)
 		cmocka_unit_test(test_net_port_device__check_names_the_mend),
 		cmocka_unit_test(test_net_port_eal__refusals_before_eal_starts),
 		cmocka_unit_test(test_net_port__null_device_end_to_end),
+		cmocka_unit_test(test_net_port__full_device_loses_nothing_while_there_is_room),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

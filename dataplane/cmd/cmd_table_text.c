@@ -23,7 +23,8 @@ bool cmd_word_next(struct slice *rest, const char *seps, struct slice *out)
 	while (n < rest->len && !ends_word(rest->ptr[n], seps))
 		n++;
 	*out = (struct slice){rest->ptr, n};
-	skip(rest, n);
+	if (n > 0)
+		skip(rest, n);
 	return n > 0;
 }
 

@@ -29,8 +29,6 @@ static void save_node(struct rdb_out *w, const struct list_node *n)
 
 static void save_list(struct rdb_out *w, const struct object *o)
 {
-	const struct list *l = rp_container_of(obj_payload(o), struct list, head);
-
 	rdb_put_u8(w, RDB_LIST_QUICKLIST_2);
 	if (obj_is_compact(o)) {
 		rdb_put_len(w, 1);
@@ -38,6 +36,7 @@ static void save_list(struct rdb_out *w, const struct object *o)
 		rdb_put_string(w, obj_compact(o));
 		return;
 	}
+	const struct list *l = rp_container_of(obj_payload(o), struct list, head);
 	rdb_put_len(w, l->nodes);
 	for (const struct list_node *n = l->first; n != NULL; n = n->next)
 		save_node(w, n);

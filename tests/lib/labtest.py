@@ -120,6 +120,10 @@ def wait_for(condition, seconds=10, what="condition"):
         time.sleep(0.02)
 
 
+class Skip(Exception):
+    """What a test needs is not on this machine; says what."""
+
+
 def test(name):
     def register(fn):
         TESTS.append((name, fn))
@@ -138,6 +142,8 @@ def main():
         try:
             fn()
             print(f"ok - {name} # {time.monotonic() - started:.1f} s", flush=True)
+        except Skip as reason:
+            print(f"ok - {name} # SKIP {reason}", flush=True)
         except Exception:
             failed += 1
             print(f"not ok - {name}")

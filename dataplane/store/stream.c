@@ -99,21 +99,16 @@ static size_t bytes_at_most(uint32_t words, size_t text)
 }
 
 /* Does the last node take another entry with so many bytes of text? */
-static bool node_takes(const struct stream_node *n, size_t text, size_t bytes, const struct type_limits *lim)
+static bool node_takes(const struct stream_node *n, const struct stream_master *m, size_t text, size_t bytes,
+		       const struct type_limits *lim)
 {
 	size_t max = lim->stream_node_max_bytes, len = lp_bytes(n->lp);
-	int64_t living, deleted;
 
 	if (max == 0 || max > LP_MAX_BYTES)
 		max = LP_MAX_BYTES;
 	if (len + text >= max || len + bytes > LP_MAX_BYTES)
 		return false;
-	if (lim->stream_node_max_entries == 0)
-		return true;
-	size_t off = lp_first(n->lp);
-	lp_get_i64(n->lp, off, &living);
-	lp_get_i64(n->lp, lp_next(n->lp, off), &deleted);
-	return (uint64_t)(living + deleted) < lim->stream_node_max_entries;
+	return lim->stream_node_max_entries == 0 || (uint64_t)(m->count + m->deleted) < lim->stream_node_max_entries;
 }
 
 static bool same_fields(const uint8_t *lp, const struct stream_master *m, uint32_t n, const struct slice *words)
@@ -129,79 +124,96 @@ static bool same_fields(const uint8_t *lp, const struct stream_master *m, uint32
 	return true;
 }
 
-/* There is room for it. */
-static void entry_write(struct cbuf *b, struct stream_id first, struct stream_id id, bool same, uint32_t n,
+static void entry_write(struct lp_writer *w, struct stream_id first, struct stream_id id, bool same, uint32_t n,
 			const struct slice *words)
 {
-	lp_append_i64(b, same ? STREAM_SAME_FIELDS : 0);
-	lp_append_i64(b, (int64_t)(id.ms - first.ms));
-	lp_append_i64(b, (int64_t)(id.seq - first.seq));
+	lp_writer_put_i64(w, same ? STREAM_SAME_FIELDS : 0);
+	lp_writer_put_i64(w, (int64_t)(id.ms - first.ms));
+	lp_writer_put_i64(w, (int64_t)(id.seq - first.seq));
 	if (!same)
-		lp_append_i64(b, n);
+		lp_writer_put_i64(w, n);
 	for (uint32_t i = 0; i < 2 * n; i += 2) {
 		if (!same)
-			lp_append(b, words[i]);
-		lp_append(b, words[i + 1]);
+			lp_writer_put(w, words[i]);
+		lp_writer_put(w, words[i + 1]);
 	}
-	lp_append_i64(b, same ? n + 3ll : 2ll * n + 4);
+	lp_writer_put_i64(w, same ? n + 3ll : 2ll * n + 4);
 }
 
-static bool append_to_last(struct stream *s, struct heap *h, struct stream_id id, uint32_t n, const struct slice *words,
-			   size_t bytes)
+static bool append_to_last(struct stream *s, struct heap *h, const struct stream_master *m, struct stream_id id,
+			   uint32_t n, const struct slice *words, size_t bytes)
 {
 	struct stream_edit e;
-	struct stream_master m;
+	struct lp_writer w;
 
 	stream_edit_begin(&e, s, h, s->last);
 	if (!cbuf_reserve(&e.b, e.b.len + bytes + STREAM_NODE_SLACK))
 		return false;
-	stream_master_read(e.b.p, &m);
-	bool same = same_fields(e.b.p, &m, n, words);
-	lp_replace_i64(&e.b, lp_first(e.b.p), m.count + 1);
-	entry_write(&e.b, e.n->first, id, same, n, words);
+	bool same = same_fields(e.b.p, m, n, words);
+	lp_replace_i64(&e.b, lp_first(e.b.p), m->count + 1);
+	lp_writer_begin(&w, &e.b);
+	entry_write(&w, e.n->first, id, same, n, words);
+	lp_writer_end(&w);
 	return true;
 }
 
 static bool append_node(struct stream *s, struct heap *h, struct stream_id id, uint32_t n, const struct slice *words,
 			size_t bytes)
 {
-	struct stream_node *node = stream_node_create(
-		h, id, LP_EMPTY_BYTES + bytes + (n + 4) * (size_t)ELEMENT_EXTRA + STREAM_NODE_SLACK);
+	size_t head = LP_EMPTY_BYTES + 4 * ELEMENT_EXTRA;
+
+	for (uint32_t i = 0; i < n; i++)
+		head += words[2 * i].len + ELEMENT_EXTRA;
+	struct stream_node *node = stream_node_create(h, id, head + bytes + STREAM_NODE_SLACK);
+	struct stream_node *before = s->last;
+	struct lp_writer w;
 
 	if (node == NULL)
 		return false;
-	struct cbuf b = {.p = node->lp, .len = LP_EMPTY_BYTES, .cap = node->cap};
-	lp_append_i64(&b, 1);
-	lp_append_i64(&b, 0);
-	lp_append_i64(&b, n);
-	for (uint32_t i = 0; i < n; i++)
-		lp_append(&b, words[2 * i]);
-	lp_append_i64(&b, 0);
-	entry_write(&b, id, id, true, n, words);
-	struct stream_node *before = s->last;
 	if (!stream_node_link(s, h, node)) {
 		heap_free(h, node);
 		return false;
 	}
+	struct cbuf b = {.p = node->lp, .len = LP_EMPTY_BYTES, .cap = node->cap};
+	lp_writer_begin(&w, &b);
+	lp_writer_put_i64(&w, 1);
+	lp_writer_put_i64(&w, 0);
+	lp_writer_put_i64(&w, n);
+	for (uint32_t i = 0; i < n; i++)
+		lp_writer_put(&w, words[2 * i]);
+	lp_writer_put_i64(&w, 0);
+	entry_write(&w, id, id, true, n, words);
+	lp_writer_end(&w);
 	if (before != NULL)
 		node_close(s, h, before);
 	return true;
 }
 
+static bool append(struct stream *s, struct heap *h, struct stream_id id, uint32_t n, const struct slice *words,
+		   size_t text, const struct type_limits *lim)
+{
+	size_t bytes = bytes_at_most(2 * n, text);
+	struct stream_master m;
+
+	if (s->last == NULL)
+		return append_node(s, h, id, n, words, bytes);
+	stream_master_head(s->last->lp, &m);
+	if (!node_takes(s->last, &m, text, bytes, lim))
+		return append_node(s, h, id, n, words, bytes);
+	return append_to_last(s, h, &m, id, n, words, bytes);
+}
+
 enum stream_added stream_append(struct stream *s, struct heap *h, struct stream_id id, uint32_t n,
 				const struct slice *words, const struct type_limits *lim)
 {
-	size_t text = 0, bytes;
+	size_t text = 0;
 
 	for (uint32_t i = 0; i < 2 * n; i++)
 		text += words[i].len;
-	bytes = bytes_at_most(2 * n, text);
 	/* twice: a new node's head has the names again */
-	if (2 * bytes > LP_MAX_BYTES)
+	if (2 * bytes_at_most(2 * n, text) > LP_MAX_BYTES)
 		return STREAM_TOO_LARGE;
-	bool ok = s->last != NULL && node_takes(s->last, text, bytes, lim) ? append_to_last(s, h, id, n, words, bytes)
-									   : append_node(s, h, id, n, words, bytes);
-	if (!ok)
+	if (!append(s, h, id, n, words, text, lim))
 		return STREAM_NO_MEMORY;
 	s->added++;
 	s->last_id = id;

@@ -336,8 +336,8 @@ int64_t stream_rank_of(const struct stream *s, struct stream_id id)
 /* Was anything from id on removed by XDEL, between entries that are there? */
 static bool has_gaps(const struct stream *s, struct stream_id id)
 {
-	return s->length > 0 && !stream_id_is_zero(s->max_deleted) &&
-	       stream_id_cmp(s->max_deleted, s->first_id) >= 0 && stream_id_cmp(id, s->max_deleted) <= 0;
+	return s->length > 0 && !stream_id_is_zero(s->max_deleted) && stream_id_cmp(s->max_deleted, s->first_id) >= 0 &&
+	       stream_id_cmp(id, s->max_deleted) <= 0;
 }
 
 void stream_group_advance(const struct stream *s, struct stream_group *g, struct stream_id id)

@@ -23,6 +23,8 @@ struct stream_node *stream_node_create(struct heap *h, struct stream_id first, s
 bool stream_node_link(struct stream *s, struct heap *h, struct stream_node *n);
 int stream_node_probe(const void *ctx, const void *ptr); /* ctx: struct stream_id */
 
+/* All but entries_off. */
+void stream_master_head(const uint8_t *lp, struct stream_master *m);
 void stream_master_read(const uint8_t *lp, struct stream_master *m);
 /* The entry whose flags stand at off; returns where the next one begins, 0 at the end. */
 size_t stream_entry_read(const struct stream_node *n, const struct stream_master *m, size_t off,

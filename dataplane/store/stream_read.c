@@ -9,16 +9,35 @@ static int64_t number(const uint8_t *lp, size_t off)
 	return v;
 }
 
-void stream_master_read(const uint8_t *lp, struct stream_master *m)
+/* The number at *off, which is followed by another element. Most take one byte and their length another. */
+static inline int64_t take_number(const uint8_t *lp, size_t *off)
+{
+	int64_t v = lp[*off];
+
+	if (rp_likely(v < 0x80)) {
+		*off += 2;
+		return v;
+	}
+	v = number(lp, *off);
+	*off = lp_next(lp, *off);
+	return v;
+}
+
+void stream_master_head(const uint8_t *lp, struct stream_master *m)
 {
 	size_t off = lp_first(lp);
 
-	m->count = number(lp, off);
-	m->deleted_off = off = lp_next(lp, off);
-	m->deleted = number(lp, off);
-	off = lp_next(lp, off);
-	m->fields = (uint32_t)number(lp, off);
-	m->names_off = off = lp_next(lp, off);
+	m->count = take_number(lp, &off);
+	m->deleted_off = off;
+	m->deleted = take_number(lp, &off);
+	m->fields = (uint32_t)take_number(lp, &off);
+	m->names_off = off;
+}
+
+void stream_master_read(const uint8_t *lp, struct stream_master *m)
+{
+	stream_master_head(lp, m);
+	size_t off = m->names_off;
 	for (uint32_t i = 0; i < m->fields; i++)
 		off = lp_next(lp, off);
 	m->entries_off = lp_next(lp, off);
@@ -30,12 +49,9 @@ size_t stream_entry_read(const struct stream_node *n, const struct stream_master
 
 	e->node = n;
 	e->flags_off = off;
-	e->flags = number(lp, off);
-	off = lp_next(lp, off);
-	e->id.ms = n->first.ms + (uint64_t)number(lp, off);
-	off = lp_next(lp, off);
-	e->id.seq = n->first.seq + (uint64_t)number(lp, off);
-	off = lp_next(lp, off);
+	e->flags = take_number(lp, &off);
+	e->id.ms = n->first.ms + (uint64_t)take_number(lp, &off);
+	e->id.seq = n->first.seq + (uint64_t)take_number(lp, &off);
 	uint64_t elements;
 	if (e->flags & STREAM_SAME_FIELDS) {
 		e->pairs = m->fields;
@@ -43,8 +59,8 @@ size_t stream_entry_read(const struct stream_node *n, const struct stream_master
 		e->value_off = off;
 		elements = e->pairs;
 	} else {
-		e->pairs = (uint32_t)number(lp, off);
-		e->name_off = off = lp_next(lp, off);
+		e->pairs = (uint32_t)take_number(lp, &off);
+		e->name_off = off;
 		elements = 2ull * e->pairs;
 	}
 	for (; elements > 0; elements--)

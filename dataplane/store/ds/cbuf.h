@@ -22,7 +22,8 @@ static inline bool cbuf_splice(struct cbuf *b, size_t off, size_t del, size_t in
 {
 	if (!cbuf_reserve(b, b->len - del + ins))
 		return false;
-	memmove(b->p + off + ins, b->p + off + del, b->len - off - del);
+	if (ins != del)
+		memmove(b->p + off + ins, b->p + off + del, b->len - off - del);
 	b->len = b->len - del + ins;
 	return true;
 }

@@ -431,6 +431,44 @@ bool lp_replace_i64(struct cbuf *b, size_t off, int64_t v)
 	return put(b, off, lp_entry_size(b->p, off), &c);
 }
 
+void lp_writer_begin(struct lp_writer *w, struct cbuf *b)
+{
+	*w = (struct lp_writer){.b = b, .at = b->p + b->len - 1};
+}
+
+static inline void writer_add(struct lp_writer *w, const struct coded *c)
+{
+	coded_write(w->at, c);
+	w->at += coded_bytes(c);
+	w->n++;
+}
+
+void lp_writer_put(struct lp_writer *w, struct slice v)
+{
+	struct coded c = code(v);
+	writer_add(w, &c);
+}
+
+void lp_writer_put_i64(struct lp_writer *w, int64_t v)
+{
+	if (rp_likely(v >= 0 && v <= 127)) {
+		*w->at++ = (uint8_t)v;
+		*w->at++ = 1;
+		w->n++;
+		return;
+	}
+	struct coded c = code_i64(v);
+	writer_add(w, &c);
+}
+
+void lp_writer_end(struct lp_writer *w)
+{
+	*w->at++ = LP_END;
+	w->b->len = (size_t)(w->at - w->b->p);
+	uint32_t n = count_field(w->b->p) == LP_COUNT_UNKNOWN ? LP_COUNT_UNKNOWN : RP_MIN(w->n, LP_COUNT_UNKNOWN);
+	update_head(w->b, n, 0);
+}
+
 void lp_delete(struct cbuf *b, size_t off, uint32_t n)
 {
 	size_t end = off;

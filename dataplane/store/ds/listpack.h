@@ -65,6 +65,18 @@ bool lp_concat(struct cbuf *b, const uint8_t *other);
 /* Removes the first `max` entries from `from` on that equal k, in one pass. Returns how many. */
 uint32_t lp_delete_equal(struct cbuf *b, size_t from, const struct lp_key *k, uint32_t max);
 
+/* Several appends at once: there is room for all of them (cbuf_reserve()) and none makes it too long. Between begin and
+ * end the bytes are no listpack. */
+struct lp_writer {
+	struct cbuf *b;
+	uint8_t *at;
+	uint32_t n;
+};
+void lp_writer_begin(struct lp_writer *w, struct cbuf *b);
+void lp_writer_put(struct lp_writer *w, struct slice v);
+void lp_writer_put_i64(struct lp_writer *w, int64_t v);
+void lp_writer_end(struct lp_writer *w);
+
 /* For a listpack that need not begin where its block does: an edit at its front moves its head instead of its entries.
  * Both return where it begins then. */
 /* v is written into the `room` bytes before p. NULL: they are too few, nothing changed. */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/crc64.h"
 #include "harness.h"
 
 static struct harness *h;
@@ -195,6 +196,39 @@ static void test_dump__comes_back(void **state)
 	free(want);
 }
 
+/* Whatever comes in a payload: it is refused, or everything can be read and written. */
+static void test_restore__of_damaged_bytes(void **state)
+{
+	static char body[8192];
+	struct slice words[5] = {SLICE("RESTORE"), SLICE("copy"), SLICE("0"), {body, 0}, SLICE("REPLACE")};
+	uint32_t taken = 0;
+
+	run(h, "XADD s 20 f 1 other 2 third 3");
+	run(h, "XDEL s 3");
+	run(h, "XREADGROUP GROUP g c COUNT 4 STREAMS s >");
+	run(h, "DUMP s");
+	char *p = strchr(h->reply, ' ') + 1;
+	size_t len = words[3].len = h->reply_len - (size_t)(p - h->reply);
+	memcpy(body, p, len);
+	for (size_t at = 0; at < len - 10; at++)
+		for (int bit = 0; bit < 8; bit++) {
+			body[at] ^= (char)(1 << bit);
+			uint64_t crc = crc64(0, body, len - 8);
+			memcpy(body + len - 8, &crc, 8);
+			if (*run_args(h, 5, words) == '+') {
+				taken++;
+				run(h, "XINFO STREAM copy FULL COUNT 0");
+				run(h, "XREVRANGE copy + -");
+				run(h, "XADD copy * f v");
+				run(h, "XREADGROUP GROUP g x STREAMS copy >");
+				run(h, "XTRIM copy MAXLEN 3");
+				run(h, "XAUTOCLAIM copy g y 0 0");
+			}
+			body[at] ^= (char)(1 << bit);
+		}
+	assert_true(taken > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +241,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_xinfo__groups_and_consumers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_group__goes_in_slices_and_is_copied, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dump__comes_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_restore__of_damaged_bytes, setup, teardown),
 	};
 
 	harness_eal("test_stream_group");

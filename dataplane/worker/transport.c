@@ -4,6 +4,7 @@
 #define SHARE_MIN_BYTES 8192 /* unacknowledged bytes that every connection may have */
 #define SHARE_DIVISOR   8    /* its share of the free buffers beyond that */
 #define SEGMENT_BYTES   1448 /* what a buffer is worth */
+#define WAKE_SLICE      4096 /* sessions looked at in one call, since most of many are idle */
 
 static const char reject_text[] = "-ERR max number of clients reached\r\n";
 
@@ -145,7 +146,8 @@ void transport_tcp_ops(struct worker *w, struct tcp_ops *ops)
 
 static void wake_starved(void *ctx, struct session *s)
 {
-	session_send_ready(s);
+	if (s->out_head != NULL || !s->dry)
+		session_send_ready(s);
 }
 
 void transport_poll_share(struct worker *w)
@@ -153,10 +155,11 @@ void transport_poll_share(struct worker *w)
 	host_poll_buffers(&w->host);
 	uint64_t bytes = (uint64_t)w->host.bufs_free / SHARE_DIVISOR * SEGMENT_BYTES;
 	w->send_share_bytes = (uint32_t)RP_MIN(bytes, UINT32_MAX);
-	if (rp_likely(!w->starved))
+	if (rp_likely(!w->starved && w->wake_at == 0))
 		return;
-	w->starved = false;
-	host_visit(&w->host, 0, UINT32_MAX, wake_starved, NULL);
+	if (w->wake_at == 0)
+		w->starved = false; /* said again by who still wants more */
+	w->wake_at = host_visit(&w->host, w->wake_at, WAKE_SLICE, wake_starved, NULL);
 }
 
 static void kill_one(void *ctx, struct session *s)

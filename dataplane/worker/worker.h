@@ -97,6 +97,7 @@ struct worker {
 	uint32_t nqueues;          /* of the port; workers beyond them send through worker id % nqueues */
 	uint32_t send_share_bytes; /* unacknowledged bytes that a connection may have now */
 	bool starved;              /* somebody wanted more than its share */
+	uint32_t wake_at;          /* the session where waking of those goes on */
 	uint64_t idle_since_us, background_us, net_timers_us, drain_until_us;
 	struct rte_ring **steer_in, **steer_out; /* see struct net_params */
 	int rx_fd;

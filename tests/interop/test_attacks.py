@@ -91,16 +91,27 @@ def _():
             s = socket.socket()
             s.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 88)
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            s.settimeout(0.2)
+            s.settimeout(20)
             s.connect((lab.host, lab.port))
+            s.settimeout(0.2)
+            get = encode(["GET", "large" if i % 4 == 0 else "k"])
+            asked = 0
             with contextlib.suppress(OSError):  # the greediest may be thrown out
-                s.sendall(encode(["GET", "large"]) * 4 if i % 4 == 0 else encode(["GET", "k"]) * 3000)
-            socks.append(s)
+                asked = s.send(get * (4 if i % 4 == 0 else 3000)) // len(get)
+            socks.append((s, asked))
             assert honest.call("GET", "k") == ("$", b"v" * 400)
-            assert lab.client(timeout=5).call("PING") == ("+", b"PONG")
+            assert lab.client(timeout=20).call("PING") == ("+", b"PONG")
             if i == 10:  # each gets a share of what is left, not all that it asks for
                 assert counters(lab, "worker0:")["mbufs_in_use"] < 26000
         assert counters(lab, "worker0_tcp")["no_mbuf"] == 0
+        late, asked = socks[1]
+        wanted = asked * len(b"$400\r\n" + b"v" * 400 + b"\r\n")
+        assert wanted > 100000
+        late.settimeout(30)
+        while wanted > 0:  # who had more than its share goes on when it reads
+            got = len(late.recv(65536))
+            assert got > 0, "closed"
+            wanted -= got
 
 
 @test("ten thousand half-sent commands hold bounded memory and disturb nobody")

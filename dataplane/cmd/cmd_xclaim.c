@@ -103,8 +103,6 @@ static bool prepare_forced(struct cmd_ctx *c, struct claim *x)
 	return n == 0 || btree_reserve(&x->g->pel, x->h, n);
 }
 
-#define SPARE_NODES_MAX 64 /* entries; a tree keeps the nodes reserved for so few */
-
 static void give_back(struct claim *x, uint64_t reserved)
 {
 	while (x->spare != NULL) {
@@ -113,7 +111,7 @@ static void give_back(struct claim *x, uint64_t reserved)
 		x->spare = p->next;
 		heap_free(x->h, p);
 	}
-	if (reserved <= SPARE_NODES_MAX)
+	if (reserved <= STREAM_SPARE_MAX)
 		return;
 	btree_trim(&x->g->pel, x->h);
 	if (x->con != NULL)
@@ -148,7 +146,7 @@ static void forget(struct cmd_ctx *c, struct claim *x, struct stream_pending *p)
 
 static bool idle_enough(const struct claim *x, const struct stream_pending *p)
 {
-	return x->min_idle <= 0 || x->now - p->at_ms >= x->min_idle;
+	return x->min_idle <= 0 || stream_idle_ms(x->now, p->at_ms) >= x->min_idle;
 }
 
 static void take(struct cmd_ctx *c, struct claim *x, struct stream_pending *p, struct reply *out)

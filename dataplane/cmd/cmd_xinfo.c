@@ -229,8 +229,8 @@ void cmd_xinfo_consumers(struct cmd_ctx *c)
 		field_name(c->out, con->name);
 		field_int(c->out, "pending", con->pel.count);
 		reply_bulk_str(c->out, "idle");
-		reply_int(c->out, RP_MAX(now - con->seen_ms, 0));
+		reply_int(c->out, RP_MAX(stream_idle_ms(now, con->seen_ms), 0));
 		reply_bulk_str(c->out, "inactive");
-		reply_int(c->out, con->active_ms < 0 ? -1 : RP_MAX(now - con->active_ms, 0));
+		reply_int(c->out, con->active_ms < 0 ? -1 : RP_MAX(stream_idle_ms(now, con->active_ms), 0));
 	}
 }

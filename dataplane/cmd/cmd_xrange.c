@@ -138,7 +138,7 @@ static void pending_list(struct cmd_ctx *c, const struct btree *pel, const struc
 	reply_sub_begin(c->out, &sub);
 	for (; left > 0 && pos.leaf != NULL && !sub.failed; btree_next(&pos)) {
 		const struct stream_pending *p = stream_pending_at(pos);
-		int64_t idle = now - p->at_ms;
+		int64_t idle = stream_idle_ms(now, p->at_ms);
 
 		if (stream_id_cmp(p->id, a->to) > 0)
 			break;

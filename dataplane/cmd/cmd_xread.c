@@ -241,8 +241,6 @@ static void drop_spare(struct read_one *one)
 	}
 }
 
-#define SPARE_NODES_MAX 64 /* entries; a tree keeps the nodes reserved for so few */
-
 static void give_back(struct read_one *one)
 {
 	struct heap *h = store_heap(one->st);
@@ -250,7 +248,7 @@ static void give_back(struct read_one *one)
 	drop_spare(one);
 	if (one->con == NULL)
 		return;
-	if (one->con->want > SPARE_NODES_MAX) {
+	if (one->con->want > STREAM_SPARE_MAX) {
 		btree_trim(&one->g->pel, h);
 		btree_trim(&one->con->pel, h);
 	}

@@ -31,12 +31,21 @@ void stream_err_no_group(struct cmd_ctx *c, struct slice key, struct slice group
 /* Of an existing group, for a command that changes it; writes the error. */
 struct stream_group *stream_write_group(struct cmd_ctx *c, struct stream **s);
 
+/* Times may be any numbers that were loaded. */
+static inline int64_t stream_idle_ms(int64_t now_ms, int64_t at_ms)
+{
+	return (int64_t)((uint64_t)now_ms - (uint64_t)at_ms);
+}
+
 /* ---- replies ---- */
 void stream_reply_id(struct reply *r, struct stream_id id);
 /* [id, [field, value, ...]] */
 void stream_reply_entry(struct reply *r, struct stream_entry *e);
 /* The entry of that id; false: it is no more. */
 bool stream_reply_entry_at(struct reply *r, const struct stream *s, struct stream_id id);
+
+/* A PEL keeps the nodes that were reserved for so few entries; for more they are given back. */
+#define STREAM_SPARE_MAX 64
 
 /* ---- effects ---- */
 /* What remains to be said of a pending entry: its consumer, time and deliveries. */

@@ -99,9 +99,8 @@ struct stream_trim {
 };
 /* Returns how many entries went. */
 uint64_t stream_trim(struct stream *s, struct heap *h, const struct stream_trim *t);
-/* Removes an entry. first_id and max_deleted are the caller's: stream_deleted(). */
+/* Removes an entry. max_deleted is the caller's, as is first_id: stream_update_first() when all are gone. */
 bool stream_delete(struct stream *s, struct heap *h, struct stream_id id);
-/* After deletions: the first id. */
 void stream_update_first(struct stream *s);
 
 /* ---- reading (stream_read.c) --------------------------------------------------------------------------------- */

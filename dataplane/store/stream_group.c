@@ -343,7 +343,7 @@ static bool has_gaps(const struct stream *s, struct stream_id id)
 void stream_group_advance(const struct stream *s, struct stream_group *g, struct stream_id id)
 {
 	if (g->entries_read != STREAM_READ_UNKNOWN && !has_gaps(s, id))
-		g->entries_read++;
+		g->entries_read = (int64_t)((uint64_t)g->entries_read + 1); /* may be any number that was set */
 	else if (s->added > 0)
 		g->entries_read = stream_rank_of(s, id);
 	g->last_id = id;
@@ -358,6 +358,6 @@ bool stream_group_lag(const struct stream *s, const struct stream_group *g, int6
 		return true;
 	if (read == STREAM_READ_UNKNOWN || has_gaps(s, g->last_id))
 		read = stream_rank_of(s, g->last_id);
-	*lag = (int64_t)s->added - read;
+	*lag = (int64_t)(s->added - (uint64_t)read);
 	return read != STREAM_READ_UNKNOWN;
 }

@@ -4,7 +4,16 @@
 const assert = require("node:assert/strict");
 
 const range = (n, fn = (i) => i) => Array.from({length: n}, (_, i) => fn(i));
-const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/* Waits until what() is true: how soon is not for a crowded machine to tell. */
+async function until(what) {
+	const end = Date.now() + 10000;
+
+	while (!(await what())) {
+		assert.ok(Date.now() < end, `not within 10 s: ${what}`);
+		await new Promise((done) => setTimeout(done, 10));
+	}
+}
 
 /* Text of a size, the same each time. */
 const text = (n, seed) => range(n, (i) => String.fromCharCode(97 + ((i * 7 + seed) % 26))).join("");
@@ -25,7 +34,7 @@ async function main(parts, connect, disconnect) {
 	const watchdog = setTimeout(() => {
 		console.error(`no end of part ${main.part} in sight`);
 		process.exit(1);
-	}, 30000);
+	}, 55000);
 
 	for (const part of wanted) {
 		main.part = part;
@@ -44,4 +53,4 @@ function run(parts, connect, disconnect) {
 	});
 }
 
-module.exports = {assert, bytes, range, rejects, run, sleep, text};
+module.exports = {assert, bytes, range, rejects, run, text, until};

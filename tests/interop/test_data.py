@@ -2,9 +2,9 @@
 """Data as the users of the common clients handle it, with one worker and with four: sessions, leaderboards, queues of
 lists and of streams with consumer groups, counters, places, tags, iterators, binary values.
 
-The programs lie in tests/interop/clients, each in its client's language; each asserts its results itself. The clients of
-Node.js are installed into the build directory, at the versions of package-lock.json. package.json takes an old version of
-msgpackr-extract, which nobody needs or gets, because a lock file of the later ones has a package for each platform.
+The programs lie in tests/interop/clients, each in its client's language; each asserts its results itself. The clients
+of Node.js are installed into the build directory, at the versions of package-lock.json. package.json takes an old
+version of msgpackr-extract, which nobody needs or gets: the lock file of a later one has a package for each platform.
 """
 import functools
 import os

@@ -117,10 +117,11 @@ static void restored(struct cmd_ctx *c, struct store *s, const struct restore *r
 	reply_ok(c->out);
 }
 
-/* A value whose time is over already: what it would have replaced goes. */
-static void restore_nothing(struct cmd_ctx *c, struct store *s)
+/* The value's time is over already: it goes, and what it has replaced is gone with it. */
+static void restored_too_late(struct cmd_ctx *c, struct store *s, bool replaced)
 {
-	if (store_delete(s, c->db, c->argv[1])) {
+	store_delete(s, c->db, c->argv[1]);
+	if (replaced) {
 		cmd_effect(c, s, 2, (struct slice[]){SLICE("DEL"), c->argv[1]});
 		store_event(s, EVENT_GENERIC, "del", c->db, c->argv[1]);
 		c->dirty++;
@@ -135,7 +136,8 @@ void cmd_restore(struct cmd_ctx *c)
 
 	if (!restore_options(c, &r))
 		return;
-	if (!r.replace && store_peek(s, c->db, c->argv[1]) != NULL) {
+	bool there = store_peek(s, c->db, c->argv[1]) != NULL;
+	if (!r.replace && there) {
 		reply_error(c->out, "BUSYKEY Target key name already exists.");
 		return;
 	}
@@ -149,13 +151,16 @@ void cmd_restore(struct cmd_ctx *c)
 		reply_error(c->out, "ERR Invalid TTL value, must be >= 0");
 		return;
 	}
-	if (r.ttl_ms != 0 && r.ttl_ms <= store_now_ms(s)) {
-		restore_nothing(c, s);
-		return;
-	}
+	/* Nonsense is refused also then. */
+	bool over = r.ttl_ms != 0 && r.ttl_ms <= store_now_ms(s);
+	if (over)
+		r.ttl_ms = 0;
 	switch (load(c, s, &r)) {
 	case RDB_LOADED:
-		restored(c, s, &r);
+		if (over)
+			restored_too_late(c, s, there);
+		else
+			restored(c, s, &r);
 		return;
 	case RDB_NO_MEMORY:
 		cmd_err_oom(c);

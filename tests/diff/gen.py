@@ -114,6 +114,8 @@ class Gen:
             return True  # "*" is an id of the clock, and idle times count by the millisecond
         if args[0] == "ZADD" and str(args[1]).startswith("z"):
             return True  # ranges of names make no sense where scores differ
+        if args[0] == "RESTORE":
+            return True  # redis-server lets the greatest time to live overflow; tests/interop/test_dump.py has the errors
         return words >= {"CONFIG", "SET"} or "DEBUG" in words or words >= {"HELLO", "SETNAME"}
 
     def spoil(self, args):

@@ -308,7 +308,7 @@ static void test_list__effects_say_what_happened(void **state)
 /* Keys in as many stores as there are: each journal gets what happened in its own. */
 static void test_lmove__over_shards(void **state)
 {
-	char key[8][4], events[64], effects[64];
+	char key[8][4], events[128], effects[128];
 
 	for (int i = 0; i < 8; i++)
 		snprintf(key[i], sizeof key[i], "k%d", i);

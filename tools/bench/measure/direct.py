@@ -3,13 +3,14 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 
 from . import testpmd
 from .common import CLIENT_CPU, KEYS, SERVER_CPU, VALUE, Failed, end, median, sh, wait_for
 
-NETWORK, ADMIN_PORT = "10.78.0", "16380"
+NETWORK = "10.78.0"
 CONNECTIONS = 64
 IDLE = 200_000
 MIB = 1 << 20
@@ -23,10 +24,13 @@ class Server:
     def __init__(self, build, *options, addresses=1):
         self.build = build
         self.folder = tempfile.mkdtemp(prefix="redpoll-bench-")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.admin = str(free.getsockname()[1])
         self.addresses = [w for i in range(addresses) for w in ("--address", f"{NETWORK}.{i + 2}/24")]
         self.process = subprocess.Popen(
             [f"{build}/app/redpoll", "--device", f"memif:{self.folder}/memif.sock", "--address", f"{NETWORK}.1/24",
-             "--cores", SERVER_CPU, "--control-core", CLIENT_CPU, "--idle", "poll", "--admin-port", ADMIN_PORT,
+             "--cores", SERVER_CPU, "--control-core", CLIENT_CPU, "--idle", "poll", "--admin-port", self.admin,
              "--file-prefix", os.path.basename(self.folder), "--logfile", f"{self.folder}/log", "--dir", self.folder,
              *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
@@ -37,13 +41,19 @@ class Server:
             raise
 
     def is_ready(self):
-        text = ""
-        if os.path.exists(f"{self.folder}/log"):
-            with open(f"{self.folder}/log") as f:
-                text = f.read()
+        self.check_alive()
+        return "is ready" in self.log()
+
+    def log(self):
+        if not os.path.exists(f"{self.folder}/log"):
+            return ""
+        with open(f"{self.folder}/log") as f:
+            return f.read()
+
+    def check_alive(self):
         if self.process.poll() is not None:
-            raise Failed(f"Redpoll does not start: {text.strip().splitlines()[-1] if text.strip() else 'no word'}")
-        return "is ready" in text
+            said = self.log().strip().splitlines()
+            raise Failed(f"Redpoll ended with status {self.process.returncode}: {said[-1] if said else 'no word'}")
 
     def stop(self):
         end(self.process, signal.SIGTERM)
@@ -63,7 +73,8 @@ class Server:
         return result
 
     def info(self):
-        text = sh("redis-cli", "-p", ADMIN_PORT, "info", "dataplane")
+        self.check_alive()
+        text = sh("redis-cli", "-p", self.admin, "info", "dataplane")
         line = next(l for l in text.splitlines() if l.startswith("worker0:"))
         return {k: int(v) for k, v in (f.split("=") for f in line.split(":", 1)[1].split(","))}
 

@@ -6,11 +6,10 @@ import signal
 import subprocess
 import tempfile
 import threading
-import time
 
-from .common import CLIENT_CPU, SERVER_CPU, Failed, end, hugepages_free, median
+from .common import CLIENT_CPU, SERVER_CPU, Failed, end, hugepages_free, median, wait_for
 
-SETTLE_S, MEASURE_S = 2, 3
+LINK_S, SETTLE_S, MEASURE_S = 30, 1, 3
 MEMORY_MIB = 384
 
 
@@ -41,6 +40,11 @@ class Testpmd:
             if found:
                 self.rates.append(int(found.group(1)))
 
+    def ended(self):
+        if self.process.poll() is None:
+            return False
+        raise Failed(f"dpdk-testpmd ended with status {self.process.returncode}; it said: {self.said}")
+
     def stop(self):
         end(self.process, signal.SIGINT, 5)
         self.reader.join(5)
@@ -57,12 +61,11 @@ def received(server_options, client_options, rounds):
         try:
             for role, cpu, options in (("server", SERVER_CPU, server_options), ("client", CLIENT_CPU, client_options)):
                 ends.append(Testpmd(folder, role, cpu, *options))
-                time.sleep(1)
-            time.sleep(SETTLE_S + MEASURE_S + 0.5)
-            rates = ends[1].rates[-MEASURE_S:]
-            if len(rates) < MEASURE_S or not any(rates):
-                raise Failed(f"dpdk-testpmd received nothing; it said: {ends[1].said or ends[0].said}")
-            result.append(median(rates))
+                wait_for(f"dpdk-testpmd's forwarding ({role})", lambda: ends[-1].rates or ends[-1].ended(), LINK_S)
+            wait_for("a frame through dpdk-testpmd", lambda: any(ends[1].rates) or ends[1].ended(), LINK_S)
+            so_far = len(ends[1].rates) + SETTLE_S
+            wait_for("dpdk-testpmd's figures", lambda: len(ends[1].rates) >= so_far + MEASURE_S, LINK_S)
+            result.append(median(ends[1].rates[so_far:]))
         finally:
             for e in ends:
                 e.stop()

@@ -80,6 +80,7 @@ struct session *session_open(struct session_host *h, const struct session_transp
 	s->transport = transport;
 	s->fill = fill;
 	s->live = true;
+	s->dry = true;
 	s->cl.id = h->next_client_id;
 	h->next_client_id += h->client_id_step;
 	s->cl.proto = 2;

@@ -395,7 +395,8 @@ static void output_timers(struct tcp_conn *c)
 
 	if (outstanding && (c->deadline[TCP_T_RTX] == 0 || (c->flags & TCP_F_PERSIST))) {
 		tcp_timer_rtx_restart(c);
-	} else if (!outstanding && c->snd_new != NULL && !(c->flags & TCP_F_PERSIST)) {
+	} else if (!outstanding && c->snd_new != NULL && !(c->flags & TCP_F_PERSIST) && c->t->tx_room > 0) {
+		/* A full device is no closed window: the next iteration tries again. */
 		c->flags |= TCP_F_PERSIST;
 		c->backoff = 0;
 		c->probes = 0;

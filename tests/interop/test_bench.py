@@ -130,12 +130,27 @@ def _():
         check(s.results("-k", "0", "-c", "20", "-n", "1000", "--rate", "2000", "--verify", "-t", "set")["SET"], 1000)
 
 
-@test("idle connections stay open beside the ones that work")
+@test("idle connections stay open beside the ones that work, take less than a KiB each, and are closed at the end")
 def _():
-    with Server() as s:
-        result = s.results("--idle", "3000", "-c", "10", "-n", "2000", "--verify", "-t", "get")["GET"]
-        check(result, 2000)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with Server("--admin-port", str(port)) as s:
+        admin = Client("127.0.0.1", port)
+
+        def worker():
+            text = admin.call("INFO", "dataplane")[1].decode()
+            line = next(l for l in text.splitlines() if l.startswith("worker0:"))
+            return {k: int(v) for k, v in (f.split("=") for f in line.split(":", 1)[1].split(","))}
+
+        process = subprocess.Popen(s.command("--json", "--idle", "3000", "-c", "10", "--seconds", "3", "--verify", "-t",
+                                             "get"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        wait_for(lambda: worker()["clients"] == 3010, 20, "the connections")
+        assert worker()["client_bytes"] < 3010 * 1024, worker()
+        result = json.loads(process.communicate(timeout=30)[0])[0]
+        check(result)
         assert result["idle"] == 3000 and result["reopened"] == 0, result
+        wait_for(lambda: worker()["clients"] == 0, 5, "their end")
 
 
 @test("AUTH and SELECT come first, a command of one's own, CSV, and text")

@@ -1,5 +1,6 @@
 /* The two calls of the data path. Queue i belongs to worker i. A worker beyond the last queue sends through a ring of
  * its own, which the owner of queue (worker % nqueues) empties whenever it receives or sends. */
+#include <rte_cycles.h>
 #include <rte_mbuf.h>
 
 #include "net/port_priv.h"
@@ -55,13 +56,26 @@ static uint32_t burst(struct port *p, uint16_t queue, struct rte_mbuf **m, uint3
 	return done;
 }
 
+/* A frame that the device never takes (its driver may lack memory for that very one) must not stop all others. */
+static void give_up(struct port_queue *q)
+{
+	rte_pktmbuf_free_bulk(q->late, q->nlate);
+	q->given_up += q->nlate;
+	q->nlate = 0;
+}
+
 static void send_late(struct port *p, uint16_t queue)
 {
 	struct port_queue *q = &p->q[queue];
 	uint32_t done = burst(p, queue, q->late, q->nlate);
+	if (done == 0) {
+		if (rte_rdtsc() - q->late_tsc > rte_get_tsc_hz() / PORT_TX_LATE_HZ)
+			give_up(q);
+		return;
+	}
 	q->nlate -= done;
-	if (done > 0)
-		memmove(q->late, q->late + done, q->nlate * sizeof(q->late[0]));
+	q->late_tsc = rte_rdtsc();
+	memmove(q->late, q->late + done, q->nlate * sizeof(q->late[0]));
 }
 
 /* What the device does not take now it gets later, in order; with too much of that the rest is dropped, as a wire
@@ -77,11 +91,15 @@ static uint16_t send_now(struct port *p, uint16_t queue, struct rte_mbuf **m, ui
 		send_late(p, queue);
 	if (rp_likely(q->nlate == 0))
 		done = burst(p, queue, m, ready);
+	if (rp_unlikely(done < ready) && q->nlate == 0)
+		q->late_tsc = rte_rdtsc();
 	while (rp_unlikely(done < ready) && q->nlate < PORT_TX_LATE_MAX)
 		q->late[q->nlate++] = m[done++];
 	if (rp_unlikely(done < n))
 		rte_pktmbuf_free_bulk(m + done, n - done);
-	return (uint16_t)done;
+	uint32_t lost = RP_MIN(q->given_up, done);
+	q->given_up -= lost;
+	return (uint16_t)(done - lost);
 }
 
 static void send_for_others(struct port *p, uint16_t queue)

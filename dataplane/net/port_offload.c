@@ -1,8 +1,9 @@
 /* What the device is asked to do for us. What it then really does is proven by traffic: net_tx_verdict() for what we
  * send, net_input.c for what comes in.
  *
- * Trains (TSO) are asked for where the device, or the host behind a virtio ring, cuts them. net_tap would cut and sum
- * them in software, as we do, and charges a copy of each header more: only with PORT_TX_ON.
+ * Trains (TSO) are asked for where the device, or the host behind a virtio ring, cuts them. net_tap of DPDK 22.11 cuts
+ * in software and gets stuck on frames that need more of its own few buffers than are free: never there. It also sums
+ * in software, as we do: only with PORT_TX_ON.
  *
  * Bytes outside of the packet pool are sent as they are by drivers that copy every frame anyway, by address: net_tap
  * (writev), net_af_packet, net_vhost, and net_memif but for the client's zero-copy mode. The others hand out addresses
@@ -26,7 +27,7 @@ static void choose_trains(struct port *p, const struct rte_eth_dev_info *di, str
 	const uint64_t need = RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
 	uint32_t bufs = di->tx_desc_lim.nb_seg_max != 0 ? di->tx_desc_lim.nb_seg_max : TRAIN_BUFS;
 
-	if ((di->tx_offload_capa & need) != need || bufs < TRAIN_LEAST)
+	if ((di->tx_offload_capa & need) != need || bufs < TRAIN_LEAST || p->dev.kind == PORT_TAP)
 		return;
 	conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_TSO;
 	p->info.tx_train_bytes = TRAIN_BYTES;

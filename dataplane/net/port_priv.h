@@ -13,6 +13,7 @@
 #define PORT_JUMBO_BYTES 9216 /* a quarter of 9 pages: slots of net_af_packet fill their blocks without a gap */
 #define PORT_TX_LATE     512  /* frames that a full device leaves us with before we take no more data for it */
 #define PORT_TX_LATE_MAX 1024 /* and before we drop */
+#define PORT_TX_LATE_HZ  100  /* 1 / the time after which a device that takes nothing will not take these */
 #define PORT_TX_RING     1024 /* frames of a worker without a queue */
 #define PORT_NAME_BYTES  256
 
@@ -41,6 +42,8 @@ struct port_device {
 struct port_queue {
 	uint16_t port_id, queue;
 	uint32_t nlate;                          /* frames that the device had no room for: they go first next time */
+	uint32_t given_up;                       /* of them, not yet told to anybody */
+	uint64_t late_tsc;                       /* the device last took one, or the first began to wait */
 	struct rte_mbuf *late[PORT_TX_LATE_MAX]; /* prepared */
 	uint32_t nrings;                         /* workers without a queue that send through this one */
 	struct rte_ring *ring[RP_MAX_WORKERS];

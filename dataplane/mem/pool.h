@@ -9,7 +9,7 @@ struct pool {
 	uint32_t obj_size;
 	uint32_t capacity;
 	uint32_t in_use; /* the owner writes, anybody reads */
-	uint32_t fresh; /* objects never handed out yet start here, so that untouched memory stays untouched */
+	uint32_t fresh;  /* objects never handed out yet start here, so that untouched memory stays untouched */
 };
 
 /* Anonymous memory (transparent hugepages asked for), 64-byte aligned objects. Returns 0 or -ENOMEM. Control thread. */

@@ -137,8 +137,9 @@ uint16_t net_pmtu_get(struct net *n, const struct net_addr *remote);
  * a path may have (576, IPv6 1280) is taken for that. Returns the MTU to use. */
 uint16_t net_pmtu_learn(struct net *n, const struct net_addr *remote, uint16_t mtu);
 /* m: data begins at a TCP header of tcp_len bytes whose checksum field is 0, headroom for 40+18 bytes, nb_segs as
- * built; tso_segsz: payload of the segments that the device cuts it into, 0 if it is one. Adds IP and Ethernet, fills or offloads checksums, and queues for TX. Ownership moves. While the neighbour is
- * being resolved up to a few frames per neighbour wait. */
+ * built; tso_segsz: payload of the segments that the device cuts it into, 0 if it is one. Adds IP and Ethernet, fills
+ * or offloads checksums, and queues for TX. Ownership moves. While the neighbour is being resolved up to a few frames
+ * per neighbour wait. */
 void net_tcp_output(struct net *n, struct net_path *path, struct rte_mbuf *m, uint8_t tcp_len);
 /* A peer acknowledged what the device had summed (train: cut into segments) for us, arrived: or only its repetition
  * with a checksum made in software. False: this help is no longer used. */

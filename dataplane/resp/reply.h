@@ -26,7 +26,7 @@ struct reply {
 	uint32_t bufs_left; /* buffers that this reply may still take; set by its owner after reply_init() (no bound) */
 	bool error;         /* an error reply was written: statistics */
 	struct error_stats *errors; /* counts them; NULL: nobody does. Set by its owner after reply_init() */
-	bool muted;         /* CLIENT REPLY OFF/SKIP: writes vanish */
+	bool muted;                 /* CLIENT REPLY OFF/SKIP: writes vanish */
 };
 
 void reply_init(struct reply *r, struct rte_mempool *pool, uint16_t fill, uint8_t proto);

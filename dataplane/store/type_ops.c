@@ -8,11 +8,8 @@
 const struct obj_type_ops *obj_type_ops(enum obj_type t)
 {
 	static const struct obj_type_ops *const ops[OBJ_TYPES] = {
-		[OBJ_HASH] = &hash_type_ops,
-		[OBJ_LIST] = &list_type_ops,
-		[OBJ_SET] = &set_type_ops,
-		[OBJ_STREAM] = &stream_ops,
-		[OBJ_ZSET] = &zset_ops,
+		[OBJ_HASH] = &hash_type_ops, [OBJ_LIST] = &list_type_ops, [OBJ_SET] = &set_type_ops,
+		[OBJ_STREAM] = &stream_ops,  [OBJ_ZSET] = &zset_ops,
 	};
 
 	return ops[t];

@@ -57,7 +57,8 @@ struct tcp_lower {
 	uint32_t (*flow_worker)(void *ctx, const struct net_addr *l, uint16_t lport, const struct net_addr *r,
 				uint16_t rport);
 	int (*local_for)(void *ctx, const struct net_addr *remote, struct net_addr *local);
-	/* Frames that output() takes now without losing any: new data waits while there is no room. NULL: any number. */
+	/* Frames that output() takes now without losing any: new data waits while there is no room. NULL: any number.
+	 */
 	uint32_t (*tx_room)(void *ctx);
 	/* Frames may consist of several buffers, payload of bytes outside of the packet pool (tcp_send_blob()). */
 	bool ext_bufs;

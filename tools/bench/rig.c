@@ -221,7 +221,8 @@ int rig_open(struct rig *r, const struct options *o, const struct tcp_ops *ops, 
 {
 	struct net_params np = {0};
 	uint32_t mbufs = (uint32_t)RP_MIN(MBUFS_BASE + 2 * batch_bufs, (uint64_t)MBUFS_MAX);
-	size_t mem = (size_t)mbufs * (port_buf_bytes((uint32_t)o->mtu) + 384) + ((size_t)max_conns + TIME_WAIT_MAX) * CONN_EAL_BYTES + (96u << 20);
+	size_t mem = (size_t)mbufs * (port_buf_bytes((uint32_t)o->mtu) + 384) +
+		     ((size_t)max_conns + TIME_WAIT_MAX) * CONN_EAL_BYTES + (96u << 20);
 	struct port_params pp = {
 		.device = o->device, .nworkers = 1, .mtu = (uint32_t)o->mtu, .mbufs = mbufs, .csum_offload = true};
 

@@ -91,12 +91,8 @@ uint16_t rdb_version_of(const struct object *o)
 void rdb_put_value(struct rdb_out *w, const struct object *o)
 {
 	static void (*const save[OBJ_TYPES])(struct rdb_out *, const struct object *) = {
-		[OBJ_STRING] = save_string,
-		[OBJ_LIST] = save_list,
-		[OBJ_SET] = save_set,
-		[OBJ_ZSET] = save_zset,
-		[OBJ_HASH] = rdb_put_hash,
-		[OBJ_STREAM] = rdb_put_stream,
+		[OBJ_STRING] = save_string, [OBJ_LIST] = save_list,    [OBJ_SET] = save_set,
+		[OBJ_ZSET] = save_zset,     [OBJ_HASH] = rdb_put_hash, [OBJ_STREAM] = rdb_put_stream,
 	};
 
 	save[o->type](w, o);

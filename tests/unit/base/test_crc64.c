@@ -20,7 +20,8 @@ static void test_crc64__in_parts_as_at_once(void **state)
 	for (size_t i = 0; i < sizeof text; i++)
 		text[i] = (char)(i * 7);
 	for (size_t cut = 0; cut <= sizeof text; cut++)
-		assert_int_equal(crc64(crc64(0, text, cut), text + cut, sizeof text - cut), crc64(0, text, sizeof text));
+		assert_int_equal(crc64(crc64(0, text, cut), text + cut, sizeof text - cut),
+				 crc64(0, text, sizeof text));
 }
 
 int main(void)

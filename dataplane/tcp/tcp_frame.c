@@ -145,10 +145,10 @@ void tcp_tx_judge(struct tcp_conn *c, const struct tcp_acked *a)
 {
 	for (uint32_t kind = 0; kind < 2; kind++) {
 		uint8_t bit = (uint8_t)(1 << kind);
-		/* A duplicate that the peer tells of shows that the first one was right, too. */
-		if ((a->arrived & bit) || ((a->again & bit) && a->dsack))
+		/* A duplicate that the peer tells of: no loss, and which one came first nobody knows. */
+		if (a->arrived & bit)
 			judge(c, kind, true);
-		else if (a->again & bit)
+		else if ((a->again & bit) && !a->dsack)
 			judge(c, kind, false);
 	}
 }

@@ -199,7 +199,7 @@ static void note_sent(struct tcp_conn *c, struct buf_seg *s, uint8_t train)
 	}
 	if (!(s->flags & TCP_SEG_INFLIGHT))
 		c->in_flight += s->len;
-	s->flags = TCP_SEG_SENT | TCP_SEG_INFLIGHT | (s->flags & TCP_SEG_TRAIN) | train;
+	s->flags = TCP_SEG_SENT | TCP_SEG_INFLIGHT | (s->flags & (TCP_SEG_TRAIN | TCP_SEG_LONG)) | train;
 	s->xmits += s->xmits < UINT8_MAX;
 	s->xmit_us = c->last_tx_us;
 }
@@ -213,9 +213,10 @@ static bool transmit(struct tcp_conn *c, struct rte_mbuf *m, uint32_t len)
 	if (tx == NULL)
 		return false;
 	uint8_t flags = data_flags(c, rec(m), len);
+	uint8_t train = len <= mss ? 0 : len < TCP_TRAIN_TELLS * mss ? TCP_SEG_TRAIN : TCP_SEG_TRAIN | TCP_SEG_LONG;
 	c->last_tx_us = tcp_now_us(c->t);
 	for (uint32_t n = 0; n < len; m = rec(m)->next) {
-		note_sent(c, rec(m), len > mss ? TCP_SEG_TRAIN : 0);
+		note_sent(c, rec(m), train);
 		n += rec(m)->len;
 	}
 	c->snd_nxt = tcp_seq_max(c->snd_nxt, seq + len + !!(flags & RTE_TCP_FIN_FLAG));

@@ -103,6 +103,7 @@ enum {
 	TCP_SEG_LOST = 4,     /* to be sent again; counted in lost_segs */
 	TCP_SEG_SACKED = 8,   /* has arrived out of order; counted in sacked_segs */
 	TCP_SEG_TRAIN = 16,   /* its first transmission was cut into segments by the device */
+	TCP_SEG_LONG = 32,    /* and those were TCP_TRAIN_TELLS or more */
 };
 
 enum tcp_timer {
@@ -267,7 +268,7 @@ static inline void tcp_acked_note(struct tcp_acked *a, const struct buf_seg *s)
 
 	if (s->xmits > 1)
 		a->again |= kind;
-	else
+	else if (kind == 1 || (s->flags & TCP_SEG_LONG))
 		a->arrived |= kind;
 }
 
@@ -495,7 +496,8 @@ struct rte_mbuf *tcp_mbuf(struct tcp *t);
 bool tcp_window_update_due(const struct tcp_conn *c);
 
 /* tcp_frame.c */
-#define TCP_RECORD_MAX 64000 /* bytes of one record: its length has 16 bits, and so have those of buffers */
+#define TCP_TRAIN_TELLS 4    /* segments; a shorter train may pass where longer ones do not: it proves nothing */
+#define TCP_RECORD_MAX  64000 /* bytes of one record: its length has 16 bits, and so have those of buffers */
 /* The records from m on that make up len bytes, as one packet without headers; NULL: no buffer. */
 struct rte_mbuf *tcp_frame(struct tcp_conn *c, struct rte_mbuf *m, uint32_t len);
 /* Payload of the longest frame that may leave at once: a multiple of mss. */

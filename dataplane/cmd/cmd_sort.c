@@ -1,6 +1,7 @@
 /* SORT, SORT_RO. Their patterns name keys that depend on the elements, so that a request may need every shard. */
 #include "cmd/handlers.h"
 #include "cmd/sort_priv.h"
+#include "store/zset.h"
 #include "store/list.h"
 
 #define EFFECT_VALUES 64 /* of one RPUSH in the journal */
@@ -272,10 +273,14 @@ static void sort_key(struct cmd_ctx *c, bool may_store)
 
 	if (!parse_words(&t, may_store))
 		return;
-	const struct object *o = cmd_read(c, c->argv[1]);
+	struct object *o = cmd_read(c, c->argv[1]);
 
 	if (o != NULL && o->type != OBJ_LIST && o->type != OBJ_SET && o->type != OBJ_ZSET) {
 		cmd_err_wrongtype(c);
+		return;
+	}
+	if (o != NULL && o->type == OBJ_ZSET && !zset_expand(cmd_store(c, c->argv[1]), c->db, &o)) {
+		cmd_err_oom(c);
 		return;
 	}
 	if (t.unsorted && t.store_at && o != NULL && o->type == OBJ_SET) { /* what is stored must not be by chance */

@@ -130,6 +130,9 @@ int zkey_remove(struct zkey *k, struct slice name);
 bool zkey_begin(struct zkey *k);
 void zkey_remove_span(struct zkey *k, struct zspan span);
 
+/* Makes a small sorted set large, as SORT does in Redis. The object may move. false: out of memory, nothing changed. */
+bool zset_expand(struct store *s, uint32_t db, struct object **o);
+
 /* ---- sets of one's own --------------------------------------------------------------------------------------- */
 struct zset *zset_create(struct heap *h);
 /* Frees it at once, wherever its heap is: for results that no key has. */

@@ -385,6 +385,17 @@ static bool small_enough(const struct zset *z, const struct type_limits *lim, si
 	return *bytes <= LP_MAX_BYTES;
 }
 
+bool zset_expand(struct store *s, uint32_t db, struct object **o)
+{
+	if (!obj_is_compact(*o))
+		return true;
+	struct zset *z = zset_of_listpack(store_heap(s), (const uint8_t *)obj_compact(*o).ptr);
+	if (z == NULL)
+		return false;
+	store_to_payload(s, db, o, ENC_SKIPLIST, &z->p);
+	return true;
+}
+
 bool zset_store(struct zset *z, struct store *s, uint32_t db, struct slice key, int64_t expire_at_ms,
 		const struct type_limits *lim)
 {

@@ -18,13 +18,25 @@ DIFFERENCES = [
 COMPILED = [(re.compile(c, re.S), re.compile(r, re.S), why) for c, r, why in DIFFERENCES]
 
 
-def reason(command, ours):
+# ... and what redis-server must have answered.
+ORACLE_DIFFERENCES = [
+    (r"sort(_ro)? ", r"-ERR One or more scores can't be converted into double",
+     "redis-server takes the range error of an earlier command's number for one of its own"),
+]
+ORACLE_COMPILED = [(re.compile(c, re.S), re.compile(r, re.S), why) for c, r, why in ORACLE_DIFFERENCES]
+
+
+def text(reply):
+    return f"{reply[0]}{reply[1].decode('latin1') if isinstance(reply[1], bytes) else reply[1]}"
+
+
+def reason(command, ours, oracle):
     """Why the difference is known, or None."""
     words = b" ".join(command.args).decode("latin1").lower()
-    reply = f"{ours[0]}{ours[1].decode('latin1') if isinstance(ours[1], bytes) else ours[1]}"
-    for command_pattern, reply_pattern, why in COMPILED:
-        if command_pattern.match(words) and reply_pattern.match(reply):
-            return why
+    for rows, reply in ((COMPILED, text(ours)), (ORACLE_COMPILED, text(oracle))):
+        for command_pattern, reply_pattern, why in rows:
+            if command_pattern.match(words) and reply_pattern.match(reply):
+                return why
     return None
 
 

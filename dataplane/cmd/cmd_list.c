@@ -15,6 +15,7 @@ static void push(struct cmd_ctx *c, enum list_end end, bool create)
 	struct list_ref r = list_cmd_ref(c, c->argv[1], o);
 	struct list_values v = list_cmd_values(c, 2, c->argc - 2);
 	if (!list_push(&r, end, &v)) {
+		list_cmd_forget(c, &v);
 		cmd_err_oom(c);
 		return;
 	}

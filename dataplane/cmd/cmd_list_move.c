@@ -50,7 +50,7 @@ static void move_between(struct cmd_ctx *c, struct object *so, struct object *ds
 	}
 	list_seek(src.o, from == LIST_HEAD ? 0 : list_len(src.o) - 1, false, &it);
 	struct slice v = list_get(&it, buf, NULL);
-	struct list_values values = {.v = &v, .n = 1, .popped_int = list_is_int(&it)};
+	struct list_values values = {.v = &v, .n = 1, .popped_int = list_pops_int(&it)};
 	if (!list_push(&dst, to, &values)) {
 		cmd_err_oom(c);
 		return;

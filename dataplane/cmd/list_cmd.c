@@ -47,6 +47,13 @@ struct list_values list_cmd_values(struct cmd_ctx *c, uint32_t from, uint32_t n)
 	return (struct list_values){.v = c->argv + from, .n = n, .take = whole ? take_value : NULL, .ctx = c};
 }
 
+void list_cmd_forget(struct cmd_ctx *c, const struct list_values *v)
+{
+	for (uint32_t i = 0; i < v->n && v->take != NULL && c->req != NULL; i++)
+		if (v->v[i].len >= RESP_BIG_BULK)
+			c->argv[2 + i] = SLICE("");
+}
+
 bool list_cmd_end(struct cmd_ctx *c, uint32_t i, enum list_end *end)
 {
 	bool left = cmd_arg_is(c, i, "left");

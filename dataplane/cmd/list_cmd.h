@@ -13,6 +13,8 @@ struct object *list_cmd_peek(struct cmd_ctx *c, struct slice key, bool *wrong);
 struct list_ref list_cmd_ref(struct cmd_ctx *c, struct slice key, struct object *o);
 /* Arguments [from, from + n) as values to push; large ones are taken over from the request. */
 struct list_values list_cmd_values(struct cmd_ctx *c, uint32_t from, uint32_t n);
+/* After a push that failed: the bytes of values that were taken over are gone, nobody may look at them later. */
+void list_cmd_forget(struct cmd_ctx *c, const struct list_values *v);
 /* "left" or "right"; the error is written otherwise. */
 bool list_cmd_end(struct cmd_ctx *c, uint32_t i, enum list_end *end);
 void list_cmd_reply(struct cmd_ctx *c, const struct list_iter *it);

@@ -86,11 +86,11 @@ bool list_eq(const struct list_iter *it, const struct lp_key *k)
 	return lp_eq(it->lp, it->off, k);
 }
 
-bool list_is_int(const struct list_iter *it)
+bool list_pops_int(const struct list_iter *it)
 {
 	int64_t v;
 
-	return it->lp != NULL && lp_get_i64(it->lp, it->off, &v);
+	return it->node != NULL && it->lp != NULL && lp_get_i64(it->lp, it->off, &v);
 }
 
 /* ---- forms ---- */
@@ -400,14 +400,14 @@ static bool rotate_compact(struct list_ref *r, enum list_end from, enum list_end
 	return done;
 }
 
-/* After a pop the element would be pushed again: does the limit, set lower meanwhile, still allow that? */
+/* After a pop the element would be pushed again: does the limit allow that? It may have been set lower, and the text
+ * of an integer is longer than its entry. */
 static bool rotate_outgrows(const struct list_ref *r, enum list_end from)
 {
 	const uint8_t *lp = pack_of(r->o);
 	char num[NUM_I64_CHARS];
 	size_t off = from == LIST_HEAD ? lp_first(lp) : lp_last(lp);
-	int64_t v;
-	size_t text = lp_get_i64(lp, off, &v) ? 0 : lp_get(lp, off, num).len;
+	size_t text = lp_get(lp, off, num).len;
 
 	return limit_exceeded(r->limit, lp_bytes(lp) - lp_entry_size(lp, off) + text, lp_count(lp));
 }

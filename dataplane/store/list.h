@@ -36,8 +36,8 @@ void list_next(struct list_iter *it);
  * them, or NULL. */
 struct slice list_get(const struct list_iter *it, char *buf, struct blob **large);
 bool list_eq(const struct list_iter *it, const struct lp_key *k);
-/* Kept as an integer? */
-bool list_is_int(const struct list_iter *it);
+/* Does Redis pop this as a bare integer? It does so from a chain. */
+bool list_pops_int(const struct list_iter *it);
 
 /* ---- changing ---- */
 
@@ -54,7 +54,7 @@ struct list_ref {
 struct list_values {
 	const struct slice *v;
 	uint32_t n;
-	bool popped_int; /* an integer that came out of a list: Redis does not weigh it when it asks for the form */
+	bool popped_int; /* list_pops_int(): Redis does not weigh it when it asks for the form */
 	/* Value i as a blob to be taken over, or NULL: asked for those that would get one anyway. May be NULL. */
 	struct blob *(*take)(void *ctx, uint32_t i);
 	void *ctx;

@@ -101,6 +101,15 @@ void chain_remove(struct store *s, struct list *l, uint64_t from, uint64_t n)
 
 	if (n == 0)
 		return;
+	if (n == l->count) {
+		gone = l->first;
+		nodes = l->nodes;
+		l->first = l->last = NULL;
+		l->nodes = 0;
+		l->count = 0;
+		free_nodes(s, gone, nodes);
+		return;
+	}
 	struct list_node *node = chain_seek(l, from, &at);
 	for (; n > 0; node = next, at = 0) {
 		uint32_t have = node_count(node), cut = (uint32_t)RP_MIN(n, have - at);

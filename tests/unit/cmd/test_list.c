@@ -358,6 +358,34 @@ static void test_list__forms_change_where_redis_changes_them(void **state)
 	expect_list("m", "*2 $1 y $1 z");
 }
 
+/* A key with so many bytes that a number fits as an integer and not as its text. */
+static void push_nearly_full(void)
+{
+	static char bytes[4079];
+
+	memset(bytes, 'x', sizeof bytes);
+	run_args(h, 3, (struct slice[]){SLICE("RPUSH"), SLICE("d"), {bytes, sizeof bytes}});
+	expect_enc("d", "listpack");
+}
+
+static void test_lmove__weighs_numbers_as_redis_does(void **state)
+{
+	h->conf.types.list_max_listpack_size = -1;
+	push_nearly_full();
+	run(h, "RPUSH s 1234567890123456789");
+	run(h, "LMOVE s d LEFT RIGHT"); /* out of a listpack it is a text */
+	expect_enc("d", "quicklist");
+	run(h, "DEL d");
+	push_nearly_full();
+	h->conf.types.list_max_listpack_size = 1;
+	run(h, "RPUSH s 1 1234567890123456789");
+	expect_enc("s", "quicklist");
+	h->conf.types.list_max_listpack_size = -1;
+	run(h, "LMOVE s d RIGHT RIGHT");
+	expect_enc("d", "listpack");
+	expect(h, "LINDEX d 1", "$19 1234567890123456789");
+}
+
 static void test_list__integers_keep_their_text(void **state)
 {
 	run(h, "RPUSH l 1 01 +1 -0 9223372036854775807 9223372036854775808 \"\" \" 1\"");
@@ -383,6 +411,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_list__effects_say_what_happened, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lmove__over_shards, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_list__forms_change_where_redis_changes_them, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lmove__weighs_numbers_as_redis_does, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_list__integers_keep_their_text, setup, teardown),
 	};
 	harness_eal("test_list");

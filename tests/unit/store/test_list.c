@@ -534,6 +534,25 @@ static void test_list__many_nodes_are_freed_in_slices(void **state)
 	world_destroy(w);
 }
 
+static void test_list__all_elements_go_at_one_go(void **state)
+{
+	struct world *w = world_create(1);
+	struct heap_stats before, after;
+
+	w->limit = 1;
+	for (int i = 0; i < 250; i++)
+		push(w, "x", 1);
+	heap_stats_get(w->heap, &before);
+	struct list_ref r = ref(w);
+	list_remove(&r, 0, 250);
+	heap_stats_get(w->heap, &after);
+	assert_true(before.blocks - after.blocks < 100);
+	assert_int_equal(list_len(r.o), 0);
+	assert_true(store_delete(w->s, 0, r.key));
+	model_cut(&w->m, 0, 250);
+	world_destroy(w);
+}
+
 static int set_up(void **state)
 {
 	return fixture_eal("test_list", "512");
@@ -549,6 +568,7 @@ int main(void)
 		cmocka_unit_test(test_list_form__by_bytes),
 		cmocka_unit_test(test_list_form__large_elements_are_blobs_of_their_own),
 		cmocka_unit_test(test_list__many_nodes_are_freed_in_slices),
+		cmocka_unit_test(test_list__all_elements_go_at_one_go),
 	};
 	return cmocka_run_group_tests(tests, set_up, NULL);
 }

@@ -24,7 +24,7 @@ static void newreno_acked(struct tcp_conn *c, uint32_t bytes)
 
 	if (c->cwnd < c->ssthresh) {
 		/* After a timeout one ACK may cover much that had arrived before: it says nothing of the path. */
-		c->cwnd += RP_MIN(bytes, (c->flags & TCP_F_LOSS) ? mss : 2 * mss);
+		c->cwnd += RP_MIN(bytes, (c->flags & TCP_F_LOSS) ? mss : TCP_SLOW_START_L * mss);
 	} else {
 		uint64_t grow = (uint64_t)mss * RP_MIN(bytes, 2 * mss) / c->cwnd;
 		c->cwnd += RP_MAX(grow, 1u);

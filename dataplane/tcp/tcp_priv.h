@@ -498,6 +498,8 @@ bool tcp_window_update_due(const struct tcp_conn *c);
 /* tcp_frame.c */
 #define TCP_TRAIN_TELLS 4     /* segments; a shorter train may pass where longer ones do not: it proves nothing */
 #define TCP_RECORD_MAX  64000 /* bytes of one record: its length has 16 bits, and so have those of buffers */
+#define TCP_SLOW_START_L \
+	8 /* segments that one ACK may add in slow start: receivers that gather many send few (RFC 9406) */
 /* The records from m on that make up len bytes, as one packet without headers; NULL: no buffer. */
 struct rte_mbuf *tcp_frame(struct tcp_conn *c, struct rte_mbuf *m, uint32_t len);
 /* Payload of the longest frame that may leave at once: a multiple of mss. */

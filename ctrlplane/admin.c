@@ -202,6 +202,8 @@ static bool conn_open(struct admin *a, int fd, const struct sockaddr_in *peer)
 		set_endpoint(&c->session->cl.laddr, &self);
 	set_endpoint(&c->session->cl.addr, peer);
 	c->session->cl.flags |= CLIENT_F_ADMIN;
+	if (ntohl(peer->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET)
+		c->session->cl.flags |= CLIENT_F_LOCAL;
 	c->admin = a;
 	c->fd = fd;
 	c->watched = EPOLLIN;

@@ -2,7 +2,9 @@
 #include <rte_cycles.h>
 #include <stdlib.h>
 
-#include "ctrlplane/ctrl_priv.h"
+#include "ctrlplane/ctrl_aof.h"
+#include "ctrlplane/ctrl_load.h"
+#include "ctrlplane/ctrl_script.h"
 #include "net/xdp_neigh.h"
 
 #define OWN_HEAP_RESERVE (8ull << 30) /* address space of a thread's own heap: requests being received */
@@ -17,7 +19,7 @@ _Static_assert((int)CONFIG_VOLATILE_LRU == (int)EVICT_VOLATILE_LRU && (int)CONFI
 static struct type_limits type_limits(const struct config *cf)
 {
 	return (struct type_limits){
-		.list_max_listpack_size = cf->list_max_listpack_size,
+		.list_max_listpack_size = RP_MAX(cf->list_max_listpack_size, -5), /* as Redis */
 		.hash_max_listpack_entries = (uint64_t)cf->hash_max_listpack_entries,
 		.hash_max_listpack_value = (uint64_t)cf->hash_max_listpack_value,
 		.set_max_intset_entries = (uint64_t)cf->set_max_intset_entries,
@@ -31,6 +33,13 @@ static struct type_limits type_limits(const struct config *cf)
 	};
 }
 
+static struct output_limit output_limit(const struct config *cf, enum config_client_class cls)
+{
+	return (struct output_limit){.hard_bytes = cf->output_limit.cls[cls].hard_bytes,
+				     .soft_bytes = cf->output_limit.cls[cls].soft_bytes,
+				     .soft_s = cf->output_limit.cls[cls].soft_s};
+}
+
 void boot_dp_conf(struct ctrl *c)
 {
 	const struct config *cf = &c->config;
@@ -38,7 +47,9 @@ void boot_dp_conf(struct ctrl *c)
 	d->databases = (uint32_t)cf->databases;
 	d->maxmemory = cf->maxmemory;
 	d->max_bulk = cf->proto_max_bulk_len;
-	d->output_hard_bytes = cf->output_limit.cls[CONFIG_CLIENT_NORMAL].hard_bytes;
+	d->query_buffer_bytes = (uint64_t)cf->client_query_buffer_limit;
+	d->output_normal = output_limit(cf, CONFIG_CLIENT_NORMAL);
+	d->output_pubsub = output_limit(cf, CONFIG_CLIENT_PUBSUB);
 	d->maxclients = (uint32_t)cf->maxclients;
 	d->slowlog_us = cf->slowlog_log_slower_than;
 	d->latency_ms = (uint64_t)cf->latency_monitor_threshold;
@@ -48,12 +59,20 @@ void boot_dp_conf(struct ctrl *c)
 	d->lfu = cf->maxmemory_policy == CONFIG_ALLKEYS_LFU || cf->maxmemory_policy == CONFIG_VOLATILE_LFU;
 	d->lfu_log_factor = (uint32_t)cf->lfu_log_factor;
 	d->lfu_decay_min = (uint32_t)cf->lfu_decay_time;
+	d->tracking_max_keys = (uint64_t)cf->tracking_table_max_keys;
 	d->evict = (enum evict_policy)cf->maxmemory_policy;
 	d->evict_samples = (uint32_t)cf->maxmemory_samples;
 	d->types = type_limits(cf);
 	d->lazy_user_flush = cf->lazyfree_lazy_user_flush;
-	d->requirepass_len = (uint32_t)strlen(cf->requirepass);
-	memcpy(d->requirepass, cf->requirepass, d->requirepass_len + 1);
+	d->debug_command = (uint32_t)cf->enable_debug_command;
+	d->debug_scripts = c->debug_scripts;
+	d->snapshot_slice_us = (uint32_t)cf->snapshot_slice_us;
+	d->loading = c->persist != NULL && c->persist->loading.on;
+	d->aof_on = c->aof != NULL && c->aof->state == AOF_ON;
+	d->aof_fails = ctrl_aof_fails(c);
+	if (d->aof_fails)
+		memcpy(d->aof_why, c->aof->why, sizeof d->aof_why);
+	d->misconf = c->persist != NULL && ctrl_save_misconf(c);
 }
 
 /* ---- the parts ---- */
@@ -106,7 +125,7 @@ static int boot_shared(struct ctrl *c, struct err *e)
 {
 	c->workers = calloc(c->nworkers, sizeof *c->workers);
 	c->stores = calloc(c->nworkers, sizeof *c->stores);
-	c->heaps = calloc(2 * c->nworkers + 1, sizeof *c->heaps);
+	c->heaps = calloc(2 * c->nworkers + 2, sizeof *c->heaps);
 	c->slot_map = calloc(RP_SLOTS, sizeof *c->slot_map);
 	if (c->workers == NULL || c->stores == NULL || c->heaps == NULL || c->slot_map == NULL)
 		return err_set(e, "out of memory at boot");
@@ -202,11 +221,13 @@ static int boot_worker(struct ctrl *c, const struct memory_plan *m, uint32_t id,
 				  .stores = c->stores,
 				  .slot_map = c->slot_map,
 				  .conf = &c->dp,
+				  .users = c->users,
 				  .listen_port = (uint16_t)cf->port,
 				  .max_sessions = (uint32_t)cf->maxclients,
-				  .clients_total = &c->clients_total,
+				  .shared = &c->shared,
+				  .durable = &c->durable,
 				  .heaps = c->heaps,
-				  .nheaps = 2 * c->nworkers + 1,
+				  .nheaps = 2 * c->nworkers + 2,
 				  .databases = (uint32_t)cf->databases,
 				  .index_initial = INDEX_INITIAL,
 				  .hash_seed = hash_seed,
@@ -252,17 +273,21 @@ static int boot_host(struct ctrl *c, struct err *e)
 					.mbufs = port_pool(c->port, UINT32_MAX),
 					.heap = c->heap,
 					.conf = &c->dp,
+					.users = c->users,
 					.max_sessions = ADMIN_SESSIONS,
-					.clients_total = &c->clients_total,
+					.shared = &c->shared,
+					.durable = &c->durable,
 					.heaps = c->heaps,
-					.nheaps = 2 * c->nworkers + 1,
+					.nheaps = 2 * c->nworkers + 2,
 					.first_client_id = c->nworkers + 1,
 					.client_id_step = c->nworkers + 1,
 					.tsc_hz = c->clock.tsc_hz,
-					.ops = {.ctx = c, .slow = upcalls_own_slow},
+					.ops = {.ctx = c, .slow = upcalls_own_slow, .denied = upcalls_own_denied},
 					.owner = c};
 	rng_system(&p.seed, sizeof p.seed);
-	return host_init(&c->host, &p, e);
+	if (host_init(&c->host, &p, e) != 0)
+		return -1;
+	return ctrl_script_boot(c, &p, e);
 }
 
 static void boot_commands(void)
@@ -271,11 +296,18 @@ static void boot_commands(void)
 	ctrl_bind_config();
 	ctrl_bind_info();
 	ctrl_bind_client();
+	ctrl_bind_pubsub();
+	ctrl_bind_tracking();
 	ctrl_bind_slowlog();
 	ctrl_bind_latency();
 	ctrl_bind_stages();
 	ctrl_bind_memory();
+	ctrl_bind_script();
 	ctrl_bind_server();
+	ctrl_bind_acl();
+	ctrl_bind_save();
+	ctrl_bind_aof();
+	ctrl_bind_debug();
 	rp_assert(cmd_table_check() == NULL);
 }
 
@@ -285,19 +317,22 @@ int boot(struct ctrl *c, struct err *e)
 	c->nworkers = (uint32_t)c->config.workers;
 	boot_commands();
 	boot_dp_conf(c);
-	if (memory_plan_make(c, &m, e) != 0 || boot_eal(c, &m, e) != 0)
+	if (boot_users(c, e) != 0 || memory_plan_make(c, &m, e) != 0 || boot_eal(c, &m, e) != 0)
 		return -1;
 	clock_init(&c->clock, rte_get_tsc_hz());
 	clock_read(&c->clock, &c->now);
 	c->started_wall_us = c->now.wall_us;
 	c->started_mono_us = c->now.mono_us;
+	if (ctrl_persist_init(c, e) != 0)
+		return -1;
+	boot_dp_conf(c);
 	c->slowlog = slowlog_create();
 	c->latency = latency_create();
 	c->base.cmd = calloc(cmd_count, sizeof *c->base.cmd);
 	if (c->slowlog == NULL || c->latency == NULL || c->base.cmd == NULL)
 		return err_set(e, "out of memory at boot");
 	if (boot_addresses(c, e) != 0 || boot_port(c, &m, e) != 0 || boot_steering(c, e) != 0 ||
-	    boot_shared(c, e) != 0 || boot_host(c, e) != 0 || boot_workers(c, &m, e) != 0)
+	    boot_shared(c, e) != 0 || boot_host(c, e) != 0 || boot_workers(c, &m, e) != 0 || ctrl_aof_init(c, e) != 0)
 		return -1;
 	boot_net_warnings(c);
 	c->admin = admin_create(c, e);
@@ -308,6 +343,7 @@ void boot_undo(struct ctrl *c)
 {
 	if (c->admin != NULL)
 		admin_destroy(c->admin);
+	ctrl_script_undo(c);
 	if (c->host.sessions.mem != NULL) {
 		host_abandon(&c->host);
 		host_fini(&c->host);
@@ -315,6 +351,8 @@ void boot_undo(struct ctrl *c)
 	for (uint32_t i = 0; c->workers != NULL && i < c->nworkers; i++)
 		if (c->workers[i] != NULL)
 			worker_abandon(c->workers[i]);
+	ctrl_aof_fini(c);
+	ctrl_persist_fini(c);
 	for (uint32_t i = 0; c->workers != NULL && i < c->nworkers; i++)
 		if (c->workers[i] != NULL)
 			worker_destroy(c->workers[i]);
@@ -330,6 +368,7 @@ void boot_undo(struct ctrl *c)
 		slowlog_destroy(c->slowlog);
 	if (c->latency != NULL)
 		latency_destroy(c->latency);
+	boot_users_undo(c);
 	free(c->base.cmd);
 	free(c->slot_map);
 	free(c->workers);

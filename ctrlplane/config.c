@@ -8,6 +8,7 @@
 #define OFFSET_BOOL(field)      offsetof(struct config, field)
 #define OFFSET_INT(field)       offsetof(struct config, field)
 #define OFFSET_MEMORY(field)    offsetof(struct config, field)
+#define OFFSET_PORTION(field)   offsetof(struct config, field)
 #define OFFSET_DURATION(field)  offsetof(struct config, field)
 #define OFFSET_ENUM(field)      offsetof(struct config, field)
 #define OFFSET_ADDRESSES(field) offsetof(struct config, field)
@@ -15,6 +16,7 @@
 #define OFFSET_CPUS(field)      offsetof(struct config, field)
 #define OFFSET_OUTPUT(field)    offsetof(struct config, field)
 #define OFFSET_EVENTS(field)    offsetof(struct config, field)
+#define OFFSET_SAVE(field)      offsetof(struct config, field)
 #define OFFSET_ABSENT(field)    0
 
 #define RANGE(low, high) .lo = (low), .hi = (high)
@@ -40,16 +42,33 @@ static const struct config_option options[] = {
 static const struct {
 	const char *alias, *name;
 } aliases[] = {
+	{"lua-time-limit", "busy-reply-threshold"},
 	{"list-max-ziplist-size", "list-max-listpack-size"},
 	{"hash-max-ziplist-entries", "hash-max-listpack-entries"},
 	{"hash-max-ziplist-value", "hash-max-listpack-value"},
 	{"zset-max-ziplist-entries", "zset-max-listpack-entries"},
 	{"zset-max-ziplist-value", "zset-max-listpack-value"},
+	{"slaveof", "replicaof"},
+	{"min-slaves-to-write", "min-replicas-to-write"},
+	{"min-slaves-max-lag", "min-replicas-max-lag"},
+	{"repl-ping-slave-period", "repl-ping-replica-period"},
+	{"slave-read-only", "replica-read-only"},
+	{"slave-serve-stale-data", "replica-serve-stale-data"},
+	{"slave-priority", "replica-priority"},
+	{"slave-announce-ip", "replica-announce-ip"},
+	{"slave-announce-port", "replica-announce-port"},
+	{"slave-ignore-maxmemory", "replica-ignore-maxmemory"},
+	{"slave-lazy-flush", "replica-lazy-flush"},
 };
 
 uint32_t config_count(void)
 {
 	return RP_ARRAY_LEN(options);
+}
+
+uint32_t config_names(void)
+{
+	return RP_ARRAY_LEN(options) + RP_ARRAY_LEN(aliases);
 }
 
 const struct config_option *config_at(uint32_t i)
@@ -134,15 +153,21 @@ size_t config_format(const struct config *c, const struct config_option *o, char
 	return config_value_format(o, (const char *)c + o->offset, CONFIG_STYLE_GET, buf);
 }
 
-static bool get_one(const struct config *c, struct slice pattern, const char *name, config_visit_fn fn, void *ctx)
+static const char *name_at(uint32_t i)
 {
+	return i < RP_ARRAY_LEN(options) ? options[i].name : aliases[i - RP_ARRAY_LEN(options)].alias;
+}
+
+static bool get_one(const struct config *c, struct slice pattern, uint32_t number, config_visit_fn fn, void *ctx)
+{
+	const char *name = name_at(number);
 	char value[CONFIG_VALUE_MAX];
 	struct slice word = {name, strlen(name)};
 
 	if (!glob_match(pattern, word, true))
 		return false;
 	config_format(c, config_find(word), value);
-	fn(ctx, name, value);
+	fn(ctx, number, name, value);
 	return true;
 }
 
@@ -150,10 +175,8 @@ uint32_t config_get(const struct config *c, struct slice pattern, config_visit_f
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < config_count(); i++)
-		n += get_one(c, pattern, options[i].name, fn, ctx);
-	for (uint32_t i = 0; i < RP_ARRAY_LEN(aliases); i++)
-		n += get_one(c, pattern, aliases[i].alias, fn, ctx);
+	for (uint32_t i = 0; i < config_names(); i++)
+		n += get_one(c, pattern, i, fn, ctx);
 	return n;
 }
 
@@ -219,6 +242,19 @@ static int check_network(const struct config *c, struct err *e)
 	return 0;
 }
 
+static bool percentiles_ok(const char *list)
+{
+	char *end;
+
+	for (const char *p = list; *p != '\0'; p = end) {
+		double percent = strtod(p, &end);
+		if (end == p || !(percent >= 0 && percent <= 100) || (*end != ' ' && *end != '\0'))
+			return false;
+		end += *end == ' ' && end[1] != '\0';
+	}
+	return true;
+}
+
 int config_check(const struct config *c, struct err *e)
 {
 	if (check_network(c, e))
@@ -227,9 +263,14 @@ int config_check(const struct config *c, struct err *e)
 		return err_set(e, "there is no device; set 'device', for example to tap");
 	if (c->file_prefix[0] == '\0' || strchr(c->file_prefix, '/'))
 		return err_set(e, "file-prefix must be a name without '/'; set for example redpoll");
+	if (c->dbfilename[0] == '\0' || strchr(c->dbfilename, '/'))
+		return err_set(e, "dbfilename can't be a path, just a filename");
 	if (c->cores.n && c->cores.n != (uint64_t)c->workers)
 		return err_set(e, "cores names %u CPUs for %d workers; name one for each worker", c->cores.n,
 			       (int)c->workers);
+	if (!percentiles_ok(c->latency_percentiles))
+		return err_set(e, "latency-tracking-info-percentiles must be numbers from 0 to 100 with single blanks "
+				  "between them, as in 50 99 99.9");
 	if (c->tcp_rto_min_us > c->tcp_rto_max_us)
 		return err_set(e, "tcp-rto-min is above tcp-rto-max; lower the former or raise the latter");
 	return 0;

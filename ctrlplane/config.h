@@ -28,6 +28,17 @@ enum config_hugepages {
 	CONFIG_HUGEPAGES_NO
 };
 
+enum config_channels {
+	CONFIG_ALL_CHANNELS,
+	CONFIG_RESET_CHANNELS
+};
+
+enum config_protected {
+	CONFIG_PROTECTED_NO,
+	CONFIG_PROTECTED_YES,
+	CONFIG_PROTECTED_LOCAL
+};
+
 enum config_policy {
 	CONFIG_VOLATILE_LRU,
 	CONFIG_VOLATILE_LFU,
@@ -78,10 +89,20 @@ struct config_output {
 	} cls[CONFIG_CLIENT_CLASSES];
 };
 
+#define CONFIG_SAVE_MAX 16
+struct config_save {
+	uint32_t n;
+	struct config_save_point {
+		int64_t seconds;
+		uint64_t changes;
+	} point[CONFIG_SAVE_MAX];
+};
+
 #define CONFIG_FIELD_STRING(field)    char field[CONFIG_STRING_MAX];
 #define CONFIG_FIELD_BOOL(field)      bool field;
 #define CONFIG_FIELD_INT(field)       int64_t field;
 #define CONFIG_FIELD_MEMORY(field)    uint64_t field; /* bytes */
+#define CONFIG_FIELD_PORTION(field)   int64_t field;  /* bytes; below zero: so many percent */
 #define CONFIG_FIELD_DURATION(field)  uint64_t field; /* microseconds */
 #define CONFIG_FIELD_ENUM(field)      int field;
 #define CONFIG_FIELD_ADDRESSES(field) struct config_addrs field;
@@ -89,12 +110,21 @@ struct config_output {
 #define CONFIG_FIELD_CPUS(field)      struct config_cpus field;
 #define CONFIG_FIELD_OUTPUT(field)    struct config_output field;
 #define CONFIG_FIELD_EVENTS(field)    uint32_t field; /* EVENT_* of store.h, with K = 1 << 0 and E = 1 << 1 */
+#define CONFIG_FIELD_SAVE(field)      struct config_save field;
 #define CONFIG_FIELD_ABSENT(field)
+
+/* A "user" line: the words behind "user". One block. */
+struct config_user {
+	struct config_user *next;
+	uint32_t nwords;
+	struct slice word[]; /* NUL-terminated, for messages */
+};
 
 struct config {
 #define OPTION(field, name, type, def, bounds, flags, help) CONFIG_FIELD_##type(field)
 #include "ctrlplane/options.def"
 #undef OPTION
+	struct config_user *users;    /* in their order; copies of the struct share them: config_users_free() once */
 	char file[CONFIG_STRING_MAX]; /* absolute path of the file that was loaded; empty: none */
 };
 
@@ -103,6 +133,7 @@ enum config_type {
 	CONFIG_BOOL,
 	CONFIG_INT,
 	CONFIG_MEMORY,
+	CONFIG_PORTION,
 	CONFIG_DURATION,
 	CONFIG_ENUM,
 	CONFIG_ADDRESSES,
@@ -110,6 +141,7 @@ enum config_type {
 	CONFIG_CPUS,
 	CONFIG_OUTPUT,
 	CONFIG_EVENTS,
+	CONFIG_SAVE,
 	CONFIG_ABSENT
 };
 
@@ -131,6 +163,8 @@ int config_load_file(struct config *c, const char *path, struct err *e);
 int config_load_args(struct config *c, int argc, char **argv, struct err *e);
 /* The addresses to use: those that are set, or else the default; none where the device has its own (af_xdp). */
 struct config_addrs config_addresses(const struct config *c);
+/* At the end of the program, or of a configuration that was only looked at. */
+void config_users_free(struct config *c);
 /* Relations between directives. */
 int config_check(const struct config *c, struct err *e);
 
@@ -139,21 +173,23 @@ int config_check(const struct config *c, struct err *e);
  * the result with config_check(). */
 int config_set(struct config *c, struct slice name, struct slice value, bool at_boot, struct err *e);
 
-typedef void (*config_visit_fn)(void *ctx, const char *name, const char *value);
-/* Calls fn for each directive whose name matches the glob (case-insensitive), in the table's order. Returns how many.
- */
+typedef void (*config_visit_fn)(void *ctx, uint32_t number, const char *name, const char *value);
+/* Calls fn for each name of a directive that matches the glob (case-insensitive): in the table's order, then the older
+ * names. `number` counts all names, below config_names(). Returns how many matched. */
 uint32_t config_get(const struct config *c, struct slice pattern, config_visit_fn fn, void *ctx);
 
 /* The rows. config_find(): NULL if there is no such directive. */
 uint32_t config_count(void);
+uint32_t config_names(void);
 const struct config_option *config_at(uint32_t i);
 const struct config_option *config_find(struct slice name);
 /* The value as CONFIG GET answers it; buf has CONFIG_VALUE_MAX bytes. Returns the length. */
 size_t config_format(const struct config *c, const struct config_option *o, char *buf);
 
 /* CONFIG REWRITE: writes the loaded file anew with its comments and order; changes what differs, appends what is
- * missing. */
-int config_rewrite(const struct config *c, struct err *e);
+ * missing. `users` are the lines that the users of now would have, one for each, NULL at the end: they stand in place
+ * of the file's. */
+int config_rewrite(const struct config *c, const char *const *users, struct err *e);
 
 /* The usage text of the program, with every directive. */
 void config_usage(FILE *out);

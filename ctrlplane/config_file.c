@@ -45,7 +45,7 @@ static bool join(const struct slice *v, int n, char *buf, struct slice *out)
 static bool takes_many(const struct config_option *o)
 {
 	return o->type == CONFIG_ADDRESSES || o->type == CONFIG_IPS || o->type == CONFIG_CPUS ||
-	       o->type == CONFIG_OUTPUT || o->type == CONFIG_ABSENT;
+	       o->type == CONFIG_OUTPUT || o->type == CONFIG_SAVE || o->type == CONFIG_ABSENT;
 }
 
 /* One directive with its values, the name without dashes. */
@@ -79,6 +79,39 @@ static int apply(struct load *l, struct slice name, const struct slice *v, int n
 	return 0;
 }
 
+/* A "user" line: its rules are looked at when the users are made. */
+static int add_user(struct load *l, const struct slice *word, uint32_t n)
+{
+	struct config_user **at = &l->c->users, *u;
+	size_t bytes = sizeof *u + n * sizeof u->word[0];
+
+	for (uint32_t i = 0; i < n; i++)
+		bytes += word[i].len + 1;
+	u = calloc(1, bytes);
+	if (u == NULL)
+		return fail(l, "out of memory for users");
+	char *text = (char *)&u->word[n];
+	u->nwords = n;
+	for (uint32_t i = 0; i < n; i++) {
+		memcpy(text, word[i].ptr, word[i].len);
+		u->word[i] = (struct slice){text, word[i].len};
+		text += word[i].len + 1;
+	}
+	while (*at != NULL)
+		at = &(*at)->next;
+	*at = u;
+	return 0;
+}
+
+void config_users_free(struct config *c)
+{
+	for (struct config_user *u = c->users, *next; u != NULL; u = next) {
+		next = u->next;
+		free(u);
+	}
+	c->users = NULL;
+}
+
 static int apply_line(struct load *l, struct slice text)
 {
 	struct config_line line;
@@ -89,6 +122,8 @@ static int apply_line(struct load *l, struct slice text)
 		return fail(l, wrong);
 	if (line.nwords == 0)
 		return 0;
+	if (slice_is(line.word[0], "user"))
+		return add_user(l, line.word + 1, (uint32_t)line.nwords - 1);
 	if (!slice_is(line.word[0], "include"))
 		return apply(l, line.word[0], line.word + 1, line.nwords - 1);
 	if (line.nwords != 2 || line.word[1].len >= sizeof(path))

@@ -14,6 +14,8 @@
 
 struct rewrite {
 	const struct config *now;
+	const char *const *users;
+	bool users_written;
 	struct config *file;
 	bool *written; /* per row: has a line in the new file */
 	bool headed;   /* the new file has the line APPENDED */
@@ -43,13 +45,25 @@ static void put_directive(struct rewrite *r, const struct config_option *o)
 	r->written[o - config_at(0)] = true;
 }
 
+static void put_users(struct rewrite *r)
+{
+	for (uint32_t i = 0; !r->users_written && r->users[i] != NULL; i++)
+		fprintf(r->out, "%s\n", r->users[i]);
+	r->users_written = true;
+}
+
 static void put_line(struct rewrite *r, const char *text, size_t len)
 {
 	struct config_line line;
 	const struct config_option *o = NULL;
 
-	if (config_line_split(&line, (struct slice){text, len}) == NULL && line.nwords)
+	if (config_line_split(&line, (struct slice){text, len}) == NULL && line.nwords) {
 		o = config_find(line.word[0]);
+		if (slice_is(line.word[0], "user")) {
+			put_users(r);
+			return;
+		}
+	}
 	if (o && differs(r, o)) {
 		if (!r->written[o - config_at(0)])
 			put_directive(r, o);
@@ -80,6 +94,7 @@ static int put_all(struct rewrite *r, FILE *in)
 		r->headed = true;
 		put_directive(r, config_at(i));
 	}
+	put_users(r);
 	return ferror(in) ? -1 : 0;
 }
 
@@ -107,7 +122,7 @@ static int replace(struct rewrite *r, const char *path)
 	else
 		close(fd);
 	fclose(in);
-	if (!failed && rename(temp, path) == 0)
+	if (!failed && config_file_put(temp, path) == 0)
 		return 0;
 	int saved = errno;
 	unlink(temp);
@@ -125,9 +140,9 @@ static int rewrite(struct rewrite *r, const char *path, struct err *e)
 	return 0;
 }
 
-int config_rewrite(const struct config *c, struct err *e)
+int config_rewrite(const struct config *c, const char *const *users, struct err *e)
 {
-	struct rewrite r = {.now = c};
+	struct rewrite r = {.now = c, .users = users};
 	int rc = -1;
 
 	if (c->file[0] == '\0')
@@ -138,6 +153,8 @@ int config_rewrite(const struct config *c, struct err *e)
 		rc = rewrite(&r, c->file, e);
 	else
 		err_set(e, "out of memory");
+	if (r.file)
+		config_users_free(r.file);
 	free(r.file);
 	free(r.written);
 	return rc;

@@ -1,24 +1,20 @@
 #include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
+#include "base/num.h"
 #include "ctrlplane/config_text.h"
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* Decodes the escape that starts at *p (a backslash with at least one byte behind it) and steps over it. */
 static char unescape(const char **p, const char *end)
 {
 	const char *s = *p + 1;
 
-	if (*s == 'x' && end - s > 2 && hex_digit(s[1]) >= 0 && hex_digit(s[2]) >= 0) {
+	if (*s == 'x' && end - s > 2 && num_hex_digit(s[1]) >= 0 && num_hex_digit(s[2]) >= 0) {
 		*p = s + 3;
-		return (char)(hex_digit(s[1]) << 4 | hex_digit(s[2]));
+		return (char)(num_hex_digit(s[1]) << 4 | num_hex_digit(s[2]));
 	}
 	*p = s + 1;
 	switch (*s) {
@@ -117,4 +113,23 @@ size_t config_word_quote(struct slice v, char *buf)
 	}
 	buf[n++] = '"';
 	return n;
+}
+
+int config_file_put(const char *temp, const char *path)
+{
+	char dir[4096];
+	const char *slash = strrchr(path, '/');
+
+	if (rename(temp, path) != 0)
+		return -1;
+	snprintf(dir, sizeof dir, "%.*s", slash == NULL || slash == path ? 1 : (int)(slash - path),
+		 slash == NULL ? "." : path);
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	int rc = fsync(fd);
+	int saved = errno;
+	close(fd);
+	errno = saved;
+	return rc;
 }

@@ -78,6 +78,23 @@ static int parse_memory(const struct config_option *o, uint64_t *field, struct s
 	return 0;
 }
 
+/* Bytes, or a percentage of something. */
+static int parse_portion(const struct config_option *o, int64_t *field, struct slice s, struct err *e)
+{
+	bool percent = s.len > 0 && s.ptr[s.len - 1] == '%';
+	uint64_t v;
+
+	if (!(percent ? num_parse_u64((struct slice){s.ptr, s.len - 1}, &v)
+		      : parse_quantity(s, memory_units, RP_ARRAY_LEN(memory_units), &v)))
+		return err_set(e, "argument must be a memory or percent value");
+	if (percent && v > 100)
+		return err_set(e, "percentage argument must be less or equal to 100");
+	if (check_range(o, (int64_t)v, e))
+		return -1;
+	*field = percent ? -(int64_t)v : (int64_t)v;
+	return 0;
+}
+
 static size_t format_duration(uint64_t us, char *buf)
 {
 	size_t i = us ? RP_ARRAY_LEN(duration_units) - 1 : 2;
@@ -315,6 +332,30 @@ static int parse_events(uint32_t *field, struct slice s, struct err *e)
 	return 0;
 }
 
+/* Pairs of seconds and changes; none: never. */
+static int parse_save(struct config_save *field, struct slice s, bool append, struct err *e)
+{
+	struct config_save out = {0};
+	struct slice word;
+
+	if (append)
+		out = *field;
+	if (s.len == 0)
+		out.n = 0;
+	while (config_word_next(&s, &word)) {
+		int64_t seconds, changes;
+		struct slice second;
+		if (!num_parse_i64(word, &seconds) || seconds < 1 || !config_word_next(&s, &second) ||
+		    !num_parse_i64(second, &changes) || changes < 0)
+			return err_set(e, "Invalid save parameters");
+		if (out.n == CONFIG_SAVE_MAX)
+			return err_set(e, "there may be at most %d save points", CONFIG_SAVE_MAX);
+		out.point[out.n++] = (struct config_save_point){seconds, (uint64_t)changes};
+	}
+	*field = out;
+	return 0;
+}
+
 int config_value_parse(const struct config_option *o, void *field, struct slice s, bool append, struct err *e)
 {
 	switch (o->type) {
@@ -326,6 +367,8 @@ int config_value_parse(const struct config_option *o, void *field, struct slice 
 		return parse_int(o, field, s, e);
 	case CONFIG_MEMORY:
 		return parse_memory(o, field, s, e);
+	case CONFIG_PORTION:
+		return parse_portion(o, field, s, e);
 	case CONFIG_DURATION:
 		return parse_duration(o, field, s, e);
 	case CONFIG_ENUM:
@@ -340,12 +383,14 @@ int config_value_parse(const struct config_option *o, void *field, struct slice 
 		return parse_output(field, s, e);
 	case CONFIG_EVENTS:
 		return parse_events(field, s, e);
+	case CONFIG_SAVE:
+		return parse_save(field, s, append, e);
 	case CONFIG_ABSENT:
 		break;
 	}
 	if (slice_is(s, o->def))
 		return 0;
-	return err_set(e, "persistence is not in this build; the only accepted value is '%s'", o->def);
+	return err_set(e, "%s", o->help);
 }
 
 static size_t format_memory(uint64_t v, enum config_style style, char *buf)
@@ -427,6 +472,17 @@ static size_t format_events(uint32_t bits, char *buf)
 	return n;
 }
 
+static size_t format_save(const struct config_save *save, char *buf)
+{
+	size_t n = 0;
+
+	buf[0] = '\0';
+	for (uint32_t i = 0; i < save->n; i++)
+		n += (size_t)sprintf(buf + n, "%s%" PRId64 " %" PRIu64, i ? " " : "", save->point[i].seconds,
+				     save->point[i].changes);
+	return n;
+}
+
 size_t config_value_format(const struct config_option *o, const void *field, enum config_style style, char *buf)
 {
 	const char *text = o->def;
@@ -443,6 +499,10 @@ size_t config_value_format(const struct config_option *o, const void *field, enu
 		return (size_t)sprintf(buf, "%" PRId64, *(const int64_t *)field);
 	case CONFIG_MEMORY:
 		return format_memory(*(const uint64_t *)field, style, buf);
+	case CONFIG_PORTION:
+		if (*(const int64_t *)field < 0)
+			return (size_t)sprintf(buf, "%" PRId64 "%%", -*(const int64_t *)field);
+		return format_memory((uint64_t) * (const int64_t *)field, style, buf);
 	case CONFIG_DURATION:
 		return format_duration(*(const uint64_t *)field, buf);
 	case CONFIG_ENUM:
@@ -458,6 +518,8 @@ size_t config_value_format(const struct config_option *o, const void *field, enu
 		return format_output(field, style, buf);
 	case CONFIG_EVENTS:
 		return format_events(*(const uint32_t *)field, buf);
+	case CONFIG_SAVE:
+		return format_save(field, buf);
 	case CONFIG_ABSENT:
 		break;
 	}

@@ -4,13 +4,19 @@
 #include <rte_lcore.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "ctrlplane/ctrl_priv.h"
+#include "base/turn.h"
+#include "ctrlplane/ctrl_client.h"
+#include "ctrlplane/ctrl_aof.h"
+#include "ctrlplane/ctrl_load.h"
+#include "ctrlplane/ctrl_script.h"
 #include "net/xdp_neigh.h"
 
 #define TICK_US        100000
@@ -20,7 +26,7 @@
 
 /* ---- calls to workers ---- */
 
-static void call_start(struct ctrl *c, uint32_t worker, msg_call_fn fn, void *arg, bool *done)
+void ctrl_call_begin(struct ctrl *c, uint32_t worker, msg_call_fn fn, void *arg, bool *done)
 {
 	struct msg *m;
 	while ((m = msg_get(c->bus, msg_bus_control(c->bus))) == NULL)
@@ -48,7 +54,7 @@ void ctrl_call_one(struct ctrl *c, uint32_t worker, msg_call_fn fn, void *arg)
 	bool done = false;
 	if (c->workers_gone)
 		return;
-	call_start(c, worker, fn, arg, &done);
+	ctrl_call_begin(c, worker, fn, arg, &done);
 	call_wait(c, &done);
 }
 
@@ -58,7 +64,7 @@ void ctrl_call_all(struct ctrl *c, msg_call_fn fn, void *arg)
 	if (c->workers_gone)
 		return;
 	for (uint32_t i = 0; i < c->nworkers; i++)
-		call_start(c, i, fn, arg, &done[i]);
+		ctrl_call_begin(c, i, fn, arg, &done[i]);
 	for (uint32_t i = 0; i < c->nworkers; i++)
 		call_wait(c, &done[i]);
 }
@@ -81,6 +87,7 @@ void ctrl_publish_conf(struct ctrl *c)
 	host_set_conf(&c->host, &c->dp);
 	host_poll_memory(&c->host);
 	ctrl_call_all(c, take_conf, &c->dp);
+	ctrl_script_configure(c);
 	/* The clock's kind is the shard's: it is changed in turn with its commands, without waiting for that. */
 	for (uint32_t i = 0; i < c->nworkers; i++) {
 		struct msg *m = msg_get(c->bus, msg_bus_control(c->bus));
@@ -95,6 +102,8 @@ void ctrl_publish_conf(struct ctrl *c)
 		m->arg[3] = NULL;
 		msg_send(c->bus, m);
 	}
+	/* Before the answer to CONFIG SET, which a flush would put first: the client's next command finds it done. */
+	msg_flush(c->bus, msg_bus_control(c->bus));
 }
 
 uint64_t ctrl_used_memory(const struct ctrl *c)
@@ -108,28 +117,39 @@ uint64_t ctrl_used_memory(const struct ctrl *c)
 		sum += hs.used_bytes;
 	}
 	heap_stats_get(c->heap, &hs);
+	sum += hs.used_bytes;
+	heap_stats_get(c->script_heap, &hs);
 	return sum + hs.used_bytes;
 }
 
 /* ---- the loop ---- */
 
+void ctrl_stop_now(struct ctrl *c)
+{
+	c->stop = RP_MAX(c->stop, 1u);
+	ctrl_stop(c);
+}
+
 void ctrl_stop(struct ctrl *c)
 {
 	uint32_t how = ++c->stop > 1 ? 2 : 1;
-	log_write(LOG_NOTICE, how == 1 ? "asked to stop: closing clients" : "asked again: stopping at once");
+	log_write(LOG_NOTICE, how == 1 ? "asked to stop: closing clients" : "stopping at once");
 	if (c->admin != NULL)
 		admin_stop(c->admin);
 	for (uint32_t i = 0; i < c->nworkers; i++) {
 		__atomic_store_n(&c->workers[i]->stop, how, __ATOMIC_RELAXED);
 		msg_kick(c->bus, i);
 	}
+	/* A script that never ends must not keep its clients, and so the workers, for ever. What has written is given
+	 * time, since half of it is of no use to anybody. */
+	script_thread_hurry(c->script, how == 1 ? SCRIPT_HURRY_UNWRITTEN : SCRIPT_HURRY_ALL);
 }
 
 static void take_signals(struct ctrl *c)
 {
 	struct signalfd_siginfo si;
 	while (read(c->signal_fd, &si, sizeof si) == sizeof si)
-		ctrl_stop(c);
+		ctrl_terminate(c);
 }
 
 static void tick(struct ctrl *c)
@@ -142,14 +162,19 @@ static void tick(struct ctrl *c)
 		heap_prefault(c->workers[i]->shard_heap, PREFAULT_BYTES);
 		heap_prefault(c->workers[i]->heap, PREFAULT_BYTES / 4);
 	}
+	script_thread_tick(c->script);
 	xdp_neigh_poll(port_neigh(c->port));
 	ctrl_rates_sample(c);
+	ctrl_persist_tick(c);
+	ctrl_aof_tick(c);
 	uint64_t used = ctrl_used_memory(c);
 	c->peak_bytes = RP_MAX(c->peak_bytes, used);
 	heap_poll(c->heap, 1024);
 	host_poll_idle(&c->host);
 	host_poll_memory(&c->host);
 	host_poll_buffers(&c->host);
+	ctrl_poll_users(c);
+	ctrl_evict_clients(c);
 }
 
 static void dispatch(struct ctrl *c, const struct epoll_event *ev)
@@ -174,7 +199,9 @@ static uint32_t rounds(struct ctrl *c)
 	uint32_t total = 0, work;
 	for (uint32_t i = 0; i < ROUNDS_MAX; i++) {
 		set_now(c);
-		work = host_poll(&c->host) + host_poll_messages(&c->host);
+		work = host_poll(&c->host) + host_poll_messages(&c->host) + ctrl_persist_poll(c);
+		uint64_t again_us = ctrl_aof_poll(c);
+		c->aof_wake_us = again_us == UINT64_MAX ? UINT64_MAX : c->now.mono_us + again_us;
 		if (c->admin != NULL)
 			admin_poll(c->admin);
 		work += msg_flush(c->bus, msg_bus_control(c->bus));
@@ -193,13 +220,30 @@ static bool workers_left(const struct ctrl *c)
 	return true;
 }
 
+/* -1: nobody's time runs out. */
+static int until_next_ms(const struct ctrl *c)
+{
+	uint64_t next = host_next_us(&c->host), now = c->now.mono_us;
+
+	if (next == UINT64_MAX)
+		return -1;
+	return next <= now ? 0 : (int)RP_MIN((next - now + 999) / 1000, (uint64_t)INT32_MAX);
+}
+
 static void wait_events(struct ctrl *c, bool more)
 {
 	struct epoll_event ev[EVENTS_MAX];
 	uint32_t self = msg_bus_control(c->bus);
 	msg_sleeping(c->bus, self);
 	/* A lease that could not be appended yet is tried again soon; everything else comes with an event. */
-	int timeout_ms = more || msg_pending(c->bus, self) ? 0 : host_quiet(&c->host) ? -1 : 1;
+	int timeout_ms = more || msg_pending(c->bus, self) || ctrl_aof_due(c) ? 0
+			 : host_quiet(&c->host)                               ? until_next_ms(c)
+									      : 1;
+	uint64_t wake_us = RP_MIN(ctrl_persist_wake_us(c), c->aof_wake_us);
+	if (wake_us != UINT64_MAX) {
+		int ms = wake_us <= c->now.mono_us ? 1 : (int)((wake_us - c->now.mono_us) / 1000) + 1;
+		timeout_ms = timeout_ms < 0 ? ms : RP_MIN(timeout_ms, ms);
+	}
 	int n = epoll_wait(c->epoll_fd, ev, EVENTS_MAX, timeout_ms);
 	msg_awake(c->bus, self);
 	set_now(c);
@@ -207,21 +251,72 @@ static void wait_events(struct ctrl *c, bool more)
 		dispatch(c, &ev[i]);
 }
 
+/* For those who keep the control thread for long, in no handler: the loop goes round once. */
+void ctrl_round(struct ctrl *c)
+{
+	wait_events(c, true);
+	rounds(c);
+}
+
 static void launch(struct ctrl *c)
 {
-	for (uint32_t i = 0; i < c->nworkers; i++)
+	for (uint32_t i = 0; i < c->nworkers; i++) {
+		RP_TSAN_GIVE(c->workers[i]);
 		rte_eal_remote_launch(worker_main, c->workers[i], i + 1);
+	}
+}
+
+/* What is on disk, while clients are told LOADING. */
+static int load(struct ctrl *c, struct err *e)
+{
+	if (!c->persist->loading.on)
+		return 0;
+	ctrl_loading_begin(c);
+	int rc = ctrl_load_boot(c, e);
+	if (rc == 0) /* or else nobody is served any more */
+		ctrl_loading_end(c);
+	ctrl_publish_conf(c);
+	return rc;
+}
+
+static void say_ready(const struct ctrl *c)
+{
 	const struct port_info *pi = port_info(c->port);
 	log_write(LOG_NOTICE, "Redpoll is ready: device %s (%s, %u queue%s), %u worker%s, port %d", c->config.device,
 		  pi->driver, pi->nqueues, pi->nqueues == 1 ? "" : "s", c->nworkers, c->nworkers == 1 ? "" : "s",
 		  (int)c->config.port);
 }
 
+/* Replies wait for what this thread does (appendfsync always), and it does little: where it shares its CPU with
+ * somebody busy, it and the kernel's threads that write for it go first. Without the right to that they wait their
+ * turn. */
+static void go_first(void)
+{
+	if (setpriority(PRIO_PROCESS, 0, -20) != 0)
+		log_write(LOG_VERBOSE, "the control thread has no priority: %s", strerror(errno));
+	turn_set(TURN_SHORT_NS);
+}
+
 int ctrl_run(struct ctrl *c)
 {
+	struct err e;
 	launch(c);
+	int status = script_thread_start(c->script);
+	go_first(); /* threads begin with the priority of who makes them */
+	if (status != 0)
+		err_set(&e, "cannot start the script thread: %s; raise the limit of threads", strerror(-status));
+	else
+		status = load(c, &e);
+	if (c->stop != 0)
+		status = 0; /* not loaded, as was wished */
+	else if (status == 0)
+		say_ready(c);
+	else
+		log_write(LOG_WARNING, "%s", e.text);
+	if (status != 0 && c->stop == 0)
+		ctrl_stop(c);
 	uint32_t work = 0;
-	while (c->stop == 0 || !workers_left(c)) {
+	while (c->stop == 0 || !workers_left(c) || ctrl_script_lasts(c)) {
 		wait_events(c, work != 0);
 		work = rounds(c);
 	}
@@ -229,11 +324,22 @@ int ctrl_run(struct ctrl *c)
 	for (uint32_t i = 0; i < c->nworkers; i++)
 		__atomic_store_n(&c->workers[i]->stop, 2, __ATOMIC_RELAXED);
 	rte_eal_mp_wait_lcore();
+	for (uint32_t i = 0; i < c->nworkers; i++)
+		RP_TSAN_TAKE(c->workers[i]);
+	script_thread_stop(c->script);
+	script_thread_join(c->script);
+	if (script_thread_torn(c->script))
+		log_write(LOG_WARNING, "a script was ended halfway after it had written: nothing of what it, or the "
+				       "transaction that it belongs to, has changed is kept on disk");
 	c->workers_gone = true;
+	set_now(c);
+	ctrl_aof_close(c);
 	for (uint32_t i = 0; i < c->nworkers; i++)
 		log_drain(&c->workers[i]->log, i);
+	if (status != 0)
+		fprintf(stderr, "redpoll: %s\n", e.text);
 	log_write(LOG_NOTICE, "stopped");
-	return 0;
+	return status == 0 ? 0 : EXIT_FAILURE;
 }
 
 /* ---- set-up ---- */
@@ -264,6 +370,15 @@ static int make_fds(struct ctrl *c, struct err *e)
 	return 0;
 }
 
+/* Operations on files that end wake the loop, where they do not end at once. */
+/* For edges: nobody reads it, and as a level it would keep the loop from ever sleeping again. */
+static int watch_files(struct ctrl *c)
+{
+	int fd = file_sys_event_fd(c->persist->files);
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.ptr = c->bus};
+	return fd < 0 ? 0 : epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &ev);
+}
+
 struct ctrl *ctrl_create(const struct config *cf, const char *program, bool *plain_may_do, struct err *e)
 {
 	struct ctrl *c = aligned_alloc(RP_CACHE_LINE, RTE_ALIGN_CEIL(sizeof *c, RP_CACHE_LINE));
@@ -275,12 +390,10 @@ struct ctrl *ctrl_create(const struct config *cf, const char *program, bool *pla
 	c->config = *cf;
 	c->program = program;
 	c->epoll_fd = c->signal_fd = c->timer_fd = -1;
-	uint8_t id[20];
-	rng_system(id, sizeof id);
-	for (uint32_t i = 0; i < sizeof id; i++)
-		snprintf(c->run_id + 2 * i, 3, "%02x", id[i]);
+	ctrl_make_id(c->run_id);
+	ctrl_make_id(c->replid);
 	if (make_fds(c, e) != 0 || boot(c, e) != 0 ||
-	    watch(c, msg_event_fd(c->bus, msg_bus_control(c->bus)), c->bus) != 0) {
+	    watch(c, msg_event_fd(c->bus, msg_bus_control(c->bus)), c->bus) != 0 || watch_files(c) != 0) {
 		*plain_may_do = c->plain_may_do;
 		ctrl_destroy(c);
 		return NULL;

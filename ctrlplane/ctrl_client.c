@@ -22,6 +22,11 @@ enum client_type client_type_parse(struct slice word)
 	return CLIENT_TYPE_UNKNOWN;
 }
 
+enum client_type client_type_of(const struct client *cl)
+{
+	return cl->flags & CLIENT_F_PUBSUB ? CLIENT_TYPE_PUBSUB : CLIENT_TYPE_NORMAL;
+}
+
 /* ---- gathering ---- */
 
 struct gather {
@@ -104,6 +109,10 @@ static void list_one(const struct ctrl *c, const struct client_copy *copy, struc
 
 	if (cl.text != NULL)
 		cl.text = (struct client_text *)&copy->text;
+	if (cl.listens != NULL)
+		cl.listens = (struct client_listens *)&copy->listens;
+	if (cl.tx != NULL)
+		cl.tx = (struct tx *)(uintptr_t)&copy->tx;
 	client_info_format(&cl, &c->now, line, sizeof line);
 	text_add(t, "%s", line);
 }
@@ -119,10 +128,10 @@ static void list_ids(struct cmd_ctx *c, const struct gather *g, struct text *t)
 	}
 }
 
-/* true: *type says which kind (all normal by default). Else the error is written. */
+/* true: *type says which kind (unknown: all). Else the error is written. */
 static bool list_parse(struct cmd_ctx *c, enum client_type *type)
 {
-	*type = CLIENT_TYPE_NORMAL;
+	*type = CLIENT_TYPE_UNKNOWN;
 	if (c->argc == 4 && cmd_arg_is(c, 2, "type")) {
 		*type = client_type_parse(c->argv[3]);
 		if (*type == CLIENT_TYPE_UNKNOWN)
@@ -154,9 +163,10 @@ static void ctrl_client_list(struct cmd_ctx *c)
 		t.failed = true;
 	else if (c->argc > 2 && cmd_arg_is(c, 2, "id"))
 		list_ids(c, &g, &t);
-	else if (type == CLIENT_TYPE_NORMAL) /* there are no others yet */
+	else
 		for (size_t i = 0; i < g.n; i++)
-			list_one(ctrl_of(c), &g.all[i], &t);
+			if (type == CLIENT_TYPE_UNKNOWN || client_type_of(&g.all[i].cl) == type)
+				list_one(ctrl_of(c), &g.all[i], &t);
 	free(g.all);
 	text_reply(&t, c->out);
 }
@@ -179,7 +189,8 @@ static void ctrl_client_pause(struct cmd_ctx *c)
 	bool all = true;
 
 	if (c->argc > 4) {
-		cmd_err_arity(c);
+		reply_errorf(c->out, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try CLIENT HELP.",
+			     (int)RP_MIN(c->argv[1].len, 128u), c->argv[1].ptr);
 		return;
 	}
 	if (c->argc == 4 && !cmd_arg_is(c, 3, "all")) {
@@ -214,6 +225,7 @@ void ctrl_bind_client(void)
 {
 	cmd_bind("client|list", ctrl_client_list);
 	cmd_bind("client|kill", ctrl_client_kill);
+	cmd_bind("client|unblock", ctrl_client_unblock);
 	cmd_bind("client|pause", ctrl_client_pause);
 	cmd_bind("client|unpause", ctrl_client_unpause);
 }

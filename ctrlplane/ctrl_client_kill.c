@@ -22,10 +22,11 @@ static bool parse_type(struct cmd_ctx *c, uint32_t i, struct kill_filter *f)
 	return f->type != CLIENT_TYPE_UNKNOWN;
 }
 
-/* There is one user. Names are case-sensitive. */
-static bool parse_user(struct cmd_ctx *c, uint32_t i)
+/* Names are case-sensitive. */
+static bool parse_user(struct cmd_ctx *c, uint32_t i, struct kill_filter *f)
 {
-	if (slice_eq(c->argv[i], SLICE("default")))
+	f->user = c->argv[i];
+	if (acl_find(ctrl_of(c)->users, f->user) != NULL)
 		return true;
 	reply_errorf(c->out, "ERR No such user '%.*s'", (int)RP_MIN(c->argv[i].len, 128u), c->argv[i].ptr);
 	return false;
@@ -48,7 +49,7 @@ static bool parse_pair(struct cmd_ctx *c, uint32_t i, struct kill_filter *f)
 		if (cmd_arg_is(c, i, "type"))
 			return parse_type(c, i + 1, f);
 		if (cmd_arg_is(c, i, "user"))
-			return parse_user(c, i + 1);
+			return parse_user(c, i + 1, f);
 		if (cmd_arg_is(c, i, "skipme"))
 			return parse_skip_me(c, i + 1, f);
 		if (cmd_arg_is(c, i, "addr") || cmd_arg_is(c, i, "laddr")) {
@@ -89,7 +90,9 @@ bool kill_matches(const struct kill_filter *f, const struct client *cl)
 		return false;
 	if (f->skip_me && f->me == cl->id)
 		return false;
-	if (f->type != CLIENT_TYPE_UNKNOWN && f->type != CLIENT_TYPE_NORMAL) /* there are no others yet */
+	if (f->type != CLIENT_TYPE_UNKNOWN && f->type != client_type_of(cl))
+		return false;
+	if (f->user.ptr != NULL && (cl->user == NULL || !slice_eq(f->user, cl->user->name)))
 		return false;
 	return (f->addr.ptr == NULL || is_endpoint(f->addr, &cl->addr)) &&
 	       (f->laddr.ptr == NULL || is_endpoint(f->laddr, &cl->laddr));

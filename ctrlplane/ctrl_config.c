@@ -1,6 +1,8 @@
 /* CONFIG. */
 #include <stdlib.h>
 
+#include "ctrlplane/ctrl_aof.h"
+#include "ctrlplane/ctrl_persist.h"
 #include "ctrlplane/ctrl_stats.h"
 
 /* ---- GET ---- */
@@ -8,19 +10,17 @@
 struct getting {
 	struct reply *out;
 	struct slice typed; /* a name without wildcards is answered as it was written */
-	bool *shown;        /* by row: a directive that several patterns match is answered once */
+	bool *shown;        /* by number: a name that several patterns match is answered once */
 	uint64_t n;
 };
 
-static void get_one(void *ctx, const char *name, const char *value)
+static void get_one(void *ctx, uint32_t number, const char *name, const char *value)
 {
 	struct getting *g = ctx;
-	const struct config_option *o = config_find((struct slice){name, strlen(name)});
-	uint32_t row = (uint32_t)(o - config_at(0));
 
-	if (g->shown[row])
+	if (g->shown[number])
 		return;
-	g->shown[row] = true;
+	g->shown[number] = true;
 	if (g->typed.ptr != NULL)
 		reply_bulk_slice(g->out, g->typed);
 	else
@@ -40,7 +40,7 @@ static bool is_pattern(struct slice word)
 static void ctrl_config_get(struct cmd_ctx *c)
 {
 	struct reply sub;
-	struct getting g = {.out = &sub, .shown = calloc(config_count(), sizeof *g.shown)};
+	struct getting g = {.out = &sub, .shown = calloc(config_names(), sizeof *g.shown)};
 
 	if (g.shown == NULL) {
 		reply_error(c->out, "ERR out of memory for the answer");
@@ -69,6 +69,19 @@ static void err_option(struct cmd_ctx *c, const struct config_option *o, const c
 	err_argument(c, (struct slice){o->name, strlen(o->name)}, why);
 }
 
+/* Who may set these decides which files are written. */
+static bool is_protected(const struct config_option *o)
+{
+	return strcmp(o->name, "dir") == 0 || strcmp(o->name, "dbfilename") == 0;
+}
+
+static bool may_set_protected(const struct cmd_ctx *c)
+{
+	int who = ctrl_of(c)->config.enable_protected_configs;
+
+	return who == CONFIG_PROTECTED_YES || (who == CONFIG_PROTECTED_LOCAL && (c->client_flags & CLIENT_F_ADMIN));
+}
+
 /* Every name must be known, stand once and be one that can change. */
 static bool names_ok(struct cmd_ctx *c)
 {
@@ -85,6 +98,10 @@ static bool names_ok(struct cmd_ctx *c)
 		}
 		if (o->fixed) {
 			err_argument(c, c->argv[i], "can't set immutable config");
+			return false;
+		}
+		if (is_protected(o) && !may_set_protected(c)) {
+			err_argument(c, c->argv[i], "can't set protected config");
 			return false;
 		}
 		for (uint32_t k = 2; k < i; k += 2) {
@@ -128,12 +145,60 @@ static bool config_try(struct cmd_ctx *c, struct config *next)
 	return true;
 }
 
-static void config_apply(struct ctrl *c)
+/* It sets the default user's password also if that was changed by ACL SETUSER meanwhile. */
+static bool names_requirepass(const struct cmd_ctx *c)
 {
+	for (uint32_t i = 2; i < c->argc; i += 2)
+		if (cmd_arg_is(c, i, "requirepass"))
+			return true;
+	return false;
+}
+
+static void config_apply(struct ctrl *c, bool password)
+{
+	struct err e;
+
+	if (password && ctrl_set_requirepass(c, &e) != 0)
+		log_write(LOG_WARNING, "CONFIG SET requirepass: %s", e.text);
 	log_set_level((enum log_level)c->config.loglevel);
 	for (uint32_t i = 0; i < c->nworkers; i++)
 		__atomic_store_n(&c->workers[i]->log.level, (uint32_t)c->config.loglevel, __ATOMIC_RELAXED);
 	ctrl_publish_conf(c);
+	ctrl_aof_configure(c);
+}
+
+/* Another directory is entered before anything else takes effect. */
+static bool config_enter(struct cmd_ctx *c, struct config *next)
+{
+	struct ctrl *ctl = ctrl_of(c);
+	struct err e;
+
+	if (strcmp(next->dir, ctl->config.dir) == 0)
+		return true;
+	if (ctl->aof != NULL && ctl->aof->state != AOF_OFF) {
+		err_argument(c, SLICE("dir"), "the append-only file is in the present one; switch it off first");
+		return false;
+	}
+	if (ctrl_persist_chdir(ctl, next->dir, &e) != 0) {
+		err_argument(c, SLICE("dir"), e.text);
+		return false;
+	}
+	memcpy(next->dir, ctl->config.dir, sizeof next->dir);
+	return true;
+}
+
+/* The append-only file begins now, if it is to: when the client hears OK, what he writes from then on is part of it. */
+static bool config_begin_aof(struct cmd_ctx *c, bool was_on)
+{
+	struct ctrl *ctl = ctrl_of(c);
+	struct err e = {""};
+
+	if (was_on || !ctl->config.appendonly || ctl->aof == NULL || aof_switch_on(ctl, &e) == 0)
+		return true;
+	log_write(LOG_WARNING, "append-only file: %s", e.text);
+	ctl->config.appendonly = 0;
+	err_argument(c, SLICE("appendonly"), "Unable to turn on AOF. Check server logs.");
+	return false;
 }
 
 static void ctrl_config_set(struct cmd_ctx *c)
@@ -149,10 +214,12 @@ static void ctrl_config_set(struct cmd_ctx *c)
 		return;
 	}
 	*next = ctl->config;
-	if (config_try(c, next)) {
+	if (config_try(c, next) && config_enter(c, next)) {
+		bool password = names_requirepass(c), was_on = ctl->config.appendonly;
 		ctl->config = *next;
-		config_apply(ctl);
-		reply_ok(c->out);
+		config_apply(ctl, password);
+		if (config_begin_aof(c, was_on))
+			reply_ok(c->out);
 	}
 	free(next);
 }
@@ -174,7 +241,14 @@ static void ctrl_config_rewrite(struct cmd_ctx *c)
 		reply_error(c->out, "ERR The server is running without a config file");
 		return;
 	}
-	if (config_rewrite(&ctl->config, &e) != 0) {
+	char **users = ctrl_users_lines(ctl);
+	if (users == NULL) {
+		reply_error(c->out, "ERR out of memory for the lines of users");
+		return;
+	}
+	int failed = config_rewrite(&ctl->config, (const char *const *)users, &e);
+	ctrl_users_lines_free(users);
+	if (failed) {
 		log_write(LOG_WARNING, "CONFIG REWRITE failed: %s", e.text);
 		reply_errorf(c->out, "ERR Rewriting config file: %s", e.text);
 		return;

@@ -18,12 +18,16 @@ void info_server(const struct ctrl *c, struct text *t);
 void info_clients(const struct ctrl *c, struct text *t);
 void info_memory(const struct ctrl *c, struct text *t);
 void info_persistence(const struct ctrl *c, struct text *t);
+/* Its part on the append-only file. */
+void info_aof(const struct ctrl *c, struct text *t);
 void info_stats(const struct ctrl *c, struct text *t);
 void info_replication(const struct ctrl *c, struct text *t);
 void info_cpu(const struct ctrl *c, struct text *t);
 void info_modules(const struct ctrl *c, struct text *t);
 void info_cluster(const struct ctrl *c, struct text *t);
 void info_keyspace(const struct ctrl *c, struct text *t);
+/* ctrl_script.c: lines of the section about memory */
+void info_scripts(const struct ctrl *c, struct text *t);
 /* ctrl_info_commands.c */
 void info_commandstats(const struct ctrl *c, struct text *t);
 void info_errorstats(const struct ctrl *c, struct text *t);

@@ -1,4 +1,7 @@
 /* INFO: the sections about commands. */
+#include <stdlib.h>
+
+#include "base/num.h"
 #include "ctrlplane/ctrl_info.h"
 #include "ctrlplane/ctrl_stats.h"
 
@@ -23,7 +26,7 @@ uint64_t info_error_replies(const struct ctrl *c)
 {
 	uint64_t sum = 0;
 
-	for (uint32_t i = 0; i <= c->nworkers; i++)
+	for (uint32_t i = 0; i < stats_hosts(c); i++)
 		sum += STAT_LOAD(stats_host(c, i)->errors.total);
 	return sum - c->base.errors.total;
 }
@@ -32,7 +35,7 @@ static uint64_t error_replies_of(const struct ctrl *c, const char *code)
 {
 	uint64_t sum = 0;
 
-	for (uint32_t i = 0; i <= c->nworkers; i++)
+	for (uint32_t i = 0; i < stats_hosts(c); i++)
 		sum += error_stats_of(&stats_host(c, i)->errors, code);
 	return sum - error_stats_of(&c->base.errors, code);
 }
@@ -56,7 +59,7 @@ static void thread_errorstats(const struct ctrl *c, uint32_t at, struct text *t)
 void info_errorstats(const struct ctrl *c, struct text *t)
 {
 	text_add(t, "# Errorstats\r\n");
-	for (uint32_t i = 0; i <= c->nworkers; i++)
+	for (uint32_t i = 0; i < stats_hosts(c); i++)
 		thread_errorstats(c, i, t);
 }
 
@@ -65,7 +68,7 @@ void info_errors_reset(struct ctrl *c)
 {
 	struct error_stats sum = {.total = 0};
 
-	for (uint32_t i = 0; i <= c->nworkers; i++) {
+	for (uint32_t i = 0; i < stats_hosts(c); i++) {
 		const struct error_stats *e = &stats_host(c, i)->errors;
 		uint32_t n = __atomic_load_n(&e->n, __ATOMIC_ACQUIRE);
 		sum.total += STAT_LOAD(e->total);
@@ -83,17 +86,32 @@ void info_errors_reset(struct ctrl *c)
 	c->base.errors = sum;
 }
 
+/* config_check() has seen that these are numbers. */
+static void add_percentiles(const char *list, const struct cmd_stat *st, struct text *t)
+{
+	char *end;
+
+	for (const char *p = list; *p != '\0'; p = end + strspn(end, " ")) {
+		double percent = strtod(p, &end);
+		char text[NUM_DOUBLE_CHARS];
+		num_format_double(text, percent);
+		text_add(t, "%sp%s=%.3f", p == list ? "" : ",", text, (double)stats_percentile_ns(st, percent) / 1000);
+	}
+	text_add(t, "\r\n");
+}
+
 void info_latencystats(const struct ctrl *c, struct text *t)
 {
 	struct cmd_stat st;
 
 	text_add(t, "# Latencystats\r\n");
+	if (!c->config.latency_tracking || c->config.latency_percentiles[0] == '\0')
+		return;
 	for (uint32_t id = 0; id < cmd_count; id++) {
 		stats_command(c, id, &st);
 		if (st.calls == 0)
 			continue;
-		text_add(t, "latency_percentiles_usec_%s:p50=%.3f,p99=%.3f,p99.9=%.3f\r\n", cmd_at(id)->name,
-			 (double)stats_percentile_ns(&st, 50) / 1000, (double)stats_percentile_ns(&st, 99) / 1000,
-			 (double)stats_percentile_ns(&st, 99.9) / 1000);
+		text_add(t, "latency_percentiles_usec_%s:", cmd_at(id)->name);
+		add_percentiles(c->config.latency_percentiles, &st, t);
 	}
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "ctrlplane/ctrl_info.h"
+#include "ctrlplane/script/script_thread.h"
 
 static void config_line(const struct ctrl *c, const char *name, const char *key, struct text *t)
 {
@@ -137,11 +138,12 @@ static void session_line(const struct worker *w, struct text *t)
 	const struct host_counters *h = &w->host.count;
 
 	text_add(t,
-		 "worker%u_sessions:opened=%lu,rejected=%lu,protocol_errors=%lu,killed_output=%lu,killed_nomem=%lu,"
+		 "worker%u_sessions:opened=%lu,rejected=%lu,protocol_errors=%lu,killed_output=%lu,killed_query=%lu,"
+		 "killed_nomem=%lu,"
 		 "killed_idle=%lu,log_dropped=%lu\r\n",
 		 w->id, STAT_LOAD(h->sessions_opened), STAT_LOAD(h->sessions_rejected), STAT_LOAD(h->protocol_errors),
-		 STAT_LOAD(h->killed_output), STAT_LOAD(h->killed_nomem), STAT_LOAD(h->killed_idle),
-		 STAT_LOAD(w->log.dropped));
+		 STAT_LOAD(h->killed_output), STAT_LOAD(h->killed_query), STAT_LOAD(h->killed_nomem),
+		 STAT_LOAD(h->killed_idle), STAT_LOAD(w->log.dropped));
 }
 
 static void heap_line(const struct worker *w, const char *name, const struct heap *heap, struct text *t)
@@ -178,6 +180,16 @@ static void control_line(const struct ctrl *c, struct text *t)
 		 h->commands, h->delegated_out, h->delegated_in, h->leases);
 }
 
+static void script_line(const struct ctrl *c, struct text *t)
+{
+	struct script_figures f;
+
+	script_thread_figures(c->script, &f);
+	text_add(t, "script_thread:busy_cycles=%lu,empty_poll_cycles=%lu,leases=%lu,scripts=%lu\r\n",
+		 (unsigned long)f.busy_cycles, (unsigned long)f.empty_cycles, (unsigned long)f.batches,
+		 (unsigned long)STAT_LOAD(script_thread_host(c->script)->count.commands));
+}
+
 void info_dataplane(const struct ctrl *c, struct text *t)
 {
 	text_add(t, "# Dataplane\r\nworkers:%u\r\n", c->nworkers);
@@ -187,6 +199,7 @@ void info_dataplane(const struct ctrl *c, struct text *t)
 	text_add(t, "hugepages:%d\r\n", c->hugepages);
 	config_line(c, "idle", "idle", t);
 	text_add(t, "tsc_hz:%lu\r\n", (unsigned long)c->host.tsc_hz);
+	script_line(c, t);
 	for (uint32_t i = 0; i < c->nworkers; i++) {
 		const struct worker *w = c->workers[i];
 		worker_line(c, w, t);

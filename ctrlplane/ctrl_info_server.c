@@ -38,7 +38,11 @@ void info_clients(const struct ctrl *c, struct text *t)
 	stats_totals(c, &s);
 	text_add(t, "# Clients\r\nconnected_clients:%lu\r\ncluster_connections:0\r\nmaxclients:%ld\r\n",
 		 (unsigned long)s.clients, (long)c->config.maxclients);
-	text_add(t, "blocked_clients:0\r\ntracking_clients:0\r\nclients_in_timeout_table:0\r\n");
+	text_add(t,
+		 "blocked_clients:%lu\r\ntracking_clients:%lu\r\npubsub_clients:%lu\r\nclients_in_timeout_table:%lu\r\n"
+		 "total_blocking_keys:%lu\r\ntotal_blocking_keys_on_nokey:%lu\r\n",
+		 (unsigned long)s.blocked, (unsigned long)s.tracking, (unsigned long)s.pubsub,
+		 (unsigned long)s.timeouts, (unsigned long)s.blocking_keys, (unsigned long)s.blocking_gone_keys);
 }
 
 /* ---- memory ---- */
@@ -59,9 +63,15 @@ static void memory_heaps(const struct memory_figures *m, struct text *t)
 
 	plain(t, "allocator_allocated", m->heap_used);
 	plain(t, "allocator_active", m->heap_committed);
-	plain(t, "allocator_resident", m->resident);
+	plain(t, "allocator_resident", m->heap_committed);
 	text_add(t, "allocator_frag_ratio:%.2f\r\n", memory_ratio(m->heap_committed, m->heap_used));
 	plain(t, "allocator_frag_bytes", idle);
+	/* What is resident beyond the heaps' pages belongs to the rest of the process: packet buffers, tables, the
+	 * program. */
+	text_add(t,
+		 "allocator_rss_ratio:1.00\r\nallocator_rss_bytes:0\r\nrss_overhead_ratio:%.2f\r\nrss_overhead_bytes:%"
+		 "ld\r\n",
+		 memory_ratio(m->resident, m->heap_committed), (long)m->resident - (long)m->heap_committed);
 	text_add(t, "mem_fragmentation_ratio:%.2f\r\nmem_fragmentation_bytes:%ld\r\n",
 		 memory_ratio(m->resident, m->used), (long)m->resident - (long)m->used);
 }
@@ -71,6 +81,7 @@ void info_memory(const struct ctrl *c, struct text *t)
 	const struct config_option *policy = config_find(SLICE("maxmemory-policy"));
 	char value[CONFIG_VALUE_MAX];
 	struct memory_figures m;
+	struct stat_totals s;
 	struct sysinfo si = {.totalram = 0};
 
 	memory_figures(c, &m);
@@ -86,32 +97,22 @@ void info_memory(const struct ctrl *c, struct text *t)
 	plain(t, "used_memory_dataset", m.dataset);
 	text_add(t, "used_memory_dataset_perc:%.2f%%\r\n", memory_ratio(m.dataset, m.used) * 100);
 	human(t, "total_system_memory", (uint64_t)si.totalram * si.mem_unit);
-	human(t, "used_memory_lua", 0);
-	human(t, "used_memory_scripts", 0);
-	text_add(t, "number_of_cached_scripts:0\r\nnumber_of_functions:0\r\nnumber_of_libraries:0\r\n");
+	info_scripts(c, t);
 	human(t, "maxmemory", c->config.maxmemory);
 	text_add(t, "maxmemory_policy:%s\r\n", value);
 	memory_heaps(&m, t);
-	text_add(t, "mem_not_counted_for_evict:0\r\nmem_replication_backlog:0\r\nmem_clients_slaves:0\r\n");
+	text_add(t, "mem_not_counted_for_evict:0\r\nmem_replication_backlog:0\r\nmem_total_replication_buffers:0\r\n"
+		    "mem_clients_slaves:0\r\n");
 	plain(t, "mem_clients_normal", m.clients);
-	text_add(t,
-		 "mem_cluster_links:0\r\nmem_aof_buffer:0\r\nmem_allocator:redpoll-slab\r\nactive_defrag_running:0\r\n"
-		 "lazyfree_pending_objects:0\r\n");
+	text_add(
+		t,
+		"mem_cluster_links:0\r\nmem_aof_buffer:0\r\nmem_allocator:redpoll-slab\r\nactive_defrag_running:0\r\n");
+	stats_totals(c, &s);
+	plain(t, "lazyfree_pending_objects", s.freeing);
+	plain(t, "lazyfreed_objects", s.freed);
 }
 
 /* ---- the rest ---- */
-
-/* Nothing is written to disk in this build, and the lines say so. */
-void info_persistence(const struct ctrl *c, struct text *t)
-{
-	text_add(t, "# Persistence\r\nloading:0\r\nasync_loading:0\r\nrdb_changes_since_last_save:0\r\n"
-		    "rdb_bgsave_in_progress:0\r\n");
-	text_add(t, "rdb_last_save_time:%ld\r\n", (long)(c->started_wall_us / 1000000));
-	text_add(t, "rdb_last_bgsave_status:ok\r\nrdb_last_bgsave_time_sec:-1\r\nrdb_current_bgsave_time_sec:-1\r\n"
-		    "rdb_saves:0\r\naof_enabled:0\r\naof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0\r\n"
-		    "aof_last_rewrite_time_sec:-1\r\naof_current_rewrite_time_sec:-1\r\n"
-		    "aof_last_bgrewrite_status:ok\r\naof_last_write_status:ok\r\n");
-}
 
 static void stats_traffic(const struct ctrl *c, const struct stat_totals *s, struct text *t)
 {
@@ -138,14 +139,27 @@ void info_stats(const struct ctrl *c, struct text *t)
 	plain(t, "expired_keys", s.expired);
 	text_add(t, "expired_stale_perc:0.00\r\nexpired_time_cap_reached_count:0\r\n");
 	plain(t, "evicted_keys", s.evicted);
-	text_add(t, "evicted_clients:0\r\ntotal_eviction_exceeded_time:0\r\ncurrent_eviction_exceeded_time:0\r\n");
+	plain(t, "evicted_clients", c->evicted_clients);
+	text_add(t, "total_eviction_exceeded_time:0\r\ncurrent_eviction_exceeded_time:0\r\n");
 	plain(t, "keyspace_hits", s.hits);
 	plain(t, "keyspace_misses", s.misses);
-	text_add(t, "pubsub_channels:0\r\npubsub_patterns:0\r\npubsubshard_channels:0\r\nlatest_fork_usec:0\r\n"
+	plain(t, "pubsub_channels", ctrl_pubsub_names(c, PUBSUB_CHANNEL));
+	plain(t, "pubsub_patterns", ctrl_pubsub_names(c, PUBSUB_PATTERN));
+	plain(t, "pubsubshard_channels", ctrl_pubsub_names(c, PUBSUB_SHARD));
+	plain(t, "tracking_total_keys", s.tracked_keys);
+	plain(t, "tracking_total_items", s.tracked_links);
+	plain(t, "tracking_total_prefixes", ctrl_pubsub_names(c, PUBSUB_PREFIX));
+	text_add(t, "latest_fork_usec:0\r\n"
 		    "total_forks:0\r\nmigrate_cached_sockets:0\r\nslave_expires_tracked_keys:0\r\n"
-		    "tracking_total_keys:0\r\ntracking_total_items:0\r\ntracking_total_prefixes:0\r\n"
-		    "unexpected_error_replies:0\r\n");
+		    "active_defrag_hits:0\r\nactive_defrag_misses:0\r\nactive_defrag_key_hits:0\r\n"
+		    "active_defrag_key_misses:0\r\ntotal_active_defrag_time:0\r\ncurrent_active_defrag_time:0\r\n"
+		    "io_threaded_reads_processed:0\r\nio_threaded_writes_processed:0\r\n"
+		    "reply_buffer_shrinks:0\r\nreply_buffer_expands:0\r\nunexpected_error_replies:0\r\n");
 	plain(t, "total_error_replies", info_error_replies(c));
+	plain(t, "acl_access_denied_auth", s.denied.auth);
+	plain(t, "acl_access_denied_cmd", s.denied.cmd);
+	plain(t, "acl_access_denied_key", s.denied.key);
+	plain(t, "acl_access_denied_channel", s.denied.channel);
 }
 
 void info_replication(const struct ctrl *c, struct text *t)
@@ -153,7 +167,7 @@ void info_replication(const struct ctrl *c, struct text *t)
 	text_add(t,
 		 "# Replication\r\nrole:master\r\nconnected_slaves:0\r\nmaster_failover_state:no-failover\r\n"
 		 "master_replid:%s\r\nmaster_replid2:0000000000000000000000000000000000000000\r\n",
-		 c->run_id);
+		 c->replid);
 	text_add(t, "master_repl_offset:0\r\nsecond_repl_offset:-1\r\nrepl_backlog_active:0\r\nrepl_backlog_size:0\r\n"
 		    "repl_backlog_first_byte_offset:0\r\nrepl_backlog_histlen:0\r\n");
 }

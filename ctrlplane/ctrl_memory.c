@@ -1,5 +1,6 @@
 /* MEMORY STATS, DOCTOR, PURGE, MALLOC-STATS. */
 #include "ctrlplane/ctrl_memory.h"
+#include "ctrlplane/script/script_thread.h"
 
 #include <stdio.h>
 
@@ -18,10 +19,13 @@ void memory_figures(const struct ctrl *c, struct memory_figures *m)
 		m->heap_used += hs.used_bytes;
 		m->heap_committed += hs.committed_bytes;
 	}
-	heap_stats_get(c->heap, &hs);
-	m->clients += hs.used_bytes;
-	m->heap_used += hs.used_bytes;
-	m->heap_committed += hs.committed_bytes;
+	const struct heap *const threads[] = {c->heap, c->script_heap};
+	for (uint32_t i = 0; i < RP_ARRAY_LEN(threads); i++) {
+		heap_stats_get(threads[i], &hs);
+		m->clients += hs.used_bytes;
+		m->heap_used += hs.used_bytes;
+		m->heap_committed += hs.committed_bytes;
+	}
 	m->overhead = m->used > m->dataset ? m->used - m->dataset : 0;
 	m->peak = RP_MAX(c->peak_bytes, m->used);
 	m->resident = memory_resident();
@@ -94,9 +98,11 @@ static void put_heaps(const struct memory_figures *m, struct reply *r, uint64_t 
 
 	put_int(r, n, "allocator.allocated", m->heap_used);
 	put_int(r, n, "allocator.active", m->heap_committed);
-	put_int(r, n, "allocator.resident", m->resident);
+	put_int(r, n, "allocator.resident", m->heap_committed);
 	put_double(r, n, "allocator-fragmentation.ratio", memory_ratio(m->heap_committed, m->heap_used));
 	put_int(r, n, "allocator-fragmentation.bytes", m->heap_committed - m->heap_used);
+	put_double(r, n, "allocator-rss.ratio", 1);
+	put_int(r, n, "allocator-rss.bytes", 0);
 	put_double(r, n, "rss-overhead.ratio", memory_ratio(m->resident, m->heap_committed));
 	put_int(r, n, "rss-overhead.bytes", rss_over);
 	put_double(r, n, "fragmentation", memory_ratio(m->resident, m->used));
@@ -107,12 +113,14 @@ static void memory_stats(struct cmd_ctx *c)
 {
 	const struct ctrl *ctl = ctrl_of(c);
 	struct memory_figures m;
+	struct script_figures scripts;
 	struct stat_totals t;
 	struct reply sub;
 	uint64_t n = 0;
 
 	memory_figures(ctl, &m);
 	stats_totals(ctl, &t);
+	script_thread_figures(ctl->script, &scripts);
 	reply_sub_begin(c->out, &sub);
 	put_int(&sub, &n, "peak.allocated", m.peak);
 	put_int(&sub, &n, "total.allocated", m.used);
@@ -122,8 +130,8 @@ static void memory_stats(struct cmd_ctx *c)
 	put_int(&sub, &n, "clients.normal", m.clients);
 	put_int(&sub, &n, "cluster.links", 0);
 	put_int(&sub, &n, "aof.buffer", 0);
-	put_int(&sub, &n, "lua.caches", 0);
-	put_int(&sub, &n, "functions.caches", 0);
+	put_int(&sub, &n, "lua.caches", scripts.scripts_bytes);
+	put_int(&sub, &n, "functions.caches", scripts.functions_bytes);
 	put_databases(ctl, &sub, &n);
 	put_int(&sub, &n, "overhead.total", m.overhead);
 	put_int(&sub, &n, "keys.count", t.keys);

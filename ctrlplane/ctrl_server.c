@@ -1,5 +1,6 @@
 /* SHUTDOWN. */
-#include "ctrlplane/ctrl.h"
+#include "ctrlplane/ctrl_persist.h"
+#include "ctrlplane/ctrl_script.h"
 
 struct shutdown_words {
 	bool save, nosave, abort, now, force;
@@ -25,19 +26,57 @@ static bool shutdown_parse(const struct cmd_ctx *c, struct shutdown_words *w)
 	return !(w->save && w->nosave) && !(w->abort && c->argc > 2);
 }
 
-/* NOW and FORCE are about replicas and failed saves, of which there are none here: accepted without effect. */
+/* False: it could not be saved, and the server goes on. */
+static bool save_and_stop(struct ctrl *c, bool force)
+{
+	struct err e = {""};
+
+	if (c->stop == 0 && (ctrl_script_await(c, &e) != 0 || ctrl_save_last(c, &e) != 0)) {
+		log_write(LOG_WARNING, "not saved before the end: %s", e.text);
+		script_thread_hurry(c->script, SCRIPT_HURRY_NOT);
+		if (!force)
+			return false;
+	}
+	ctrl_stop(c);
+	return true;
+}
+
+/* A second signal ends it at once. */
+void ctrl_terminate(struct ctrl *c)
+{
+	bool save = c->stop == 0 && ctrl_save_points(c) && !c->persist->loading.on;
+
+	if (!save)
+		ctrl_stop(c);
+	else if (!save_and_stop(c, false))
+		log_write(LOG_WARNING, "the server goes on; mend that, or use SHUTDOWN NOSAVE");
+}
+
+/* NOW is about replicas: accepted without effect. */
 static void ctrl_shutdown(struct cmd_ctx *c)
 {
+	struct ctrl *ctl = ctrl_of(c);
 	struct shutdown_words w;
+	enum lease_busy why;
 
-	if (!shutdown_parse(c, &w))
+	if (!shutdown_parse(c, &w)) {
 		cmd_err_syntax(c);
-	else if (w.abort)
+	} else if (w.abort) {
 		reply_error(c->out, "ERR No shutdown in progress.");
-	else if (w.save)
-		reply_error(c->out, "ERR Persistence is not in this build; use SHUTDOWN NOSAVE");
-	else
-		ctrl_stop(ctrl_of(c)); /* no answer: the client sees its connection close, as with Redis */
+	} else if (!w.nosave && ctrl_refuse_busy(c)) {
+		return;
+	} else if (!w.nosave && (w.save || ctrl_save_points(ctl)) && !ctl->persist->loading.on) {
+		if (!save_and_stop(ctl, w.force))
+			reply_error(c->out, "ERR Errors trying to SHUTDOWN. Check logs.");
+	} else {
+		/* No answer: the client sees its connection close, as with Redis. It is the way to end a script that
+		 * has written and does not end. */
+		ctl->stop_nosave = w.nosave;
+		if (w.nosave && lease_busy(ctl->leases, &why) != 0)
+			ctrl_stop_now(ctl);
+		else
+			ctrl_stop(ctl);
+	}
 }
 
 void ctrl_bind_server(void)

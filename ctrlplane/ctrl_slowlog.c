@@ -107,7 +107,7 @@ static void slowlog_get(struct cmd_ctx *c)
 	char addr[ENDPOINT_TEXT_MAX];
 
 	if (c->argc > 3) {
-		cmd_err_arity(c);
+		reply_error(c->out, "ERR unknown subcommand or wrong number of arguments for 'GET'. Try SLOWLOG HELP.");
 		return;
 	}
 	if (c->argc == 3 &&

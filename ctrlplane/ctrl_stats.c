@@ -1,6 +1,15 @@
 /* Sums over all threads. */
 #include "ctrlplane/ctrl_info.h"
 #include "ctrlplane/ctrl_stats.h"
+#include "ctrlplane/script/script_thread.h"
+#include "store/watch.h"
+
+const struct session_host *stats_host(const struct ctrl *c, uint32_t i)
+{
+	if (i < c->nworkers)
+		return &c->workers[i]->host;
+	return i == c->nworkers ? &c->host : script_thread_host(c->script);
+}
 
 static void add_host(const struct session_host *h, struct stat_totals *t)
 {
@@ -8,6 +17,14 @@ static void add_host(const struct session_host *h, struct stat_totals *t)
 	t->sessions += STAT_LOAD(h->count.sessions_opened);
 	t->rejected += STAT_LOAD(h->count.sessions_rejected);
 	t->clients += STAT_LOAD(h->count.clients);
+	t->tracking += STAT_LOAD(h->count.tracking_clients);
+	t->pubsub += STAT_LOAD(h->count.pubsub_clients);
+	t->blocked += STAT_LOAD(h->count.blocked);
+	t->timeouts += STAT_LOAD(h->deadlines.n);
+	t->denied.auth += STAT_LOAD(h->denied.auth);
+	t->denied.cmd += STAT_LOAD(h->denied.cmd);
+	t->denied.key += STAT_LOAD(h->denied.key);
+	t->denied.channel += STAT_LOAD(h->denied.channel);
 }
 
 static void add_worker(const struct worker *w, struct stat_totals *t)
@@ -19,8 +36,14 @@ static void add_worker(const struct worker *w, struct stat_totals *t)
 	t->misses += STAT_LOAD(st->misses);
 	t->expired += STAT_LOAD(st->expired);
 	t->evicted += STAT_LOAD(st->evicted);
+	t->freeing += STAT_LOAD(st->freeing);
+	t->freed += STAT_LOAD(st->freed);
 	t->keys += STAT_LOAD(st->keys);
 	t->expires += STAT_LOAD(st->expires);
+	t->tracked_keys += watch_tracked_keys(w->store);
+	t->tracked_links += watch_tracked_links(w->store);
+	t->blocking_keys += watch_blocking_keys(w->store);
+	t->blocking_gone_keys += watch_blocking_gone_keys(w->store);
 	t->net_in += STAT_LOAD(tc->bytes_in);
 	t->net_out += STAT_LOAD(tc->bytes_out);
 }
@@ -28,7 +51,7 @@ static void add_worker(const struct worker *w, struct stat_totals *t)
 static void totals_since_boot(const struct ctrl *c, struct stat_totals *t)
 {
 	*t = (struct stat_totals){.commands = 0};
-	for (uint32_t i = 0; i <= c->nworkers; i++)
+	for (uint32_t i = 0; i < stats_hosts(c); i++)
 		add_host(stats_host(c, i), t);
 	for (uint32_t i = 0; i < c->nworkers; i++)
 		add_worker(c->workers[i], t);
@@ -44,14 +67,19 @@ void stats_totals(const struct ctrl *c, struct stat_totals *t)
 	t->misses -= c->base.misses;
 	t->expired -= c->base.expired;
 	t->evicted -= c->base.evicted;
+	t->freed -= c->base.freed;
 	t->net_in -= c->base.net_in;
 	t->net_out -= c->base.net_out;
+	t->denied.auth -= c->base.denied.auth;
+	t->denied.cmd -= c->base.denied.cmd;
+	t->denied.key -= c->base.denied.key;
+	t->denied.channel -= c->base.denied.channel;
 }
 
 static void command_since_boot(const struct ctrl *c, uint32_t cmd_id, struct cmd_stat *out)
 {
 	*out = (struct cmd_stat){.calls = 0};
-	for (uint32_t i = 0; i <= c->nworkers; i++) {
+	for (uint32_t i = 0; i < stats_hosts(c); i++) {
 		const struct cmd_stat *st = &stats_host(c, i)->env.stats[cmd_id];
 		out->calls += STAT_LOAD(st->calls);
 		out->cycles += STAT_LOAD(st->cycles);
@@ -79,6 +107,7 @@ void stats_reset(struct ctrl *c)
 {
 	struct stat_totals t;
 
+	c->evicted_clients = 0;
 	totals_since_boot(c, &t);
 	c->base.commands = t.commands;
 	c->base.sessions = t.sessions;
@@ -87,8 +116,10 @@ void stats_reset(struct ctrl *c)
 	c->base.misses = t.misses;
 	c->base.expired = t.expired;
 	c->base.evicted = t.evicted;
+	c->base.freed = t.freed;
 	c->base.net_in = t.net_in;
 	c->base.net_out = t.net_out;
+	c->base.denied = t.denied;
 	info_errors_reset(c);
 	for (uint32_t id = 0; id < cmd_count; id++)
 		command_since_boot(c, id, &c->base.cmd[id]);

@@ -8,15 +8,18 @@
 
 struct stat_totals {
 	/* since CONFIG RESETSTAT */
-	uint64_t commands, sessions, rejected, hits, misses, expired, evicted, net_in, net_out;
+	uint64_t commands, sessions, rejected, hits, misses, expired, evicted, freeing, freed, net_in, net_out;
+	struct acl_counts denied;
 	/* now */
-	uint64_t clients, keys, expires;
+	uint64_t tracking, pubsub, tracked_keys, tracked_links, blocking_keys, blocking_gone_keys;
+	uint64_t clients, blocked, timeouts, keys, expires;
 };
 
-/* The hosts of all threads: workers first, then the control thread's at nworkers. */
-static inline const struct session_host *stats_host(const struct ctrl *c, uint32_t i)
+/* The hosts of all threads: workers first, then the control thread's at nworkers, then the script thread's. */
+const struct session_host *stats_host(const struct ctrl *c, uint32_t i);
+static inline uint32_t stats_hosts(const struct ctrl *c)
 {
-	return i < c->nworkers ? &c->workers[i]->host : &c->host;
+	return c->nworkers + 1 + (c->script != NULL);
 }
 
 void stats_totals(const struct ctrl *c, struct stat_totals *t);

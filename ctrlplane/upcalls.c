@@ -1,4 +1,5 @@
 /* What workers ask of the control thread, and it of itself: the slow log. */
+#include "ctrlplane/acl_log.h"
 #include "ctrlplane/ctrl_priv.h"
 
 static void up_slow(void *owner, struct msg *m)
@@ -23,7 +24,26 @@ void upcalls_own_slow(void *ctx, const struct cmd_ctx *cc, uint64_t us)
 		up_slow(c, &m);
 }
 
+static void up_denied(void *owner, struct msg *m)
+{
+	struct ctrl *c = owner;
+	struct acl_note *n = m->arg[0];
+
+	acl_log_add(c->acl_log, n, &c->now, (uint32_t)c->config.acllog_max_len);
+	acl_user_drop(n->client.cl.user);
+	heap_free_remote(n->heap, n);
+}
+
+void upcalls_own_denied(void *ctx, const struct acl_denial *d)
+{
+	struct ctrl *c = ctx;
+	struct acl_note *n = acl_note_create(c->heap, d, c->now.wall_us);
+	struct msg m = {.arg = {n}};
+	if (n != NULL)
+		up_denied(c, &m);
+}
+
 struct worker_upcalls upcalls_table(void)
 {
-	return (struct worker_upcalls){.slow = up_slow};
+	return (struct worker_upcalls){.slow = up_slow, .denied = up_denied};
 }

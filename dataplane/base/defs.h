@@ -17,6 +17,17 @@
 #define RP_MIN(a, b)                       ((a) < (b) ? (a) : (b))
 #define RP_MAX(a, b)                       ((a) > (b) ? (a) : (b))
 
+/* Hand-overs between threads through libraries that ThreadSanitizer does not see into. Nothing in other builds. */
+#ifdef __SANITIZE_THREAD__
+void __tsan_acquire(void *p);
+void __tsan_release(void *p);
+#define RP_TSAN_TAKE(p) __tsan_acquire(p)
+#define RP_TSAN_GIVE(p) __tsan_release(p)
+#else
+#define RP_TSAN_TAKE(p) ((void)(p))
+#define RP_TSAN_GIVE(p) ((void)(p))
+#endif
+
 /* Bounds that shape data structures. A limit an operator may want to move is a directive instead. */
 #define RP_MAX_WORKERS 64    /* workers, and so shards, of one appliance; a set of them fits one word */
 #define RP_MAX_BURST   64    /* packets of one RX or TX burst; also rte_hash's limit of a bulk lookup */
@@ -33,6 +44,11 @@ struct slice {
 static inline bool slice_eq(struct slice a, struct slice b)
 {
 	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+static inline bool slice_begins(struct slice a, struct slice prefix)
+{
+	return a.len >= prefix.len && (prefix.len == 0 || memcmp(a.ptr, prefix.ptr, prefix.len) == 0);
 }
 
 /* ASCII case-insensitive compare against a NUL-terminated word. */

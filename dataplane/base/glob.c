@@ -61,8 +61,8 @@ bool glob_match(struct slice pattern, struct slice text, bool nocase)
 {
 	const char *p = pattern.ptr, *pend = p + pattern.len;
 	const char *s = text.ptr, *send = s + text.len;
-	if (text.len == 0) /* Redis's matcher never enters its loop, but KEYS and SCAN take a lone star for "all" */
-		return pattern.len == 0 || (pattern.len == 1 && *p == '*');
+	if (text.len == 0) /* Redis's matcher never enters its loop */
+		return pattern.len == 0;
 	const char *star = NULL, *resume = NULL; /* pattern after the last star; text where it is tried next */
 
 	while (s < send) {

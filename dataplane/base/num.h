@@ -16,6 +16,15 @@ bool num_parse_double(struct slice s, double *out);
 /* Redis's string2ld, for INCRBYFLOAT. */
 bool num_parse_ld(struct slice s, long double *out);
 
+/* The value of a hexadecimal digit of either case; -1: it is none. */
+static inline int num_hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* Each writes to buf (size as above), adds a NUL and returns the length. */
 size_t num_format_i64(char *buf, int64_t v);
 size_t num_format_u64(char *buf, uint64_t v);

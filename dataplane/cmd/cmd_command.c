@@ -9,7 +9,7 @@
 
 static bool is_top(const struct cmd *cmd)
 {
-	return cmd->parent < 0;
+	return cmd->parent < 0 && !(cmd->flags & CMD_F_HIDDEN);
 }
 
 static uint32_t count_top(void)
@@ -54,7 +54,7 @@ void cmd_command_info(struct cmd_ctx *c)
 		if (cmd != NULL)
 			command_reply_info(c->out, cmd);
 		else
-			reply_null_array(c->out);
+			reply_null(c->out);
 	}
 }
 
@@ -125,7 +125,7 @@ void cmd_command_list(struct cmd_ctx *c)
 		}
 		what = c->argv[4];
 	}
-	uint32_t cat = by == LIST_ACLCAT ? command_category(what) : 0;
+	uint32_t cat = by == LIST_ACLCAT ? cmd_category(what) : 0;
 	reply_sub_begin(c->out, &sub);
 	for (uint32_t i = 0; i < cmd_count; i++) {
 		const struct cmd *cmd = cmd_at(i);
@@ -206,7 +206,7 @@ static const struct cmd *keyed_command(struct cmd_ctx *c, uint32_t argc, const s
 
 	if (cmd == NULL)
 		err = "ERR Invalid command specified";
-	else if (cmd->route != CMD_KEYS)
+	else if (cmd->key_first == 0 && cmd->getkeys == NULL)
 		err = "ERR The command has no key arguments";
 	else if (!cmd_arity_ok(cmd, argc))
 		err = "ERR Invalid number of arguments specified for command";
@@ -224,7 +224,9 @@ static void getkeys(struct cmd_ctx *c, bool with_flags)
 	if (cmd == NULL)
 		return;
 	int n = cmd_getkeys(cmd, argc, argv, few, GETKEYS_INLINE);
-	if (n < 0) {
+	if (n < 0 && (cmd->flags & CMD_F_NO_MANDATORY_KEYS)) {
+		n = 0;
+	} else if (n < 0) {
 		reply_error(c->out, "ERR Invalid arguments specified for command");
 		return;
 	}

@@ -1,15 +1,24 @@
 /* The connection itself: PING, HELLO, AUTH, RESET, ... */
+#include "cmd/acl_denial.h"
 #include "cmd/client_name.h"
 #include "cmd/handlers.h"
+#include "cmd/pubsub.h"
+#include "cmd/tx.h"
 
 void cmd_ping(struct cmd_ctx *c)
 {
-	if (c->argc > 2)
+	if (c->argc > 2) {
 		cmd_err_arity(c);
-	else if (c->argc == 2)
+	} else if ((c->client->flags & CLIENT_F_PUBSUB) && c->client->proto == 2) {
+		/* Where every reply looks like a message, so does this one. */
+		reply_array(c->out, 2);
+		reply_bulk_str(c->out, "pong");
+		reply_bulk_slice(c->out, c->argc == 2 ? c->argv[1] : SLICE(""));
+	} else if (c->argc == 2) {
 		reply_bulk_slice(c->out, c->argv[1]);
-	else
+	} else {
 		reply_status(c->out, "PONG");
+	}
 }
 
 void cmd_echo(struct cmd_ctx *c)
@@ -23,13 +32,26 @@ void cmd_quit(struct cmd_ctx *c)
 	reply_ok(c->out);
 }
 
+/* Somebody makes a browser or the like send us HTTP, with commands in it: its first words close the connection,
+ * unanswered as in Redis. */
+void cmd_http(struct cmd_ctx *c)
+{
+	c->client->flags |= CLIENT_F_CLOSE;
+}
+
 void cmd_reset(struct cmd_ctx *c)
 {
 	struct client *cl = c->client;
 
+	client_unsubscribe_all(c->env, cl);
+	if (c->env->tx != NULL)
+		c->env->tx->reset(c);
+	if (cl->flags & CLIENT_F_TRACKING)
+		c->env->pubsub->track_off(c->env->host, cl);
+	if (cl->flags & CLIENT_F_MONITOR)
+		c->env->pubsub->monitor_off(c->env->host, cl);
 	cl->flags &= ~(CLIENT_F_REPLY_OFF | CLIENT_F_SKIP_NEXT | CLIENT_F_NO_EVICT | CLIENT_F_NO_TOUCH);
-	if (c->env->conf->requirepass_len)
-		cl->flags &= ~CLIENT_F_AUTH;
+	acl_client_reset(cl, c->env->acl);
 	cl->db = 0;
 	client_set_name(c->env, cl, (struct slice){"", 0});
 	cl->proto = 2;
@@ -38,27 +60,27 @@ void cmd_reset(struct cmd_ctx *c)
 	reply_status(c->out, "RESET");
 }
 
-/* Takes as long whatever the first difference is. */
-static bool password_is(const struct dp_conf *conf, struct slice given)
-{
-	size_t want = conf->requirepass_len;
-	unsigned char diff = given.len != want;
-
-	for (size_t i = 0; i < given.len; i++)
-		diff |= (unsigned char)(given.ptr[i] ^ conf->requirepass[i % sizeof conf->requirepass]);
-	return diff == 0;
-}
-
 static bool log_in(struct cmd_ctx *c, struct slice user, struct slice password)
 {
-	const struct dp_conf *conf = c->env->conf;
+	const struct cmd_env *env = c->env;
+	const struct acl_user *u = acl_find(env->acl, user);
+	bool nobody = env->acl == NULL && slice_eq(user, SLICE("default"));
 
-	if (slice_eq(user, SLICE("default")) && (conf->requirepass_len == 0 || password_is(conf, password))) {
-		c->client->flags |= CLIENT_F_AUTH;
+	if (nobody || (u != NULL && u->flags & ACL_U_ON && acl_password_is(u, password))) {
+		acl_client_become(c->client, u, true);
 		return true;
 	}
+	acl_report_auth(env, c->client, c->argv[0], user);
 	reply_error(c->out, "WRONGPASS invalid username-password pair or user is disabled.");
 	return false;
+}
+
+/* Nothing to log in with: the default user has no password. */
+static bool default_is_open(const struct cmd_env *env)
+{
+	const struct acl_user *u = acl_find(env->acl, SLICE("default"));
+
+	return u == NULL || u->flags & ACL_U_NOPASS;
 }
 
 void cmd_auth(struct cmd_ctx *c)
@@ -67,13 +89,20 @@ void cmd_auth(struct cmd_ctx *c)
 		cmd_err_syntax(c);
 		return;
 	}
-	if (c->argc == 2 && c->env->conf->requirepass_len == 0) {
+	if (c->argc == 2 && default_is_open(c->env)) {
 		reply_error(c->out, "ERR AUTH <password> called without any password configured for the default user. "
 				    "Are you sure your configuration is correct?");
 		return;
 	}
 	if (log_in(c, c->argc == 3 ? c->argv[1] : SLICE("default"), c->argv[c->argc - 1]))
 		reply_ok(c->out);
+}
+
+void cmd_acl_whoami(struct cmd_ctx *c)
+{
+	const struct acl_user *u = c->client->user;
+
+	reply_bulk_slice(c->out, u != NULL ? u->name : SLICE("default"));
 }
 
 struct hello_options {
@@ -168,7 +197,11 @@ void cmd_time(struct cmd_ctx *c)
 void cmd_lolwut(struct cmd_ctx *c)
 {
 	char text[64] = "Redis ver. ";
+	int64_t v;
 
+	for (uint32_t i = 2; i < c->argc && cmd_arg_is(c, 1, "version"); i++)
+		if (!cmd_arg_i64(c, i, &v))
+			return;
 	strcat(text, cmd_redis_version);
 	strcat(text, "\n");
 	reply_verbatim(c->out, (struct slice){text, strlen(text)}, "txt");

@@ -1,10 +1,7 @@
 /* DUMP and RESTORE: a value in the format of RDB files, with the version (2 bytes) and a CRC-64 (8 bytes) behind it. */
-#include "base/crc64.h"
 #include "base/num.h"
 #include "cmd/handlers.h"
 #include "store/rdb/rdb.h"
-
-#define FOOTER 10
 
 void cmd_dump(struct cmd_ctx *c)
 {
@@ -17,10 +14,7 @@ void cmd_dump(struct cmd_ctx *c)
 	}
 	rdb_out_init(&w, c->env->heap, true);
 	rdb_put_value(&w, o);
-	uint16_t version = rdb_version_of(o);
-	rdb_put_raw(&w, &version, sizeof version);
-	uint64_t crc = crc64(0, w.p, w.failed ? 0 : w.len);
-	rdb_put_raw(&w, &crc, sizeof crc);
+	rdb_put_footer(&w, rdb_version_of(o));
 	if (w.failed)
 		cmd_err_oom(c);
 	else
@@ -31,6 +25,7 @@ void cmd_dump(struct cmd_ctx *c)
 struct restore {
 	int64_t ttl_ms, idle_s, freq; /* -1: not given */
 	bool replace, absolute;
+	struct slice body; /* type and value */
 };
 
 static bool option_number(struct cmd_ctx *c, uint32_t i, int64_t max, int64_t *out, const char *err)
@@ -66,18 +61,6 @@ static bool restore_options(struct cmd_ctx *c, struct restore *r)
 	return true;
 }
 
-static bool payload_ok(struct slice p)
-{
-	uint16_t version;
-	uint64_t crc;
-
-	if (p.len < FOOTER)
-		return false;
-	memcpy(&version, p.ptr + p.len - FOOTER, sizeof version);
-	memcpy(&crc, p.ptr + p.len - sizeof crc, sizeof crc);
-	return version <= RDB_VERSION_READ && crc64(0, p.ptr, p.len - sizeof crc) == crc;
-}
-
 static void restore_effect(struct cmd_ctx *c, struct store *s, const struct restore *r)
 {
 	char ttl[NUM_I64_CHARS];
@@ -89,9 +72,9 @@ static void restore_effect(struct cmd_ctx *c, struct store *s, const struct rest
 
 static enum rdb_loaded load(struct cmd_ctx *c, struct store *s, const struct restore *r)
 {
-	struct slice p = c->argv[3];
-	struct rdb_in in = {
-		.p = (const uint8_t *)p.ptr, .end = (const uint8_t *)p.ptr + p.len - FOOTER, .heap = c->env->heap};
+	struct rdb_in in = {.p = (const uint8_t *)r->body.ptr,
+			    .end = (const uint8_t *)r->body.ptr + r->body.len,
+			    .heap = c->env->heap};
 	struct rdb_target t = {.s = s,
 			       .db = c->db,
 			       .key = c->argv[1],
@@ -103,7 +86,7 @@ static enum rdb_loaded load(struct cmd_ctx *c, struct store *s, const struct res
 	return rdb_load_value(&in, rdb_get_u8(&in), &t);
 }
 
-static void restored(struct cmd_ctx *c, struct store *s, const struct restore *r)
+static void restored(struct cmd_ctx *c, struct store *s, const struct restore *r, bool replaced)
 {
 	struct object *o = store_peek(s, c->db, c->argv[1]);
 
@@ -112,6 +95,8 @@ static void restored(struct cmd_ctx *c, struct store *s, const struct restore *r
 	if (o != NULL && r->freq >= 0)
 		obj_set_freq(s, o, (uint8_t)r->freq);
 	restore_effect(c, s, r);
+	if (replaced) /* Redis deletes it and adds another */
+		store_event(s, EVENT_NEW, "new", c->db, c->argv[1]);
 	store_event(s, EVENT_GENERIC, "restore", c->db, c->argv[1]);
 	c->dirty++;
 	reply_ok(c->out);
@@ -143,7 +128,7 @@ void cmd_restore(struct cmd_ctx *c)
 	}
 	if (!option_number(c, 2, INT64_MAX, &r.ttl_ms, "ERR Invalid TTL value, must be >= 0"))
 		return;
-	if (!payload_ok(c->argv[3])) {
+	if (!rdb_payload_open(c->argv[3], &r.body)) {
 		reply_error(c->out, "ERR DUMP payload version or checksum are wrong");
 		return;
 	}
@@ -160,7 +145,7 @@ void cmd_restore(struct cmd_ctx *c)
 		if (over)
 			restored_too_late(c, s, there);
 		else
-			restored(c, s, &r);
+			restored(c, s, &r, there);
 		return;
 	case RDB_NO_MEMORY:
 		cmd_err_oom(c);

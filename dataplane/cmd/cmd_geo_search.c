@@ -445,3 +445,18 @@ void cmd_geosearchstore(struct cmd_ctx *c)
 {
 	search(c, KIND_SEARCH | KIND_STORE);
 }
+
+/* The key, and that of the last STORE or STOREDIST: the one that is written. */
+int cmd_georadius_keys(const struct cmd *cmd, uint32_t argc, const struct slice *argv, uint32_t *idx, uint32_t cap)
+{
+	uint32_t store_at = 0;
+
+	for (uint32_t i = 5; i + 1 < argc; i++)
+		if (slice_is(argv[i], "store") || slice_is(argv[i], "storedist"))
+			store_at = ++i;
+	if (cap > 0)
+		idx[0] = 1;
+	if (cap > 1 && store_at != 0)
+		idx[1] = store_at;
+	return store_at != 0 ? 2 : 1;
+}

@@ -14,6 +14,11 @@ struct hll_edit {
 	uint8_t room[HLL_SPARSE_MOST];
 };
 
+static void err_corrupt(struct cmd_ctx *c)
+{
+	reply_error(c->out, "INVALIDOBJ Corrupted HLL object detected");
+}
+
 static bool is_hll(struct cmd_ctx *c, const struct object *o, struct slice *bytes, char *buf)
 {
 	if (o->type != OBJ_STRING) {
@@ -21,16 +26,16 @@ static bool is_hll(struct cmd_ctx *c, const struct object *o, struct slice *byte
 		return false;
 	}
 	*bytes = obj_string(o, buf);
-	/* Longer than any is the same as none: its runs cannot make sense. */
-	if (hll_is(*bytes) && bytes->len <= HLL_SPARSE_MOST)
-		return true;
-	reply_error(c->out, "WRONGTYPE Key is not a valid HyperLogLog string value.");
-	return false;
-}
-
-static void err_corrupt(struct cmd_ctx *c)
-{
-	reply_error(c->out, "INVALIDOBJ Corrupted HLL object detected");
+	if (!hll_is(*bytes)) {
+		reply_error(c->out, "WRONGTYPE Key is not a valid HyperLogLog string value.");
+		return false;
+	}
+	/* Longer than any can be: its runs make no sense. */
+	if (bytes->len > HLL_SPARSE_MOST) {
+		err_corrupt(c);
+		return false;
+	}
+	return true;
 }
 
 /* The key's, copied, or an empty one. false: the error is written. */
@@ -75,6 +80,15 @@ static void changed(struct cmd_ctx *c, struct hll_edit *e, uint32_t dirty)
 	c->dirty += dirty;
 }
 
+/* The value turns out to be corrupt. As in Redis, what was added before that stays. */
+static void add_part(struct cmd_ctx *c, struct hll_edit *e, uint32_t updated)
+{
+	if (updated > 0 && !edit_commit(c, e))
+		return;
+	c->dirty += updated;
+	err_corrupt(c);
+}
+
 void cmd_pfadd(struct cmd_ctx *c)
 {
 	struct hll_edit e;
@@ -88,7 +102,7 @@ void cmd_pfadd(struct cmd_ctx *c)
 		uint32_t reg = hll_of(c->argv[i], &v);
 		int n = hll_raise(&e.h, reg, v, c->env->conf->types.hll_sparse_max_bytes);
 		if (n < 0) {
-			err_corrupt(c);
+			add_part(c, &e, updated);
 			return;
 		}
 		updated += (uint32_t)n;

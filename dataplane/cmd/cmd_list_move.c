@@ -1,4 +1,4 @@
-/* Lists: from one to another, and from the first that has any. */
+/* Lists: from one to another. */
 #include "cmd/list_cmd.h"
 
 static const char *push_event(enum list_end end)
@@ -9,6 +9,16 @@ static const char *push_event(enum list_end end)
 static const char *pop_event(enum list_end end)
 {
 	return end == LIST_HEAD ? "lpop" : "rpop";
+}
+
+/* A blocking command's effect is that of the one that does not wait. */
+static void effect_unblocked(struct cmd_ctx *c, struct list_ref *src)
+{
+	if (c->argc == 6)
+		cmd_effect(c, src->s, 5,
+			   (struct slice[]){SLICE("LMOVE"), c->argv[1], c->argv[2], c->argv[3], c->argv[4]});
+	else if (c->argc == 4)
+		cmd_effect(c, src->s, 3, (struct slice[]){SLICE("RPOPLPUSH"), c->argv[1], c->argv[2]});
 }
 
 static void rotate(struct cmd_ctx *c, struct object *o, enum list_end from, enum list_end to)
@@ -24,6 +34,7 @@ static void rotate(struct cmd_ctx *c, struct object *o, enum list_end from, enum
 	list_cmd_reply(c, &it);
 	store_event(r.s, EVENT_LIST, push_event(to), c->db, r.key);
 	store_event(r.s, EVENT_LIST, pop_event(from), c->db, r.key);
+	effect_unblocked(c, &r);
 	c->dirty++;
 }
 
@@ -31,8 +42,10 @@ static void rotate(struct cmd_ctx *c, struct object *o, enum list_end from, enum
 static void move_effects(struct cmd_ctx *c, struct list_ref *src, struct list_ref *dst, enum list_end from,
 			 enum list_end to, struct slice v)
 {
-	if (src->s == dst->s)
+	if (src->s == dst->s) {
+		effect_unblocked(c, src);
 		return;
+	}
 	cmd_effect(c, dst->s, 3, (struct slice[]){to == LIST_HEAD ? SLICE("LPUSH") : SLICE("RPUSH"), dst->key, v});
 	cmd_effect(c, src->s, 2, (struct slice[]){from == LIST_HEAD ? SLICE("LPOP") : SLICE("RPOP"), src->key});
 }
@@ -62,103 +75,61 @@ static void move_between(struct cmd_ctx *c, struct object *so, struct object *ds
 	list_cmd_removed(c, &src, pop_event(from), 1);
 }
 
-static void move(struct cmd_ctx *c, enum list_end from, enum list_end to)
+/* false: there is nothing to move. */
+static bool move(struct cmd_ctx *c, enum list_end from, enum list_end to)
 {
 	bool wrong;
 	struct object *src = list_cmd_peek(c, c->argv[1], &wrong), *dst;
 
-	if (wrong)
-		return;
-	if (src == NULL) {
-		reply_null(c->out);
-		return;
-	}
+	if (wrong || src == NULL)
+		return wrong;
 	dst = list_cmd_peek(c, c->argv[2], &wrong);
 	if (wrong)
-		return;
+		return true;
 	if (src == dst)
 		rotate(c, src, from, to);
 	else
 		move_between(c, src, dst, from, to);
+	return true;
 }
 
 void cmd_lmove(struct cmd_ctx *c)
 {
 	enum list_end from, to;
 
-	if (list_cmd_end(c, 3, &from) && list_cmd_end(c, 4, &to))
-		move(c, from, to);
+	if (list_cmd_end(c, 3, &from) && list_cmd_end(c, 4, &to) && !move(c, from, to))
+		reply_null(c->out);
 }
 
 void cmd_rpoplpush(struct cmd_ctx *c)
 {
-	move(c, LIST_TAIL, LIST_HEAD);
+	if (!move(c, LIST_TAIL, LIST_HEAD))
+		reply_null(c->out);
 }
 
-/* ---- LMPOP ------------------------------------------------------------------------------------------------------- */
-
-static bool mpop_count(struct cmd_ctx *c, uint32_t i, int64_t *count)
+/* Redis has two nulls for it: this one where it must not wait, an array's when the time is over. */
+static void bmove(struct cmd_ctx *c, enum list_end from, enum list_end to)
 {
-	*count = 1;
-	for (bool seen = false; i < c->argc; i += 2, seen = true) {
-		if (seen || i + 1 >= c->argc || !cmd_arg_is(c, i, "count")) {
-			cmd_err_syntax(c);
-			return false;
-		}
-		if (!cmd_arg_i64_in(c, i + 1, 1, INT64_MAX, count, "ERR count should be greater than 0"))
-			return false;
-	}
-	return true;
+	int64_t timeout;
+
+	if (!cmd_arg_timeout_s(c, c->argc - 1, &timeout) || move(c, from, to))
+		return;
+	if (c->deny_block)
+		reply_null(c->out);
+	else
+		cmd_block_on(c, &(struct cmd_block){
+					.whole = true, .type = OBJ_LIST, .first = 1, .n = 1, .timeout_ms = timeout});
 }
 
-static void mpop(struct cmd_ctx *c, struct slice key, struct object *o, enum list_end end, uint64_t count)
+void cmd_blmove(struct cmd_ctx *c)
 {
-	struct list_ref r = list_cmd_ref(c, key, o);
-	uint64_t n = RP_MIN(count, list_len(r.o));
-	char text[NUM_I64_CHARS];
-	struct reply sub;
+	enum list_end from, to;
 
-	reply_sub_begin(c->out, &sub);
-	struct reply *out = c->out;
-	c->out = &sub;
-	reply_bulk_slice(&sub, key);
-	bool done = list_cmd_pop_many(c, &r, end, n);
-	c->out = out;
-	if (!done) {
-		reply_reset(&sub, c->env->heap);
-		cmd_err_oom(c);
-		return;
-	}
-	reply_sub_end(c->out, &sub, REPLY_ARRAY, 2);
-	cmd_effect(c, r.s, 3,
-		   (struct slice[]){
-			   end == LIST_HEAD ? SLICE("LPOP") : SLICE("RPOP"), key, {text, num_format_u64(text, n)}});
-	list_cmd_removed(c, &r, pop_event(end), n);
+	if (list_cmd_end(c, 3, &from) && list_cmd_end(c, 4, &to))
+		bmove(c, from, to);
 }
 
-void cmd_lmpop(struct cmd_ctx *c)
+void cmd_brpoplpush(struct cmd_ctx *c)
 {
-	enum list_end end;
-	int64_t nkeys, count;
-	bool wrong;
-
-	if (!cmd_arg_i64_in(c, 1, 1, INT64_MAX, &nkeys, "ERR numkeys should be greater than 0"))
-		return;
-	if (nkeys > (int64_t)c->argc - 3) {
-		cmd_err_syntax(c);
-		return;
-	}
-	uint32_t where = (uint32_t)nkeys + 2;
-	if (!list_cmd_end(c, where, &end) || !mpop_count(c, where + 1, &count))
-		return;
-	for (uint32_t i = 2; i < where; i++) {
-		struct object *o = list_cmd_peek(c, c->argv[i], &wrong);
-		if (wrong)
-			return;
-		if (o != NULL) {
-			mpop(c, c->argv[i], o, end, (uint64_t)count);
-			return;
-		}
-	}
-	reply_null_array(c->out);
+	bmove(c, LIST_TAIL, LIST_HEAD);
 }

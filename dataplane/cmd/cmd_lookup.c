@@ -1,10 +1,11 @@
-/* Name -> row. A name of up to 24 bytes is three folded words and a length, so a look-up is a multiplication, a probe
+/* Name -> row. A name is three folded words and a length, so a look-up is a multiplication, a probe
  * of a 2 KiB table and four comparisons. A subcommand's key is its own word and its container's id.
  */
 #include "cmd/table.h"
 
 #define LOOKUP_SLOTS 1024 /* a power of two, several times the number of rows */
-#define LOOKUP_NAME  24
+#define LOOKUP_NAME  32
+#define LOOKUP_WHOLE 24 /* the words of a key hold so many bytes; what is longer is compared once more */
 
 struct name_key {
 	uint64_t word[3];
@@ -92,7 +93,9 @@ static inline const struct cmd *find(struct slice name, int32_t parent)
 	for (uint32_t i = key_slot(&k); lookup.slot[i]; i = (i + 1) & (LOOKUP_SLOTS - 1)) {
 		uint32_t id = lookup.slot[i] - 1u;
 		if (rp_likely(key_eq(&lookup.key[id], &k)))
-			return cmd_at(id);
+			return rp_likely(name.len <= LOOKUP_WHOLE) || slice_is(name, cmd_own_name(cmd_at(id)))
+				       ? cmd_at(id)
+				       : NULL;
 	}
 	return NULL;
 }

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 
 #include "cmd/handlers.h"
+#include "store/list.h"
+#include "store/rdb/rdb.h"
 
 #define DEFAULT_SAMPLES       5
 #define REDIS_SHARED_INTEGERS 10000
@@ -13,7 +15,7 @@
 static struct object *object_arg(struct cmd_ctx *c, struct store **s)
 {
 	*s = cmd_store(c, c->argv[2]);
-	struct object *o = store_look(*s, c->db, c->argv[2]);
+	struct object *o = store_ask(*s, c->db, c->argv[2]);
 	if (o == NULL)
 		reply_null(c->out);
 	return o;
@@ -97,20 +99,44 @@ void cmd_memory_usage(struct cmd_ctx *c)
 		reply_int(c->out, (int64_t)store_object_bytes(s, o, (uint32_t)RP_MIN(samples, UINT32_MAX)));
 }
 
+/* Bytes of the value in an RDB file. false: out of memory. */
+static bool serialized_len(struct cmd_ctx *c, const struct object *o, size_t *len)
+{
+	struct rdb_out w;
+
+	rdb_out_init(&w, c->env->heap, true);
+	rdb_put_value(&w, o);
+	*len = w.len - 1; /* without the type */
+	bool ok = !w.failed;
+	rdb_out_fini(&w);
+	return ok;
+}
+
 void cmd_debug_object(struct cmd_ctx *c)
 {
 	struct store *s = cmd_store(c, c->argv[2]);
 	struct object *o = store_peek(s, c->db, c->argv[2]);
-	char line[256];
+	char line[384];
+	size_t bytes;
 
 	if (o == NULL) {
 		cmd_err_no_key(c);
 		return;
 	}
-	snprintf(line, sizeof line,
-		 "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%lu", (void *)o,
-		 obj_enc_name(o->enc), o->type == OBJ_STRING ? obj_string_len(o) + 1 : 0, o->clock & 0xffffff,
-		 c->env->conf->lfu ? 0ul : (unsigned long)obj_idle_s(s, o));
+	if (!serialized_len(c, o, &bytes)) {
+		cmd_err_oom(c);
+		return;
+	}
+	int n = snprintf(line, sizeof line,
+			 "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%lu",
+			 (void *)o, obj_enc_name(o->enc), bytes, o->clock & 0xffffff,
+			 c->env->conf->lfu ? 0ul : (unsigned long)obj_idle_s(s, o));
+	if (o->type == OBJ_LIST && !obj_is_compact(o)) {
+		struct list_chain_stats st = list_chain_stats(o);
+		snprintf(line + n, sizeof line - (size_t)n,
+			 " ql_nodes:%u ql_avg_node:%.2f ql_listpack_max:%d ql_compressed:0 ql_uncompressed_size:%lu",
+			 st.nodes, (double)st.elements / st.nodes, st.fill, (unsigned long)st.bytes);
+	}
 	reply_status(c->out, line);
 }
 

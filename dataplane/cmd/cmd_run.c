@@ -1,7 +1,10 @@
 /* Admission before routing, and execution with its statistics and journal. */
 #include <rte_cycles.h>
 
+#include "cmd/acl_denial.h"
+#include "cmd/handlers.h"
 #include "cmd/table.h"
+#include "cmd/tracking.h"
 
 #define UNKNOWN_ARGS_MAX 128 /* bytes of arguments that an error repeats */
 
@@ -44,13 +47,71 @@ static void refuse_sub(const struct cmd *parent, bool hidden, struct slice word,
 
 static void refuse_arity(const struct cmd *cmd, uint32_t argc, const struct slice *argv, struct reply *out)
 {
-	if (cmd->flags & CMD_F_HIDDEN && argc > 1)
+	if (cmd->flags & CMD_F_HIDDEN && cmd->parent >= 0 && argc > 1)
 		refuse_sub(cmd_at((uint32_t)cmd->parent), true, argv[1], out);
 	else
 		reply_errorf(out, "ERR wrong number of arguments for '%s' command", cmd->name);
 }
 
-const struct cmd *cmd_admit(const struct client *cl, uint32_t argc, const struct slice *argv, struct reply *out)
+/* Redis says DEBUG, whatever its subcommand. */
+static bool refuse_protected(const struct cmd_env *env, const struct client *cl, struct reply *out)
+{
+	uint32_t allow = env->conf->debug_command;
+
+	if (allow == CMD_ALLOW_YES || (allow == CMD_ALLOW_LOCAL && cl->flags & CLIENT_F_LOCAL))
+		return false;
+	reply_error(out,
+		    "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can "
+		    "run it from a local connection, otherwise you need to set this option in the configuration "
+		    "file, and then restart the server.");
+	return true;
+}
+
+/* By the user's rights. */
+static bool refuse_user(const struct cmd_env *env, struct client *cl, const struct cmd *cmd, uint32_t argc,
+			const struct slice *argv, struct reply *out)
+{
+	char text[ACL_TEXT_MAX];
+	uint32_t arg;
+	enum acl_verdict v = acl_check_client(cl, cmd, argc, argv, &arg);
+
+	if (v == ACL_OK)
+		return false;
+	acl_report(env, cl, v, client_in_multi(cl) ? ACL_IN_MULTI : ACL_IN_TOPLEVEL, cmd, argv[arg]);
+	reply_errorf(out, "NOPERM %s", acl_refusal(v, cl->user, cmd, argv[arg], false, text));
+	return true;
+}
+
+bool cmd_recheck(const struct cmd_env *env, struct client *cl, const struct cmd *cmd, uint32_t argc,
+		 const struct slice *argv, struct reply *out)
+{
+	return (cl->flags & CLIENT_F_FREE) || !refuse_user(env, cl, cmd, argc, argv, out);
+}
+
+bool cmd_readmit(const struct cmd_env *env, struct client *cl, const struct cmd *cmd, uint32_t argc,
+		 const struct slice *argv, struct reply *out)
+{
+	char text[ACL_TEXT_MAX];
+	uint32_t arg;
+	enum acl_verdict v = cl->flags & CLIENT_F_FREE ? ACL_OK : acl_check_client(cl, cmd, argc, argv, &arg);
+
+	if (rp_likely(v == ACL_OK))
+		return true;
+	acl_report(env, cl, v, ACL_IN_MULTI, cmd, argv[arg]);
+	reply_error(out, acl_refusal_exec(v, text));
+	return false;
+}
+
+/* In RESP2 a subscribed client could not tell other replies from messages. */
+static bool fits_among_messages(const struct cmd *cmd)
+{
+	bool subscribes = (cmd->flags & CMD_F_PUBSUB) && cmd->route == CMD_HOME;
+
+	return subscribes || cmd->fn == cmd_ping || cmd->fn == cmd_quit || cmd->fn == cmd_reset;
+}
+
+const struct cmd *cmd_admit(const struct cmd_env *env, struct client *cl, uint32_t argc, const struct slice *argv,
+			    struct reply *out)
 {
 	const struct cmd *cmd = cmd_lookup(argc, argv);
 
@@ -66,8 +127,24 @@ const struct cmd *cmd_admit(const struct client *cl, uint32_t argc, const struct
 		refuse_arity(cmd, argc, argv, out);
 		return NULL;
 	}
+	if (rp_unlikely(cmd->flags & CMD_F_PROTECTED) && refuse_protected(env, cl, out))
+		return NULL;
 	if (rp_unlikely(!(cl->flags & CLIENT_F_AUTH) && !(cmd->flags & CMD_F_NO_AUTH))) {
 		reply_error(out, "NOAUTH Authentication required.");
+		return NULL;
+	}
+	if (rp_unlikely(!(cl->flags & CLIENT_F_FREE)) && refuse_user(env, cl, cmd, argc, argv, out))
+		return NULL;
+	if (rp_unlikely(cl->flags & CLIENT_F_MONITOR) &&
+	    cmd->flags & (CMD_F_READONLY | CMD_F_WRITE | CMD_F_MAY_REPLICATE)) {
+		reply_error(out, "ERR Replica can't interact with the keyspace");
+		return NULL;
+	}
+	if (rp_unlikely((cl->flags & CLIENT_F_PUBSUB) && cl->proto == 2 && !fits_among_messages(cmd))) {
+		reply_errorf(out,
+			     "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
+			     "allowed in this context",
+			     cmd->name);
 		return NULL;
 	}
 	return cmd;
@@ -104,27 +181,36 @@ static inline uint32_t hist_bucket(uint64_t cycles)
 	return RP_MIN(63u - (uint32_t)__builtin_clzll(ns), CMD_HIST_BUCKETS - 1u);
 }
 
+void cmd_stat_add(const struct cmd_env *env, const struct cmd *cmd, uint64_t cycles, bool failed)
+{
+	struct cmd_stat *st = &env->stats[cmd->id];
+
+	st->calls++;
+	st->cycles += cycles;
+	st->hist[hist_bucket(cycles)]++;
+	if (rp_unlikely(failed))
+		st->failed++;
+}
+
 uint64_t cmd_run(struct cmd_ctx *c)
 {
-	struct cmd_stat *st = &c->env->stats[c->cmd->id];
-
 	if (rp_unlikely(c->cmd->fn == NULL)) {
-		st->rejected++;
+		c->env->stats[c->cmd->id].rejected++;
 		reply_errorf(c->out, "ERR '%s' is not available here", c->cmd->name);
 		return 0;
 	}
 	c->out->error = false;
 	uint64_t begin = rte_rdtsc();
 	c->cmd->fn(c);
+	c->env->stats[c->cmd->id].changes += c->dirty;
+	if (rp_unlikely(c->track != NULL) && (c->cmd->flags & CMD_F_READONLY))
+		cmd_track_keys(c);
 	if (c->dirty && !c->effect_done && c->env->nstores)
 		journal_words(c);
 	uint64_t cycles = rte_rdtsc() - begin;
 
-	st->calls++;
-	st->cycles += cycles;
-	st->hist[hist_bucket(cycles)]++;
-	if (rp_unlikely(c->out->error))
-		st->failed++;
+	if (rp_likely(!c->block.on))
+		cmd_stat_add(c->env, c->cmd, cycles, c->out->error);
 	return cycles;
 }
 

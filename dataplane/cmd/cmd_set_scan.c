@@ -38,7 +38,8 @@ static bool sscan_options(struct cmd_ctx *c, struct slice *pattern, int64_t *cou
 				continue;
 		} else if (more && cmd_arg_is(c, i, "match")) {
 			if (!slice_eq(c->argv[i + 1], SLICE("*")))
-				*pattern = c->argv[i + 1];
+				*pattern = slice_eq(c->argv[i + 1], SLICE("*")) ? (struct slice){NULL, 0}
+										: c->argv[i + 1];
 			continue;
 		}
 		cmd_err_syntax(c);

@@ -62,6 +62,15 @@ static bool parse_limit(struct sort *t, uint32_t i)
 	return cmd_arg_i64(t->c, i + 1, &t->offset) && cmd_arg_i64(t->c, i + 2, &t->count);
 }
 
+/* Keys that only the elements tell nobody can check: the user must be allowed to read all. */
+static bool alien_keys_ok(struct cmd_ctx *c, const char *option)
+{
+	if (rp_likely(!(c->client_flags & CLIENT_F_NO_ALIEN_KEYS)))
+		return true;
+	reply_errorf(c->out, "ERR %s option of SORT denied due to insufficient ACL permissions", option);
+	return false;
+}
+
 static bool parse_words(struct sort *t, bool may_store)
 {
 	struct cmd_ctx *c = t->c;
@@ -82,8 +91,13 @@ static bool parse_words(struct sort *t, bool may_store)
 			t->store_at = ++i;
 		} else if (cmd_arg_is(c, i, "by") && left >= 1) {
 			t->by = c->argv[++i];
-			t->unsorted |= memchr(t->by.ptr, '*', t->by.len) == NULL;
+			bool constant = memchr(t->by.ptr, '*', t->by.len) == NULL;
+			if (!constant && !alien_keys_ok(c, "BY"))
+				return false;
+			t->unsorted |= constant;
 		} else if (cmd_arg_is(c, i, "get") && left >= 1) {
+			if (!alien_keys_ok(c, "GET"))
+				return false;
 			t->gets++;
 			i++;
 		} else {

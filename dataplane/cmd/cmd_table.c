@@ -1,4 +1,5 @@
 /* The table itself, and what is derived from it once at boot: ids, parents, key ranges. */
+#include "cmd/acl.h"
 #include "cmd/handlers.h"
 #include "cmd/table.h"
 
@@ -10,15 +11,22 @@ enum {
 	ADMIN = CMD_F_ADMIN,
 	NOSCRIPT = CMD_F_NOSCRIPT,
 	LOADING = CMD_F_LOADING,
+	NO_ASYNC_LOADING = CMD_F_NO_ASYNC_LOADING,
 	STALE = CMD_F_STALE,
 	FAST = CMD_F_FAST,
 	NO_AUTH = CMD_F_NO_AUTH,
 	NO_MULTI = CMD_F_NO_MULTI,
+	SKIP_SLOWLOG = CMD_F_SKIP_SLOWLOG,
+	PUBSUB = CMD_F_PUBSUB,
+	MAY_REPLICATE = CMD_F_MAY_REPLICATE,
 	BLOCKING = CMD_F_BLOCKING,
 	MOVABLE_KEYS = CMD_F_MOVABLE_KEYS,
 	ALLOW_BUSY = CMD_F_ALLOW_BUSY,
+	NO_MANDATORY_KEYS = CMD_F_NO_MANDATORY_KEYS,
+	SKIP_MONITOR = CMD_F_SKIP_MONITOR,
 	SUBCOMMANDS = CMD_F_CONTAINER,
 	HIDDEN = CMD_F_HIDDEN,
+	PROTECTED = CMD_F_PROTECTED,
 };
 
 #define ROW(name_, arity_, flags_, cats_, route_, fn_, since_, group_, summary_, complexity_, ...) \
@@ -34,7 +42,8 @@ enum {
 #define CMD(name, arity, flags, cats, route, fn, ...) ROW(name, arity, flags, cats, CMD_##route, fn, __VA_ARGS__)
 #define CONTAINER(name, arity, flags, cats, ...) \
 	ROW(name, arity, (flags) | SUBCOMMANDS, cats, CMD_HOME, NULL, __VA_ARGS__)
-#define CONTROL(name, arity, flags, cats, ...) ROW(name, arity, flags, cats, CMD_CONTROL, NULL, __VA_ARGS__)
+#define CONTROL(name, arity, flags, cats, ...)  ROW(name, arity, flags, cats, CMD_CONTROL, NULL, __VA_ARGS__)
+#define SCRIPTED(name, arity, flags, cats, ...) ROW(name, arity, flags, cats, CMD_SCRIPT, NULL, __VA_ARGS__)
 
 /* Written by cmd_table_init() and cmd_bind() at boot, constant afterwards. */
 static struct cmd table[] = {
@@ -94,19 +103,26 @@ void cmd_table_init(void)
 		cmd->key_first = cmd->key_last = cmd->key_step = 0;
 		cmd->getkeys = cmd->doc->getkeys;
 		cmd->wide = cmd->doc->wide;
+		cmd->member = cmd->doc->member;
 		if (cmd->flags & CMD_F_CONTAINER)
 			container = (int16_t)i;
 		key_range_derive(cmd);
 	}
 	cmd_lookup_init();
 	cmd_run_init();
+	acl_keys_init();
+}
+
+static bool bound_later(const struct cmd *cmd)
+{
+	return cmd->route == CMD_CONTROL || cmd->route == CMD_SCRIPT;
 }
 
 void cmd_bind(const char *name, cmd_fn fn)
 {
 	const struct cmd *cmd = cmd_find(cmd_text(name));
 
-	rp_assert(cmd != NULL && cmd->route == CMD_CONTROL);
+	rp_assert(cmd != NULL && bound_later(cmd));
 	table[cmd->id].fn = fn;
 }
 
@@ -124,6 +140,8 @@ uint32_t cmd_categories(const struct cmd *cmd)
 	for (size_t i = 0; i < RP_ARRAY_LEN(implied); i++)
 		if (cmd->flags & implied[i].flag)
 			cats |= implied[i].cats;
+	if (cmd->acl & CAT_SCRIPTING) /* who may read may not run whatever script reads */
+		cats &= ~(uint32_t)CAT_READ;
 	return cats & CAT_FAST ? cats : cats | CAT_SLOW;
 }
 
@@ -140,10 +158,29 @@ static bool args_readable(struct slice text, int depth)
 	return text.len == 0;
 }
 
+/* Key positions where the route looks for keys, none where it could not do them justice. Commands on channels and
+ * scripts may have some, for clients to read. */
+static bool keys_suit_route(const struct cmd *cmd)
+{
+	bool keyed = cmd->key_first > 0 || cmd->getkeys;
+
+	switch ((enum cmd_route)cmd->route) {
+	case CMD_KEYS:
+	case CMD_HOME_KEYS:
+		return keyed;
+	case CMD_CHANNEL:
+	case CMD_SCRIPT:
+		return true;
+	case CMD_HOME:
+		return !keyed || cmd->flags & CMD_F_PUBSUB;
+	default:
+		return !keyed;
+	}
+}
+
 static bool row_complete(const struct cmd *cmd)
 {
 	const struct cmd_doc *doc = cmd->doc;
-	bool keyed = cmd->key_first > 0 || cmd->getkeys;
 	bool container = cmd->flags & CMD_F_CONTAINER;
 	struct slice specs = cmd_text(doc->specs), name = cmd_text(cmd->name);
 	struct cmd_keyspec ks;
@@ -157,9 +194,9 @@ static bool row_complete(const struct cmd *cmd)
 		return false;
 	if (container && !cmd_sub_next(cmd, NULL))
 		return false;
-	if (cmd->fn == NULL && !container && cmd->route != CMD_CONTROL)
+	if (cmd->fn == NULL && !container && !bound_later(cmd))
 		return false;
-	if (keyed != (cmd->route == CMD_KEYS))
+	if (!keys_suit_route(cmd))
 		return false;
 	while (cmd_keyspec_next(&specs, &ks))
 		;

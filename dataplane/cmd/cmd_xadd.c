@@ -148,7 +148,7 @@ static const char *add_id(struct cmd_ctx *c, struct store *st, const struct stre
 {
 	static const char too_small[] =
 		"ERR The ID specified in XADD is equal or smaller than the target stream top item";
-	uint64_t now = (uint64_t)store_now_ms(st);
+	uint64_t now = (uint64_t)store_clock_ms(st);
 	struct stream_id next = s->last_id;
 
 	if (!stream_id_next(&next))
@@ -204,12 +204,25 @@ static struct stream *add_to_new(struct cmd_ctx *c, struct store *st, const stru
 	return NULL;
 }
 
+/* All that there is goes in slices, like a key. */
+static uint64_t trim(struct store *st, struct stream *s, const struct stream_trim *t)
+{
+	bool all = !t->by_id && t->max_length == 0 && t->limit == 0;
+	struct stream *cut = all ? stream_cut(s, store_heap(st)) : NULL;
+
+	if (cut == NULL)
+		return stream_trim(s, store_heap(st), t);
+	uint64_t n = cut->length;
+	store_release(st, &cut->p);
+	return n;
+}
+
 static void added(struct cmd_ctx *c, struct store *st, struct stream *s, const struct add_args *a)
 {
 	stream_reply_id(c->out, s->last_id);
 	store_event(st, EVENT_STREAM, "xadd", c->db, c->argv[1]);
 	c->dirty++;
-	if (a->trims && stream_trim(s, store_heap(st), &a->trim) > 0)
+	if (a->trims && trim(st, s, &a->trim) > 0)
 		store_event(st, EVENT_STREAM, "xtrim", c->db, c->argv[1]);
 	add_effect(c, st, s, a);
 }
@@ -239,7 +252,9 @@ void cmd_xadd(struct cmd_ctx *c)
 	}
 	if (s == NULL)
 		s = add_to_new(c, st, &a);
-	else if (!add_entry(c, st, s, &a))
+	else if (add_entry(c, st, s, &a))
+		store_changed(st, c->db, c->argv[1]);
+	else
 		s = NULL;
 	if (s != NULL)
 		added(c, st, s, &a);
@@ -259,10 +274,11 @@ void cmd_xtrim(struct cmd_ctx *c)
 	struct stream *s = stream_write_key(c, c->argv[1], &wrong);
 	if (wrong)
 		return;
-	uint64_t gone = s == NULL ? 0 : stream_trim(s, store_heap(st), &a.trim);
+	uint64_t gone = s == NULL ? 0 : trim(st, s, &a.trim);
 	reply_int(c->out, (int64_t)gone);
 	if (gone == 0)
 		return;
+	store_changed(st, c->db, c->argv[1]);
 	store_event(st, EVENT_STREAM, "xtrim", c->db, c->argv[1]);
 	c->dirty += (uint32_t)gone;
 	if (a.trim.approx)
@@ -303,8 +319,10 @@ void cmd_xdel(struct cmd_ctx *c)
 		if (!stream_arg_id(c, i, &id))
 			return;
 	uint32_t n = s == NULL ? 0 : delete_all(c, s, store_heap(st));
-	if (n > 0)
+	if (n > 0) {
+		store_changed(st, c->db, c->argv[1]);
 		store_event(st, EVENT_STREAM, "xdel", c->db, c->argv[1]);
+	}
 	c->dirty += n;
 	reply_int(c->out, n);
 }

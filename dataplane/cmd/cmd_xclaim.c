@@ -224,7 +224,7 @@ static void claim_init(struct cmd_ctx *c, struct claim *x)
 {
 	*x = (struct claim){.st = cmd_store(c, c->argv[1]), .first = 5, .attempts = -1, .at_ms = -1};
 	x->h = store_heap(x->st);
-	x->now = store_now_ms(x->st);
+	x->now = store_clock_ms(x->st);
 }
 
 void cmd_xclaim(struct cmd_ctx *c)

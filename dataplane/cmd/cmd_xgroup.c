@@ -1,6 +1,7 @@
 /* Streams: XGROUP and XACK. */
 #include "cmd/handlers.h"
 #include "cmd/stream_cmd.h"
+#include "store/watch.h"
 
 /* Words: XGROUP SUBCOMMAND key group ... */
 struct group_cmd {
@@ -149,6 +150,7 @@ void cmd_xgroup_destroy(struct cmd_ctx *c)
 	if (x.g == NULL)
 		return;
 	stream_group_remove(x.s, x.st, x.g);
+	watch_recheck(x.st, c->db, x.key); /* who waits for news of it gets an error */
 	group_done(c, &x, "xgroup-destroy");
 }
 
@@ -162,7 +164,7 @@ void cmd_xgroup_createconsumer(struct cmd_ctx *c)
 		reply_int(c->out, 0);
 		return;
 	}
-	if (stream_consumer_add(x.g, store_heap(x.st), c->argv[4], store_now_ms(x.st)) == NULL) {
+	if (stream_consumer_add(x.g, store_heap(x.st), c->argv[4], store_clock_ms(x.st)) == NULL) {
 		cmd_err_oom(c);
 		return;
 	}

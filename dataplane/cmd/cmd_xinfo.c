@@ -219,7 +219,7 @@ void cmd_xinfo_consumers(struct cmd_ctx *c)
 			     (int)RP_MIN(name.len, 512u), name.ptr, (int)RP_MIN(key.len, 512u), key.ptr);
 		return;
 	}
-	int64_t now = store_now_ms(cmd_store(c, key));
+	int64_t now = store_clock_ms(cmd_store(c, key));
 	struct btree_pos pos = btree_first(&g->consumers);
 	reply_array(c->out, g->consumers.count);
 	for (uint64_t i = 0; i < g->consumers.count; i++, btree_next(&pos)) {

@@ -131,7 +131,7 @@ static void pending_summary(struct cmd_ctx *c, const struct stream_group *g)
 
 static void pending_list(struct cmd_ctx *c, const struct btree *pel, const struct pending_args *a)
 {
-	int64_t now = store_now_ms(cmd_store(c, c->argv[1])), left = a->count;
+	int64_t now = store_clock_ms(cmd_store(c, c->argv[1])), left = a->count;
 	struct btree_pos pos = stream_pending_from(pel, a->from);
 	struct reply sub;
 

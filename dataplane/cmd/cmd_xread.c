@@ -1,37 +1,7 @@
-/* Streams: XREAD and XREADGROUP. BLOCK is understood, but what is not there is not waited for. */
-#include "cmd/handlers.h"
-#include "cmd/stream_cmd.h"
-
-struct read_args {
-	uint64_t count;   /* UINT64_MAX: all */
-	uint32_t keys, n; /* first key, number of streams; each has its id n words behind */
-	uint32_t group;   /* argument; 0: XREAD */
-	bool for_group;   /* XREADGROUP */
-	bool noack;
-};
-
-enum read_mode {
-	READ_NOTHING,
-	READ_NEW,     /* above `after`, or what the group was not given yet */
-	READ_HISTORY, /* what the consumer was given and has not acknowledged */
-};
-
-/* One of the streams. */
-struct read_one {
-	struct slice key;
-	struct store *st;
-	struct stream *s;
-	struct stream_group *g;
-	struct stream_consumer *con;
-	struct stream_id after;
-	struct stream_pending *spare; /* made beforehand */
-	enum read_mode mode;
-	bool made; /* the consumer is new */
-};
+/* Streams: XREAD and XREADGROUP. */
+#include "cmd/xread_priv.h"
 
 #define READ_INLINE 4 /* streams that need no allocation */
-
-/* ---- arguments ----------------------------------------------------------------------------------------------- */
 
 static bool refuse(struct cmd_ctx *c, const char *err)
 {
@@ -39,113 +9,7 @@ static bool refuse(struct cmd_ctx *c, const char *err)
 	return false;
 }
 
-/* Where the keys are: the number of streams, or -1. */
-static int find_streams(uint32_t argc, const struct slice *argv, uint32_t *first)
-{
-	for (uint32_t i = 1; i + 1 < argc; i++) {
-		if (slice_is(argv[i], "block") || slice_is(argv[i], "count")) {
-			i++;
-		} else if (slice_is(argv[i], "group")) {
-			i += 2;
-		} else if (slice_is(argv[i], "streams")) {
-			*first = i + 1;
-			return (argc - i - 1) % 2 == 0 ? (int)((argc - i - 1) / 2) : -1;
-		} else if (!slice_is(argv[i], "noack")) {
-			return -1;
-		}
-	}
-	return -1;
-}
-
-int cmd_xread_getkeys(const struct cmd *cmd, uint32_t argc, const struct slice *argv, uint32_t *idx, uint32_t cap)
-{
-	uint32_t first;
-	int n = find_streams(argc, argv, &first);
-
-	for (int i = 0; i < n; i++)
-		if ((uint32_t)i < cap)
-			idx[i] = first + (uint32_t)i;
-	return n;
-}
-
-static bool block_arg(struct cmd_ctx *c, uint32_t i)
-{
-	int64_t ms;
-
-	if (!cmd_arg_i64_in(c, i, INT64_MIN, INT64_MAX, &ms, "ERR timeout is not an integer or out of range"))
-		return false;
-	if (ms < 0)
-		return refuse(c, "ERR timeout is negative");
-	return ms <= INT64_MAX - c->env->now->wall_us / 1000 || refuse(c, "ERR timeout is out of range");
-}
-
-static bool count_arg(struct cmd_ctx *c, uint32_t i, struct read_args *a)
-{
-	int64_t n;
-
-	if (!cmd_arg_i64(c, i, &n))
-		return false;
-	a->count = n <= 0 ? UINT64_MAX : (uint64_t)n;
-	return true;
-}
-
-static bool streams_arg(struct cmd_ctx *c, uint32_t i, struct read_args *a)
-{
-	uint32_t words = c->argc - i - 1;
-
-	a->keys = i + 1;
-	a->n = words / 2;
-	if (words % 2 == 0)
-		return true;
-	reply_errorf(c->out,
-		     "ERR Unbalanced '%s' list of streams: for each stream key an ID or '%c' must be specified.",
-		     c->cmd->name, a->for_group ? '>' : '$');
-	return false;
-}
-
-/* The option at argument *i, which becomes its last. */
-static bool read_option(struct cmd_ctx *c, uint32_t *i, struct read_args *a)
-{
-	uint32_t more = c->argc - *i - 1;
-
-	if (more >= 1 && cmd_arg_is(c, *i, "block"))
-		return block_arg(c, ++*i);
-	if (more >= 1 && cmd_arg_is(c, *i, "count"))
-		return count_arg(c, ++*i, a);
-	if (more >= 1 && cmd_arg_is(c, *i, "streams"))
-		return streams_arg(c, *i, a);
-	if (more >= 2 && cmd_arg_is(c, *i, "group")) {
-		if (!a->for_group)
-			return refuse(c, "ERR The GROUP option is only supported by XREADGROUP. You called XREAD "
-					 "instead.");
-		a->group = *i + 1;
-		*i += 2;
-		return true;
-	}
-	if (cmd_arg_is(c, *i, "noack")) {
-		if (!a->for_group)
-			return refuse(c, "ERR The NOACK option is only supported by XREADGROUP. You called XREAD "
-					 "instead.");
-		a->noack = true;
-		return true;
-	}
-	cmd_err_syntax(c);
-	return false;
-}
-
-static bool read_args(struct cmd_ctx *c, struct read_args *a)
-{
-	for (uint32_t i = 1; i < c->argc && a->keys == 0; i++)
-		if (!read_option(c, &i, a))
-			return false;
-	if (a->keys == 0) {
-		cmd_err_syntax(c);
-		return false;
-	}
-	return !a->for_group || a->group != 0 || refuse(c, "ERR Missing GROUP option for XREADGROUP");
-}
-
-static bool parse_id(struct cmd_ctx *c, uint32_t at, struct read_one *one)
+static bool parse_id(struct cmd_ctx *c, uint32_t at, struct xread_one *one)
 {
 	one->mode = READ_NEW;
 	if (slice_eq(c->argv[at], SLICE("$"))) {
@@ -168,11 +32,13 @@ static bool parse_id(struct cmd_ctx *c, uint32_t at, struct read_one *one)
 	return true;
 }
 
-static bool find_one(struct cmd_ctx *c, const struct read_args *a, uint32_t i, struct read_one *one)
+static bool find_one(struct cmd_ctx *c, const struct xread_args *a, uint32_t i, struct xread_one *one)
 {
 	bool wrong;
 
-	*one = (struct read_one){.key = c->argv[a->keys + i]};
+	*one = (struct xread_one){.key = c->argv[a->keys + i]};
+	if (!cmd_holds(c, one->key))
+		return true;
 	one->st = cmd_store(c, one->key);
 	one->s = a->for_group ? stream_write_key(c, one->key, &wrong) : stream_read_key(c, one->key, &wrong);
 	if (wrong)
@@ -189,13 +55,13 @@ static bool find_one(struct cmd_ctx *c, const struct read_args *a, uint32_t i, s
 
 /* ---- XREADGROUP: everything that can fail comes first -------------------------------------------------------- */
 
-static bool group_has_new(const struct read_one *one)
+static bool group_has_new(const struct xread_one *one)
 {
 	return one->mode == READ_NEW && one->s->length > 0 &&
 	       stream_id_cmp(stream_last_entry(one->s), one->g->last_id) > 0;
 }
 
-static bool prepare_pending(struct read_one *one, uint64_t most)
+static bool prepare_pending(struct xread_one *one, uint64_t most)
 {
 	struct heap *h = store_heap(one->st);
 	uint64_t n = stream_count_above(one->s, one->g->last_id, RP_MIN(most, (uint64_t)UINT32_MAX));
@@ -217,13 +83,15 @@ static bool prepare_pending(struct read_one *one, uint64_t most)
 	return true;
 }
 
-static bool prepare_one(struct cmd_ctx *c, const struct read_args *a, struct read_one *one)
+static bool prepare_one(struct cmd_ctx *c, const struct xread_args *a, struct xread_one *one)
 {
 	struct slice name = c->argv[a->group + 1];
 
+	if (one->mode == READ_NOTHING)
+		return true;
 	one->con = stream_consumer_find(one->g, name);
 	if (one->con == NULL) {
-		one->con = stream_consumer_add(one->g, store_heap(one->st), name, store_now_ms(one->st));
+		one->con = stream_consumer_add(one->g, store_heap(one->st), name, store_clock_ms(one->st));
 		if (one->con == NULL)
 			return false;
 		one->made = true;
@@ -231,7 +99,7 @@ static bool prepare_one(struct cmd_ctx *c, const struct read_args *a, struct rea
 	return a->noack || !group_has_new(one) || prepare_pending(one, a->count);
 }
 
-static void drop_spare(struct read_one *one)
+static void drop_spare(struct xread_one *one)
 {
 	while (one->spare != NULL) {
 		struct stream_pending *p = one->spare;
@@ -241,7 +109,7 @@ static void drop_spare(struct read_one *one)
 	}
 }
 
-static void give_back(struct read_one *one)
+static void give_back(struct xread_one *one)
 {
 	struct heap *h = store_heap(one->st);
 
@@ -255,7 +123,7 @@ static void give_back(struct read_one *one)
 	one->g->want = one->con->want = 0;
 }
 
-static void undo(struct read_one *ones, uint32_t n)
+static void undo(struct xread_one *ones, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		give_back(&ones[i]);
@@ -267,7 +135,7 @@ static void undo(struct read_one *ones, uint32_t n)
 /* ---- replies ------------------------------------------------------------------------------------------------- */
 
 /* The entry becomes, or is again, pending for the consumer. */
-static void deliver(struct cmd_ctx *c, struct read_one *one, struct stream_id id)
+static void deliver(struct cmd_ctx *c, struct xread_one *one, struct stream_id id)
 {
 	struct heap *h = store_heap(one->st);
 	struct stream_pending *p = stream_pending_find(one->g, id);
@@ -278,13 +146,13 @@ static void deliver(struct cmd_ctx *c, struct read_one *one, struct stream_id id
 		*p = (struct stream_pending){.id = id};
 		stream_pending_insert(one->g, h, p);
 	}
-	p->at_ms = one->con->active_ms = store_now_ms(one->st);
+	p->at_ms = one->con->active_ms = store_clock_ms(one->st);
 	p->deliveries = 1;
 	stream_pending_give(p, h, one->con);
 	stream_effect_claim(c, one->st, one->key, one->g, p);
 }
 
-static uint64_t reply_new(struct cmd_ctx *c, const struct read_args *a, struct read_one *one, struct reply *out)
+static uint64_t reply_new(struct cmd_ctx *c, const struct xread_args *a, struct xread_one *one, struct reply *out)
 {
 	struct stream_id from = one->after;
 	struct stream_iter it;
@@ -307,7 +175,7 @@ static uint64_t reply_new(struct cmd_ctx *c, const struct read_args *a, struct r
 	return n;
 }
 
-static uint64_t reply_history(const struct read_args *a, struct read_one *one, struct reply *out)
+static uint64_t reply_history(const struct xread_args *a, struct xread_one *one, struct reply *out)
 {
 	struct stream_id from = one->after;
 	uint64_t n = 0;
@@ -318,7 +186,7 @@ static uint64_t reply_history(const struct read_args *a, struct read_one *one, s
 		struct stream_pending *p = stream_pending_at(pos);
 
 		if (stream_reply_entry_at(out, one->s, p->id)) {
-			p->at_ms = store_now_ms(one->st);
+			p->at_ms = store_clock_ms(one->st);
 			p->deliveries++;
 			continue;
 		}
@@ -329,25 +197,16 @@ static uint64_t reply_history(const struct read_args *a, struct read_one *one, s
 	return n;
 }
 
-static bool has_new(struct read_one *one)
-{
-	if (one->s == NULL || one->s->length == 0)
-		return false;
-	if (one->g != NULL)
-		one->after = one->g->last_id;
-	return stream_id_cmp(stream_last_entry(one->s), one->after) > 0;
-}
-
 /* [key, entries]. false: nothing to say of it. */
-static bool reply_one(struct cmd_ctx *c, const struct read_args *a, struct read_one *one, struct reply *out)
+static bool reply_one(struct cmd_ctx *c, const struct xread_args *a, struct xread_one *one, struct reply *out)
 {
 	struct reply entries;
 
 	if (one->made)
 		stream_consumer_made(c, one->st, one->key, one->g, one->con);
 	if (one->con != NULL)
-		one->con->seen_ms = store_now_ms(one->st);
-	if (one->mode == READ_NEW && !has_new(one))
+		one->con->seen_ms = store_clock_ms(one->st);
+	if (one->mode == READ_NOTHING || (one->mode == READ_NEW && !xread_has_new(one)))
 		return false;
 	if (out->proto == 2)
 		reply_array(out, 2);
@@ -359,7 +218,7 @@ static bool reply_one(struct cmd_ctx *c, const struct read_args *a, struct read_
 	return true;
 }
 
-static void reply_all(struct cmd_ctx *c, const struct read_args *a, struct read_one *ones)
+static void reply_all(struct cmd_ctx *c, const struct xread_args *a, struct xread_one *ones)
 {
 	struct reply sub;
 	uint64_t n = 0;
@@ -369,12 +228,12 @@ static void reply_all(struct cmd_ctx *c, const struct read_args *a, struct read_
 	for (uint32_t i = 0; i < a->n; i++)
 		n += reply_one(c, a, &ones[i], &sub);
 	if (n == 0)
-		reply_null_array(c->out);
+		xread_wait(c, a, ones);
 	else
 		reply_sub_end(c->out, &sub, c->out->proto > 2 ? REPLY_MAP : REPLY_ARRAY, n);
 }
 
-static void read_streams(struct cmd_ctx *c, const struct read_args *a, struct read_one *ones)
+static void read_streams(struct cmd_ctx *c, const struct xread_args *a, struct xread_one *ones)
 {
 	for (uint32_t i = 0; i < a->n; i++)
 		if (!find_one(c, a, i, &ones[i]))
@@ -392,10 +251,10 @@ static void read_streams(struct cmd_ctx *c, const struct read_args *a, struct re
 
 static void read_command(struct cmd_ctx *c, bool for_group)
 {
-	struct read_args a = {.count = UINT64_MAX, .for_group = for_group};
-	struct read_one few[READ_INLINE], *ones = few;
+	struct xread_args a = {.count = UINT64_MAX, .for_group = for_group};
+	struct xread_one few[READ_INLINE], *ones = few;
 
-	if (!read_args(c, &a))
+	if (!xread_args(c, &a))
 		return;
 	if (a.n > READ_INLINE && (ones = heap_alloc(c->env->heap, a.n * sizeof *ones)) == NULL) {
 		cmd_err_oom(c);

@@ -1,13 +1,8 @@
-/* Sorted sets: taking from the ends, random members, ZSCAN. */
-#include <math.h>
-#include <stdio.h>
-
-#include "base/glob.h"
-#include "cmd/cursor.h"
+/* Sorted sets: taking from the ends, and waiting for something to take. */
 #include "cmd/handlers.h"
 #include "cmd/zset_args.h"
 
-/* ---- ZPOPMIN, ZPOPMAX, ZMPOP --------------------------------------------------------------------------------- */
+/* ---- ZPOPMIN, ZPOPMAX ---------------------------------------------------------------------------------------- */
 
 /* Replies with n members from an end and takes them out; `nested`: each is an array of its own. The key is there. */
 static void pop_reply(struct cmd_ctx *c, struct zkey *k, uint64_t n, bool max, bool nested)
@@ -64,14 +59,17 @@ void cmd_zpopmax(struct cmd_ctx *c)
 	zpop(c, true);
 }
 
+/* ---- ZMPOP, BZMPOP, BZPOPMIN, BZPOPMAX ----------------------------------------------------------------------- */
+
 struct mpop_args {
-	uint32_t keys; /* number of */
+	uint32_t first, n; /* keys */
 	bool max;
 	int64_t count;
 };
 
 static bool mpop_count(struct cmd_ctx *c, uint32_t i, struct mpop_args *a)
 {
+	a->count = 1;
 	for (bool seen = false; i < c->argc; i += 2, seen = true) {
 		if (seen || i + 1 >= c->argc || !cmd_arg_is(c, i, "count")) {
 			cmd_err_syntax(c);
@@ -83,260 +81,113 @@ static bool mpop_count(struct cmd_ctx *c, uint32_t i, struct mpop_args *a)
 	return true;
 }
 
-static bool mpop_args(struct cmd_ctx *c, struct mpop_args *a)
+/* From argument `at` on, which is the number of keys. */
+static bool mpop_args(struct cmd_ctx *c, uint32_t at, struct mpop_args *a)
 {
 	int64_t n;
 
-	if (!cmd_arg_i64_in(c, 1, 1, INT64_MAX, &n, "ERR numkeys should be greater than 0"))
+	if (!cmd_arg_i64_in(c, at, 1, INT64_MAX, &n, "ERR numkeys should be greater than 0"))
 		return false;
-	if (n > (int64_t)c->argc - 3) {
+	uint32_t where = at + 1 + (uint32_t)n;
+	if (n > (int64_t)c->argc - at - 2 || !(cmd_arg_is(c, where, "max") || cmd_arg_is(c, where, "min"))) {
 		cmd_err_syntax(c);
 		return false;
 	}
-	*a = (struct mpop_args){.keys = (uint32_t)n, .count = 1};
-	a->max = cmd_arg_is(c, a->keys + 2, "max");
-	if (!a->max && !cmd_arg_is(c, a->keys + 2, "min")) {
-		cmd_err_syntax(c);
-		return false;
-	}
-	return mpop_count(c, a->keys + 3, a);
+	a->first = at + 1;
+	a->n = (uint32_t)n;
+	a->max = cmd_arg_is(c, where, "max");
+	return mpop_count(c, where + 1, a);
 }
 
-static void mpop_effect(struct cmd_ctx *c, const struct zkey *k, uint64_t n, bool max)
+/* Without a number, as the command without it. */
+static void pop_effect(struct cmd_ctx *c, const struct zkey *k, uint64_t n, bool max, bool numbered)
 {
 	char text[NUM_I64_CHARS];
 	struct slice words[] = {max ? SLICE("ZPOPMAX") : SLICE("ZPOPMIN"), k->key, {text, num_format_u64(text, n)}};
 
-	cmd_effect(c, k->s, 3, words);
+	cmd_effect(c, k->s, numbered ? 3 : 2, words);
+}
+
+/* Opens the first sorted set of those that has any. false: there is none, or the error is written (*failed). */
+static bool first_with_any(struct cmd_ctx *c, uint32_t first, uint32_t n, struct zkey *k, bool *failed)
+{
+	*failed = false;
+	for (uint32_t i = first; i < first + n; i++) {
+		if (!cmd_holds(c, c->argv[i]))
+			continue;
+		*failed = !zset_open_key(c, k, c->argv[i]);
+		if (*failed)
+			return false;
+		if (k->o == NULL)
+			continue;
+		*failed = !zkey_begin(k);
+		if (*failed)
+			cmd_err_oom(c);
+		return !*failed;
+	}
+	return false;
+}
+
+/* false: all are empty. */
+static bool mpop_any(struct cmd_ctx *c, const struct mpop_args *a)
+{
+	struct zkey k;
+	bool failed;
+
+	if (!first_with_any(c, a->first, a->n, &k, &failed))
+		return failed;
+	uint64_t n = RP_MIN((uint64_t)a->count, zval_count(zkey_val(&k)));
+	reply_array(c->out, 2);
+	reply_bulk_slice(c->out, k.key);
+	reply_array(c->out, n);
+	pop_reply(c, &k, n, a->max, true);
+	pop_effect(c, &k, n, a->max, true);
+	return true;
 }
 
 void cmd_zmpop(struct cmd_ctx *c)
 {
 	struct mpop_args a;
+
+	if (mpop_args(c, 1, &a) && !mpop_any(c, &a))
+		reply_null_array(c->out);
+}
+
+void cmd_bzmpop(struct cmd_ctx *c)
+{
+	struct mpop_args a;
+	int64_t timeout;
+
+	if (mpop_args(c, 2, &a) && cmd_arg_timeout_s(c, 1, &timeout) && !mpop_any(c, &a))
+		cmd_block_on(c,
+			     &(struct cmd_block){.type = OBJ_ZSET, .first = a.first, .n = a.n, .timeout_ms = timeout});
+}
+
+static void bzpop(struct cmd_ctx *c, bool max)
+{
+	uint32_t n = c->argc - 2;
+	int64_t timeout;
 	struct zkey k;
+	bool failed;
 
-	if (!mpop_args(c, &a))
+	if (!cmd_arg_timeout_s(c, c->argc - 1, &timeout))
 		return;
-	for (uint32_t i = 0; i < a.keys; i++) {
-		if (!zset_open_key(c, &k, c->argv[2 + i]))
-			return;
-		if (k.o == NULL)
-			continue;
-		if (!zkey_begin(&k)) {
-			cmd_err_oom(c);
-			return;
-		}
-		uint64_t n = RP_MIN((uint64_t)a.count, zval_count(zkey_val(&k)));
-		reply_array(c->out, 2);
+	if (first_with_any(c, 1, n, &k, &failed)) {
+		reply_array(c->out, 3);
 		reply_bulk_slice(c->out, k.key);
-		reply_array(c->out, n);
-		pop_reply(c, &k, n, a.max, true);
-		mpop_effect(c, &k, n, a.max);
-		return;
+		pop_reply(c, &k, 1, max, false);
+		pop_effect(c, &k, 1, max, false);
+	} else if (!failed) {
+		cmd_block_on(c, &(struct cmd_block){.type = OBJ_ZSET, .first = 1, .n = n, .timeout_ms = timeout});
 	}
-	reply_null_array(c->out);
 }
 
-/* ---- ZRANDMEMBER --------------------------------------------------------------------------------------------- */
-
-static void reply_at(struct cmd_ctx *c, struct zval v, uint64_t rank, bool with_scores)
+void cmd_bzpopmin(struct cmd_ctx *c)
 {
-	struct ziter it;
-	struct zitem item;
-
-	ziter_begin(&it, v, rank, 1, false);
-	if (ziter_next(&it, &item))
-		zset_reply_item(c, &item, with_scores);
+	bzpop(c, false);
 }
 
-/* k different ones of a listpack in one walk: each with the chance that is left to it (Knuth, algorithm S). */
-static void reply_sample_walk(struct cmd_ctx *c, struct zval v, uint64_t k, bool with_scores)
+void cmd_bzpopmax(struct cmd_ctx *c)
 {
-	uint64_t left = zval_count(v);
-	struct ziter it;
-	struct zitem item;
-
-	ziter_begin(&it, v, 0, UINT64_MAX, false);
-	for (; k > 0 && ziter_next(&it, &item); left--)
-		if (rng_below(c->rng, left) < k) {
-			zset_reply_item(c, &item, with_scores);
-			k--;
-		}
-}
-
-/* The i-th of a random permutation of [0, n): four rounds of a Feistel network over the next even power of two, walked
- * on until it is within n. Needs no memory for what was drawn. */
-static uint64_t permuted(uint64_t i, uint64_t n, const uint64_t key[4])
-{
-	uint32_t half = 1;
-
-	while (half < 32 && 1ull << (2 * half) < n)
-		half++;
-	uint64_t mask = (1ull << half) - 1;
-	do {
-		uint64_t l = i >> half, r = i & mask;
-
-		for (uint32_t round = 0; round < 4; round++) {
-			uint64_t f = hash64(&r, sizeof r, key[round]) & mask, t = r;
-			r = l ^ f;
-			l = t;
-		}
-		i = l << half | r;
-	} while (i >= n);
-	return i;
-}
-
-static void reply_sample(struct cmd_ctx *c, struct zval v, uint64_t k, bool with_scores)
-{
-	uint64_t n = zval_count(v), key[4];
-
-	if (v.z == NULL) {
-		reply_sample_walk(c, v, k, with_scores);
-		return;
-	}
-	for (uint32_t i = 0; i < 4; i++)
-		key[i] = rng_next(c->rng);
-	for (uint64_t i = 0; i < k; i++)
-		reply_at(c, v, permuted(i, n, key), with_scores);
-}
-
-static void randmember_count(struct cmd_ctx *c, struct zval v, int64_t count, bool with_scores)
-{
-	uint64_t n = zval_count(v), k = count < 0 ? 0 - (uint64_t)count : (uint64_t)count;
-
-	if (n == 0 || k == 0) {
-		reply_array(c->out, 0);
-		return;
-	}
-	if (count > 0 && k >= n) {
-		zset_reply_walk(c, v, 0, n, false, with_scores);
-		return;
-	}
-	zset_reply_begin(c, k, with_scores);
-	if (count > 0) {
-		reply_sample(c, v, k, with_scores);
-		return;
-	}
-	for (; k > 0 && !c->out->failed; k--)
-		reply_at(c, v, rng_below(c->rng, n), with_scores);
-}
-
-static bool randmember_arg(struct cmd_ctx *c, int64_t *count)
-{
-	if (!cmd_arg_i64(c, 2, count))
-		return false;
-	if (*count != INT64_MIN)
-		return true;
-	reply_error(c->out,
-		    "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807");
-	return false;
-}
-
-void cmd_zrandmember(struct cmd_ctx *c)
-{
-	int64_t count = 1;
-	bool wrong, with_scores = c->argc == 4;
-
-	if (c->argc > 2 && !randmember_arg(c, &count))
-		return;
-	if (c->argc > 4 || (with_scores && !cmd_arg_is(c, 3, "withscores"))) {
-		cmd_err_syntax(c);
-		return;
-	}
-	if (with_scores && (count < -INT64_MAX / 2 || count > INT64_MAX / 2)) {
-		reply_error(c->out, "ERR value is out of range");
-		return;
-	}
-	struct zval v = zval_of(zset_read_key(c, c->argv[1], &wrong));
-	if (wrong)
-		return;
-	if (c->argc > 2)
-		randmember_count(c, v, count, with_scores);
-	else if (zval_count(v) == 0)
-		reply_null(c->out);
-	else
-		reply_at(c, v, rng_below(c->rng, zval_count(v)), false);
-}
-
-/* ---- ZSCAN --------------------------------------------------------------------------------------------------- */
-
-struct scan {
-	struct reply sub;
-	struct slice pattern; /* empty: everything */
-	uint64_t kept;
-	bool listpack;
-};
-
-/* Redis writes scores of large sets as long doubles here, and only here. */
-static void scan_reply_score(struct scan *s, double score)
-{
-	char text[NUM_DOUBLE_CHARS];
-	int n;
-
-	if (s->listpack || isinf(score))
-		n = (int)num_format_double(text, score);
-	else
-		n = snprintf(text, sizeof text, "%.17Lg", (long double)score);
-	reply_bulk(&s->sub, text, (size_t)n);
-}
-
-static void scan_visit(void *ctx, const struct zitem *item)
-{
-	struct scan *s = ctx;
-
-	if (s->pattern.ptr != NULL && !glob_match(s->pattern, item->name, false))
-		return;
-	reply_bulk_slice(&s->sub, item->name);
-	scan_reply_score(s, item->score);
-	s->kept += 2;
-}
-
-static bool scan_options(struct cmd_ctx *c, struct scan *s, int64_t *count)
-{
-	for (uint32_t i = 3; i < c->argc; i += 2) {
-		bool more = i + 1 < c->argc;
-		if (more && cmd_arg_is(c, i, "count")) {
-			if (!cmd_arg_i64(c, i + 1, count))
-				return false;
-			if (*count >= 1)
-				continue;
-		} else if (more && cmd_arg_is(c, i, "match")) {
-			s->pattern = slice_eq(c->argv[i + 1], SLICE("*")) ? (struct slice){NULL, 0} : c->argv[i + 1];
-			continue;
-		}
-		cmd_err_syntax(c);
-		return false;
-	}
-	return true;
-}
-
-void cmd_zscan(struct cmd_ctx *c)
-{
-	struct scan s = {.kept = 0};
-	uint64_t cursor;
-	int64_t count = 10;
-	char text[NUM_I64_CHARS];
-	bool wrong;
-
-	if (!cursor_parse(c->argv[2], &cursor)) {
-		reply_error(c->out, "ERR invalid cursor");
-		return;
-	}
-	struct zval v = zval_of(zset_read_key(c, c->argv[1], &wrong));
-	if (wrong)
-		return;
-	if (v.lp == NULL && v.z == NULL) {
-		reply_array(c->out, 2);
-		reply_bulk_str(c->out, "0");
-		reply_array(c->out, 0);
-		return;
-	}
-	if (!scan_options(c, &s, &count))
-		return;
-	s.listpack = v.lp != NULL;
-	reply_sub_begin(c->out, &s.sub);
-	cursor = zval_scan(v, cursor, (uint64_t)RP_MIN(count, INT32_MAX), scan_visit, &s);
-	reply_array(c->out, 2);
-	reply_bulk(c->out, text, num_format_u64(text, cursor));
-	reply_sub_end(c->out, &s.sub, REPLY_ARRAY, s.kept);
+	bzpop(c, true);
 }

@@ -52,12 +52,17 @@ static void reply_args(struct reply *r, struct slice text)
 	reply_array(r, n);
 	while (cmd_docarg_next(&text, &a)) {
 		bool flags = a.optional || a.multiple || a.multiple_token;
-		reply_map(r, 2u + (a.key_spec >= 0) + (a.token.len > 0) + (a.since.len > 0) + (a.deprecated.len > 0) +
-				     flags + (a.inner.len > 0));
+		bool shown = a.type != ARG_ONEOF && a.type != ARG_BLOCK;
+		reply_map(r, 2u + shown + (a.key_spec >= 0) + (a.token.len > 0) + (a.since.len > 0) +
+				     (a.deprecated.len > 0) + flags + (a.inner.len > 0));
 		reply_bulk_str(r, "name");
 		reply_lower(r, a.name);
 		reply_bulk_str(r, "type");
 		reply_bulk_str(r, type_names[a.type]);
+		if (shown) {
+			reply_bulk_str(r, "display_text");
+			reply_lower(r, a.name);
+		}
 		if (a.key_spec >= 0) {
 			reply_bulk_str(r, "key_spec_index");
 			reply_int(r, a.key_spec);
@@ -91,31 +96,30 @@ static void reply_history(struct reply *r, struct slice text)
 	}
 }
 
-static bool shows_subs(const struct cmd *cmd)
+static uint64_t count_subs(const struct cmd *cmd)
 {
-	const struct cmd *sub = cmd_sub_next(cmd, NULL);
-
-	return sub != NULL && !(sub->flags & CMD_F_HIDDEN);
-}
-
-static void reply_subs(struct reply *r, const struct cmd *cmd)
-{
-	const struct cmd *sub;
 	uint64_t n = 0;
 
-	for (sub = NULL; (sub = cmd_sub_next(cmd, sub)) != NULL;)
-		n++;
+	for (const struct cmd *sub = NULL; (sub = cmd_sub_next(cmd, sub)) != NULL;)
+		n += !(sub->flags & CMD_F_HIDDEN);
+	return n;
+}
+
+static void reply_subs(struct reply *r, const struct cmd *cmd, uint64_t n)
+{
 	reply_bulk_str(r, "subcommands");
 	reply_map(r, n);
-	for (sub = NULL; (sub = cmd_sub_next(cmd, sub)) != NULL;)
-		command_reply_docs(r, sub);
+	for (const struct cmd *sub = NULL; (sub = cmd_sub_next(cmd, sub)) != NULL;)
+		if (!(sub->flags & CMD_F_HIDDEN))
+			command_reply_docs(r, sub);
 }
 
 void command_reply_docs(struct reply *r, const struct cmd *cmd)
 {
 	const struct cmd_doc *d = cmd->doc;
+	uint64_t subs = count_subs(cmd);
 	uint64_t n = 4u + (d->doc_flags != NULL) + (d->deprecated != NULL) + (d->replaced_by != NULL) +
-		     (d->history != NULL) + (d->args != NULL) + shows_subs(cmd);
+		     (d->history != NULL) + (d->args != NULL) + (subs > 0);
 
 	reply_bulk_str(r, cmd->name);
 	reply_map(r, n);
@@ -132,6 +136,6 @@ void command_reply_docs(struct reply *r, const struct cmd *cmd)
 	reply_history(r, cmd_text(d->history));
 	if (d->args)
 		reply_args(r, cmd_text(d->args));
-	if (shows_subs(cmd))
-		reply_subs(r, cmd);
+	if (subs > 0)
+		reply_subs(r, cmd, subs);
 }

@@ -24,7 +24,7 @@ static const struct bit_name flag_names[] = {
 	{CMD_F_ASKING, "asking"},
 	{CMD_F_FAST, "fast"},
 	{CMD_F_NO_AUTH, "no_auth"},
-	{CMD_F_MAY_REPLICATE, "may_replicate"},
+	{CMD_F_NO_MANDATORY_KEYS, "no_mandatory_keys"},
 	{CMD_F_NO_ASYNC_LOADING, "no_async_loading"},
 	{CMD_F_NO_MULTI, "no_multi"},
 	{CMD_F_MOVABLE_KEYS, "movablekeys"},
@@ -55,7 +55,15 @@ static const struct bit_name category_names[] = {
 	{CAT_SCRIPTING, "scripting"},
 };
 
-uint32_t command_category(struct slice name)
+const char *cmd_category_name(uint32_t i, uint32_t *bit)
+{
+	if (i >= RP_ARRAY_LEN(category_names))
+		return NULL;
+	*bit = category_names[i].bit;
+	return category_names[i].name;
+}
+
+uint32_t cmd_category(struct slice name)
 {
 	for (size_t i = 0; i < RP_ARRAY_LEN(category_names); i++)
 		if (slice_is(name, category_names[i].name))

@@ -9,5 +9,3 @@ void command_reply_info(struct reply *r, const struct cmd *cmd);
 void command_reply_docs(struct reply *r, const struct cmd *cmd);
 /* Words as a set of flags. `settled`: they are about one request, so "variable_flags" is not among them. */
 void command_reply_flags(struct reply *r, struct slice words, bool settled);
-/* Bit of an ACL category, 0 if there is none of that name. */
-uint32_t command_category(struct slice name);

@@ -103,7 +103,7 @@ struct stream *stream_read_key(struct cmd_ctx *c, struct slice key, bool *wrong)
 
 struct stream *stream_write_key(struct cmd_ctx *c, struct slice key, bool *wrong)
 {
-	return expect(c, store_write(cmd_store(c, key), c->db, key), wrong);
+	return expect(c, store_write_quiet(cmd_store(c, key), c->db, key), wrong);
 }
 
 #define ERROR_NAME_MAX 512 /* bytes of a name that an error repeats */

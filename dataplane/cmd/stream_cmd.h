@@ -25,6 +25,7 @@ size_t stream_id_format(char buf[STREAM_ID_CHARS], struct stream_id id);
 /* ---- keys ---- */
 /* NULL: none, or *wrong is set and the error written. */
 struct stream *stream_read_key(struct cmd_ctx *c, struct slice key, bool *wrong);
+/* Who changes what XRANGE shows calls store_changed(). */
 struct stream *stream_write_key(struct cmd_ctx *c, struct slice key, bool *wrong);
 /* The error for a key or group that is missing. */
 void stream_err_no_group(struct cmd_ctx *c, struct slice key, struct slice group, const char *where);

@@ -8,6 +8,7 @@ struct cmd_doc {
 	const char *since, *group, *summary, *complexity;
 	cmd_getkeys_fn getkeys;
 	cmd_wide_fn wide;
+	uint8_t member;
 	const char *specs;
 	const char *variable;
 	const char *args;
@@ -70,9 +71,6 @@ static inline struct slice cmd_text(const char *s)
 const struct cmd *cmd_sub_next(const struct cmd *parent, const struct cmd *after);
 /* A subcommand's own word: "get" of "config|get"; the name itself for a command. */
 const char *cmd_own_name(const struct cmd *cmd);
-
-/* All categories, those that flags imply included. */
-uint32_t cmd_categories(const struct cmd *cmd);
 
 /* Builds the look-up of cmd_lookup() from the table. */
 void cmd_lookup_init(void);

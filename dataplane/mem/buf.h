@@ -49,6 +49,9 @@ static inline struct buf_priv *buf_priv(struct rte_mbuf *m)
 	return (struct buf_priv *)rte_mbuf_to_priv(m);
 }
 
+/* The name of the mempool's operations that pools of packet buffers use, for rte_pktmbuf_pool_create_by_ops(). */
+const char *buf_pool_ops(void);
+
 /* rte_pktmbuf_alloc() with a clean private area. NULL when the pool is empty. */
 static inline struct rte_mbuf *buf_alloc(struct rte_mempool *pool)
 {
@@ -56,6 +59,19 @@ static inline struct rte_mbuf *buf_alloc(struct rte_mempool *pool)
 	if (rp_likely(m != NULL))
 		buf_priv(m)->ref.blob = NULL;
 	return m;
+}
+
+/* Fetches the buffer that the pool will give next: in a long send queue it was last touched many segments ago. */
+static inline void buf_prefetch_next(struct rte_mempool *pool)
+{
+	const struct rte_mempool_cache *k = rte_mempool_default_cache(pool, rte_lcore_id());
+
+	if (k == NULL || k->len == 0)
+		return;
+	struct rte_mbuf *m = k->objs[k->len - 1];
+	rte_prefetch0(m);
+	rte_prefetch0(&m->next);
+	rte_prefetch0(buf_priv(m));
 }
 
 /* Makes m, fresh from the pool, consist of bytes [off, off + len) of b, with a reference of its own that lasts until

@@ -3,10 +3,11 @@
  * A heap has one owner at a time (a shard's heap belongs to whoever holds the shard; a worker's own heap,
  * for its sessions, to that worker). Only heap_free_remote() may be called by anybody.
  *
- * Layout: the range is cut into 64 KiB pages. Small classes (16-byte steps to 128 bytes, then 8 steps per
- * doubling up to 256 KiB) live in slab spans of one or more pages; larger blocks are page runs. Empty spans return to
- * the page pool and can serve another class. Memory is faulted in ahead of use by the control thread (heap_prefault),
- * so that a worker does not meet a page fault on its path. Under ASan every block is a malloc block.
+ * Layout: the range is cut into 64 KiB pages. Small classes (8-byte steps to 128 bytes, 16 to 512, 32 to
+ * 1 KiB, then 8 steps per doubling up to 256 KiB) live in slab spans of one or more pages; larger blocks are page runs.
+ * Empty spans return to the page pool and can serve another class. Memory is faulted in ahead of use by the control
+ * thread (heap_prefault), so that a worker does not meet a page fault on its path. Under ASan every block is a malloc
+ * block.
  */
 #pragma once
 
@@ -34,7 +35,8 @@ struct heap *heap_create(const struct heap_params *p, struct err *e);
 /* All blocks are gone afterwards, freed or not. */
 void heap_destroy(struct heap *h);
 
-/* Owner. NULL when the range is exhausted. 16-byte aligned. size > 0. Not zeroed. */
+/* Owner. NULL when the range is exhausted. 16-byte aligned, a size of up to 128 bytes that is no multiple of 16
+ * 8-byte aligned. size > 0. Not zeroed. */
 void *heap_alloc(struct heap *h, size_t size);
 void *heap_zalloc(struct heap *h, size_t size);
 /* Owner. Keeps contents; may move. On NULL the old block is untouched. */

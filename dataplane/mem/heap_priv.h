@@ -27,10 +27,11 @@
 #define HEAP_HUGE            ((size_t)2 << 20)
 #define HEAP_ALIGN_UP(x, to) (((x) + (to)-1) / (to) * (to))
 #define HEAP_SMALL_MAX       ((size_t)256 << 10)
-#define HEAP_CLASSES         96  /* 8 of 16-byte steps, then 8 for each of the 11 doublings from 128 bytes to 256 KiB */
-#define HEAP_RUN_BINS        272 /* run lengths: exact below 64 pages, then 8 per doubling */
+/* Steps of 8 bytes to 128, of 16 to 512, of 32 to 1 KiB; then 8 for each of the 8 doublings to 256 KiB. */
+#define HEAP_CLASSES  120
+#define HEAP_RUN_BINS 272 /* run lengths: exact below 64 pages, then 8 per doubling */
 
-_Static_assert(8 + 8 * (18 - 7) == HEAP_CLASSES, "classes end at 256 KiB");
+_Static_assert(16 + 24 + 16 + 8 * (18 - 10) == HEAP_CLASSES, "classes end at 256 KiB");
 
 enum span_kind {
 	SPAN_NONE, /* beyond the frontier */
@@ -79,17 +80,25 @@ struct heap {
 static inline unsigned heap_class(size_t size)
 {
 	if (size <= 128)
-		return (unsigned)((size + 15) >> 4) - 1;
+		return (unsigned)((size + 7) >> 3) - 1;
+	if (size <= 512)
+		return 16 + (unsigned)((size - 129) >> 4);
+	if (size <= 1024)
+		return 40 + (unsigned)((size - 513) >> 5);
 	size_t s = size - 1;
 	unsigned lg = 63 - (unsigned)__builtin_clzll(s);
-	return 8 + (lg - 7) * 8 + ((s >> (lg - 3)) & 7);
+	return 56 + (lg - 10) * 8 + ((s >> (lg - 3)) & 7);
 }
 
 static inline size_t heap_class_bytes(unsigned c)
 {
-	if (c < 8)
-		return (size_t)(c + 1) << 4;
-	unsigned lg = 7 + (c - 8) / 8;
+	if (c < 16)
+		return (size_t)(c + 1) << 3;
+	if (c < 40)
+		return 128 + ((size_t)(c - 15) << 4);
+	if (c < 56)
+		return 512 + ((size_t)(c - 39) << 5);
+	unsigned lg = 10 + (c - 56) / 8;
 	return ((size_t)1 << lg) + ((size_t)((c & 7) + 1) << (lg - 3));
 }
 

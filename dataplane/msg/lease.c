@@ -17,6 +17,8 @@ struct lease_table {
 	uint32_t nshards;
 	struct msg_bus *bus;
 	struct lease_shard *shard;
+	uint64_t busy RP_CACHE_ALIGNED; /* atomic; their holder writes, owners and coordinators read relaxed */
+	uint32_t busy_why;
 };
 
 struct lease_table *lease_table_create(struct msg_bus *bus, uint32_t nshards)
@@ -114,4 +116,22 @@ bool lease_shard_quiet(const struct lease_table *t, uint32_t shard)
 	const struct lease_shard *s = &t->shard[shard];
 	return __atomic_load_n(&s->holder, __ATOMIC_ACQUIRE) == NULL &&
 	       s->head == __atomic_load_n(&s->tail, __ATOMIC_ACQUIRE);
+}
+
+void lease_set_busy(struct lease_table *t, enum lease_busy why, uint64_t shards)
+{
+	if (__atomic_load_n(&t->busy, __ATOMIC_RELAXED) == shards)
+		return;
+	__atomic_store_n(&t->busy_why, (uint32_t)why, __ATOMIC_RELAXED);
+	__atomic_store_n(&t->busy, shards, __ATOMIC_RELEASE);
+	for (; shards != 0; shards &= shards - 1)
+		msg_kick(t->bus, (uint32_t)__builtin_ctzll(shards));
+}
+
+uint64_t lease_busy(const struct lease_table *t, enum lease_busy *why)
+{
+	uint64_t shards = __atomic_load_n(&t->busy, __ATOMIC_ACQUIRE);
+
+	*why = (enum lease_busy)__atomic_load_n(&t->busy_why, __ATOMIC_RELAXED);
+	return shards;
 }

@@ -43,3 +43,14 @@ void lease_release(struct lease_table *t, struct lease *l);
 bool lease_poll_shard(struct lease_table *t, uint32_t shard);
 /* Nobody waits for or holds the shard (owner's view): it may sleep. */
 bool lease_shard_quiet(const struct lease_table *t, uint32_t shard);
+
+/* Shards that a script has held for longer than busy-reply-threshold: who wants them is told so. */
+enum lease_busy {
+	LEASE_BUSY_NOT,
+	LEASE_BUSY_SCRIPT,
+	LEASE_BUSY_FUNCTION
+};
+/* The holder of these shards. */
+void lease_set_busy(struct lease_table *t, enum lease_busy why, uint64_t shards);
+/* Any thread. The set of such shards; 0 nearly always. */
+uint64_t lease_busy(const struct lease_table *t, enum lease_busy *why);

@@ -8,8 +8,9 @@
 
 /* What one endpoint has queued for another and not pushed yet. Only `self` touches it. */
 struct msg_out {
-	uint32_t nreq, ndone;
+	uint32_t nreq, ncall, ndone;
 	struct msg *req[MSG_OUT_BATCH];
+	struct msg *call[MSG_OUT_BATCH];
 	struct msg *done[MSG_OUT_BATCH];
 };
 
@@ -18,8 +19,8 @@ struct msg_endpoint {
 	int event_fd;
 	struct pool pool RP_CACHE_ALIGNED; /* its own messages; only it touches this */
 	struct msg_out *out;               /* [endpoints] */
-	uint64_t dirty;                    /* destinations with something in out */
-	bool control_dirty;                /* the same for the control thread, which has no bit in the word */
+	uint64_t dirty[2];                 /* destinations with something in out */
+	uint32_t call_turn;                /* whose calls are taken first next time */
 };
 
 struct msg_bus {
@@ -27,7 +28,7 @@ struct msg_bus {
 	struct msg_endpoint *ep;
 	struct rte_ring **req;  /* [home * n + owner] */
 	struct rte_ring **done; /* [owner * n + home] */
-	struct rte_ring **call; /* [owner]: the control thread's calls, which must not wait behind commands */
+	struct rte_ring **call; /* [home * n + owner]: what must not wait behind commands for a shard */
 };
 
 static struct rte_ring *ring_create(void)
@@ -53,11 +54,11 @@ struct msg_bus *msg_bus_create(uint32_t nworkers, struct err *e)
 	struct msg_bus *b = calloc(1, sizeof *b);
 	if (b == NULL)
 		goto nomem;
-	b->n = nworkers + 1;
+	b->n = nworkers + 2;
 	b->ep = aligned_alloc(RP_CACHE_LINE, b->n * sizeof *b->ep);
 	b->req = calloc((size_t)b->n * b->n, sizeof *b->req);
 	b->done = calloc((size_t)b->n * b->n, sizeof *b->done);
-	b->call = calloc(b->n, sizeof *b->call);
+	b->call = calloc((size_t)b->n * b->n, sizeof *b->call);
 	if (b->ep == NULL || b->req == NULL || b->done == NULL || b->call == NULL)
 		goto nomem;
 	memset(b->ep, 0, b->n * sizeof *b->ep);
@@ -69,12 +70,10 @@ struct msg_bus *msg_bus_create(uint32_t nworkers, struct err *e)
 	for (uint32_t i = 0; i < b->n * b->n; i++) {
 		b->req[i] = ring_create();
 		b->done[i] = ring_create();
-		if (b->req[i] == NULL || b->done[i] == NULL)
+		b->call[i] = ring_create();
+		if (b->req[i] == NULL || b->done[i] == NULL || b->call[i] == NULL)
 			goto nomem;
 	}
-	for (uint32_t i = 0; i < b->n; i++)
-		if ((b->call[i] = ring_create()) == NULL)
-			goto nomem;
 	return b;
 nomem:
 	msg_bus_destroy(b);
@@ -93,12 +92,11 @@ void msg_bus_destroy(struct msg_bus *b)
 		free(b->ep[i].out);
 		pool_fini(&b->ep[i].pool);
 	}
-	for (uint32_t i = 0; b->req != NULL && b->done != NULL && i < b->n * b->n; i++) {
+	for (uint32_t i = 0; b->req != NULL && b->done != NULL && b->call != NULL && i < b->n * b->n; i++) {
 		free(b->req[i]);
 		free(b->done[i]);
-	}
-	for (uint32_t i = 0; b->call != NULL && i < b->n; i++)
 		free(b->call[i]);
+	}
 	free(b->call);
 	free(b->ep);
 	free(b->req);
@@ -108,7 +106,17 @@ void msg_bus_destroy(struct msg_bus *b)
 
 uint32_t msg_bus_control(const struct msg_bus *b)
 {
+	return b->n - 2;
+}
+
+uint32_t msg_bus_script(const struct msg_bus *b)
+{
 	return b->n - 1;
+}
+
+uint32_t msg_bus_endpoints(const struct msg_bus *b)
+{
+	return b->n;
 }
 
 struct msg *msg_get(struct msg_bus *b, uint32_t home)
@@ -119,10 +127,17 @@ struct msg *msg_get(struct msg_bus *b, uint32_t home)
 	m->next = NULL;
 	m->done = false;
 	m->failed = false;
+	m->deny_block = false;
+	m->held = 0;
+	m->tx = NULL;
+	m->back = NULL;
+	m->track = NULL;
+	m->block = NULL;
 	m->home = (uint8_t)home;
 	m->reply_head = m->reply_tail = NULL;
 	m->after_head = m->after_tail = NULL;
 	m->reply_bytes = m->after_bytes = 0;
+	m->gate = m->after_gate = 0;
 	return m;
 }
 
@@ -136,12 +151,9 @@ uint32_t msg_in_use(const struct msg_bus *b, uint32_t home)
 	return b->ep[home].pool.in_use;
 }
 
-static void mark_dirty(struct msg_bus *b, struct msg_endpoint *self, uint32_t to)
+static void mark_dirty(struct msg_endpoint *self, uint32_t to)
 {
-	if (to == b->n - 1)
-		self->control_dirty = true;
-	else
-		self->dirty |= 1ull << to;
+	self->dirty[to / 64] |= 1ull << to % 64;
 }
 
 static void push(struct rte_ring *r, struct msg **m, uint32_t n)
@@ -151,13 +163,27 @@ static void push(struct rte_ring *r, struct msg **m, uint32_t n)
 	rp_assert(pushed == n);
 }
 
+/* Answers before calls: what a call tells may be about what an answer says. */
+static void push_done(struct msg_bus *b, uint32_t self, uint32_t to)
+{
+	struct msg_out *o = &b->ep[self].out[to];
+	if (o->ndone > 0)
+		push(b->done[self * b->n + to], o->done, o->ndone);
+	o->ndone = 0;
+}
+
 void msg_send(struct msg_bus *b, struct msg *m)
 {
 	struct msg_endpoint *self = &b->ep[m->home];
 	struct msg_out *o = &self->out[m->owner];
-	mark_dirty(b, self, m->owner);
-	if (m->kind == MSG_CALL && m->home == b->n - 1) {
-		push(b->call[m->owner], &m, 1);
+	mark_dirty(self, m->owner);
+	if (m->kind == MSG_CALL || m->kind == MSG_CALL_HOST || m->kind == MSG_CMD_FREE) {
+		o->call[o->ncall++] = m;
+		if (o->ncall == MSG_OUT_BATCH) {
+			push_done(b, m->home, m->owner);
+			push(b->call[m->home * b->n + m->owner], o->call, o->ncall);
+			o->ncall = 0;
+		}
 		return;
 	}
 	o->req[o->nreq++] = m;
@@ -172,22 +198,21 @@ void msg_reply(struct msg_bus *b, struct msg *m)
 	struct msg_endpoint *self = &b->ep[m->owner];
 	struct msg_out *o = &self->out[m->home];
 	o->done[o->ndone++] = m;
-	mark_dirty(b, self, m->home);
-	if (o->ndone == MSG_OUT_BATCH) {
-		push(b->done[m->owner * b->n + m->home], o->done, o->ndone);
-		o->ndone = 0;
-	}
+	mark_dirty(self, m->home);
+	if (o->ndone == MSG_OUT_BATCH)
+		push_done(b, m->owner, m->home);
 }
 
 static uint32_t flush_one(struct msg_bus *b, uint32_t self, uint32_t to)
 {
 	struct msg_out *o = &b->ep[self].out[to];
-	uint32_t n = o->nreq + o->ndone;
+	uint32_t n = o->nreq + o->ncall + o->ndone;
+	push_done(b, self, to);
 	if (o->nreq > 0)
 		push(b->req[self * b->n + to], o->req, o->nreq);
-	if (o->ndone > 0)
-		push(b->done[self * b->n + to], o->done, o->ndone);
-	o->nreq = o->ndone = 0;
+	if (o->ncall > 0)
+		push(b->call[self * b->n + to], o->call, o->ncall);
+	o->nreq = o->ncall = 0;
 	msg_kick(b, to);
 	return n;
 }
@@ -196,15 +221,9 @@ uint32_t msg_flush(struct msg_bus *b, uint32_t self)
 {
 	struct msg_endpoint *ep = &b->ep[self];
 	uint32_t n = 0;
-	while (ep->dirty != 0) {
-		uint32_t to = (uint32_t)__builtin_ctzll(ep->dirty);
-		ep->dirty &= ep->dirty - 1;
-		n += flush_one(b, self, to);
-	}
-	if (ep->control_dirty) {
-		ep->control_dirty = false;
-		n += flush_one(b, self, b->n - 1);
-	}
+	for (uint32_t i = 0; i < RP_ARRAY_LEN(ep->dirty); i++)
+		for (; ep->dirty[i] != 0; ep->dirty[i] &= ep->dirty[i] - 1)
+			n += flush_one(b, self, 64 * i + (uint32_t)__builtin_ctzll(ep->dirty[i]));
 	return n;
 }
 
@@ -215,7 +234,14 @@ uint32_t msg_take_requests(struct msg_bus *b, uint32_t self, uint32_t home, stru
 
 uint32_t msg_take_calls(struct msg_bus *b, uint32_t self, struct msg **out, uint32_t n)
 {
-	return rte_ring_sc_dequeue_burst(b->call[self], (void **)out, n, NULL);
+	struct msg_endpoint *ep = &b->ep[self];
+	uint32_t got = 0, home = ep->call_turn;
+	for (uint32_t i = 0; i < b->n && got < n; i++) {
+		got += rte_ring_sc_dequeue_burst(b->call[home * b->n + self], (void **)(out + got), n - got, NULL);
+		home = home + 1 < b->n ? home + 1 : 0;
+	}
+	ep->call_turn = home;
+	return got;
 }
 
 uint32_t msg_take_done(struct msg_bus *b, uint32_t self, struct msg **out, uint32_t n)
@@ -228,10 +254,9 @@ uint32_t msg_take_done(struct msg_bus *b, uint32_t self, struct msg **out, uint3
 
 bool msg_pending(const struct msg_bus *b, uint32_t self)
 {
-	if (!rte_ring_empty(b->call[self]))
-		return true;
 	for (uint32_t i = 0; i < b->n; i++)
-		if (!rte_ring_empty(b->req[i * b->n + self]) || !rte_ring_empty(b->done[i * b->n + self]))
+		if (!rte_ring_empty(b->req[i * b->n + self]) || !rte_ring_empty(b->call[i * b->n + self]) ||
+		    !rte_ring_empty(b->done[i * b->n + self]))
 			return true;
 	return false;
 }

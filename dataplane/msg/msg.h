@@ -1,10 +1,12 @@
 /* Messages between threads: one SPSC ring per ordered pair of endpoints and direction.
  *
- * Endpoints 0..n-1 are the workers, n is the control thread. A message belongs to its home's pool for ever: home sends
- * it (request ring), the owner works on it and sends it back (done ring), home recycles it. Rings are as large as a
- * pool, so pushing never fails.
+ * Endpoints 0..n-1 are the workers, n is the control thread, n + 1 the script thread. A message belongs to its home's
+ * pool for ever: home sends it (request or call ring), the owner works on it and sends it back (done ring), home
+ * recycles it. Rings are as large as a pool, so pushing never fails. What is in a request ring waits while the owner's
+ * shard is leased away; what is in a call ring never does.
  *
- *   home h  --- req[h][o] --->  owner o
+ *   home h  --- req[h][o] --->  owner o      what needs the owner's shard
+ *           --- call[h][o] -->               what does not
  *           <-- done[o][h] ---
  *
  * A sleeping endpoint is woken through its eventfd: msg_flush() kicks those who announced that they sleep.
@@ -24,48 +26,70 @@
 
 enum msg_kind {
 	MSG_CMD,        /* run a command on the owner's shard (or a control command) */
+	MSG_CMD_FREE,   /* run a command that touches no shard (PUBLISH, scripts), also while the owner's is leased away
+			 */
 	MSG_CALL,       /* run fn on the owner's thread between two commands, even while its shard is leased away */
+	MSG_CALL_HOST,  /* as MSG_CALL, but fn and back are given the session host (struct session_host *) */
 	MSG_CALL_SHARD, /* likewise, but in turn with commands and only while the owner holds its shard itself */
+	MSG_BARRIER,    /* never sent: stands among a session's requests in flight until its host lifts it */
 };
 
+struct block;
 struct msg;
-/* `owner` is the thread object of who runs it (struct worker * or struct ctrl *). */
+/* `owner` is the thread object of who runs it (struct worker *, struct ctrl *, ...). */
 typedef void (*msg_call_fn)(void *owner, struct msg *m);
 
 struct msg {
-	struct msg *next; /* home: order of the session's requests in flight */
+	struct msg *held_next; /* owner: those that wait for a snapshot, or for their turn to run a script */
+	struct msg *next;      /* home: order of the session's requests in flight */
 	uint8_t kind;
 	uint8_t home, owner;
 	bool done; /* home: it came back */
 	/* MSG_CALL*: filled by home, results by owner */
 	msg_call_fn fn;
-	void *arg[4];
-	/* MSG_CMD: filled by home */
+	msg_call_fn back; /* runs at home between two batches when it came back, before it is recycled; NULL: nothing */
+	void *arg[4];     /* arg[3]: a bool that home sets when it came back, or NULL */
+	/* MSG_CMD, MSG_CMD_FREE: filled by home */
 	void *session;
 	const struct cmd *cmd;
 	struct resp_request req;
 	struct slice argv_inline[MSG_ARGV_INLINE];
 	uint64_t hash;
 	uint64_t client_id;
+	const struct acl_user *user; /* of a script: held until it has run (acl_user_drop()); NULL: may do everything */
 	uint32_t client_flags;
 	uint32_t db;
 	uint16_t fill;
 	uint8_t proto;
 	bool muted;
-	/* MSG_CMD: filled by owner */
+	bool deny_block;       /* see struct cmd_ctx */
+	uint64_t held;         /* shards that its sender has leased, and waits with them for the answer */
+	struct tx *tx;         /* EXEC: the transaction */
+	struct watcher *track; /* see struct cmd_ctx; a reference of it, home's */
+	/* MSG_CMD, MSG_CMD_FREE: filled by owner */
 	bool failed;
+	struct block *block; /* it found nothing and waits: session/block.h */
 	struct rte_mbuf *reply_head, *reply_tail;
 	size_t reply_bytes;
+	uint64_t gate; /* round of the journal that the reply waits for; 0: none */
 	/* home: replies of commands that ran at home after this one was sent */
 	struct rte_mbuf *after_head, *after_tail;
 	size_t after_bytes;
+	uint64_t after_gate;
 };
 
 struct msg_bus;
 
 struct msg_bus *msg_bus_create(uint32_t nworkers, struct err *e);
 void msg_bus_destroy(struct msg_bus *b);
-uint32_t msg_bus_control(const struct msg_bus *b); /* the control thread's endpoint number */
+uint32_t msg_bus_control(const struct msg_bus *b);   /* the control thread's endpoint number */
+uint32_t msg_bus_script(const struct msg_bus *b);    /* the script thread's */
+uint32_t msg_bus_endpoints(const struct msg_bus *b); /* how many there are */
+
+static inline bool msg_is_call(const struct msg *m)
+{
+	return m->kind == MSG_CALL || m->kind == MSG_CALL_HOST || m->kind == MSG_CALL_SHARD;
+}
 
 /* Home side. NULL: all are under way; try again in a later iteration. */
 struct msg *msg_get(struct msg_bus *b, uint32_t home);
@@ -79,7 +103,7 @@ void msg_reply(struct msg_bus *b, struct msg *m);
 uint32_t msg_flush(struct msg_bus *b, uint32_t self);
 /* Up to n requests from one home for `self`. */
 uint32_t msg_take_requests(struct msg_bus *b, uint32_t self, uint32_t home, struct msg **out, uint32_t n);
-/* Up to n MSG_CALLs from the control thread. */
+/* Up to n messages that need no shard, from all homes in turn. */
 uint32_t msg_take_calls(struct msg_bus *b, uint32_t self, struct msg **out, uint32_t n);
 /* Up to n messages of ours that came back. */
 uint32_t msg_take_done(struct msg_bus *b, uint32_t self, struct msg **out, uint32_t n);

@@ -114,8 +114,8 @@ static int pool_create(struct port *p, const struct port_params *pp, struct err 
 	if (p->dev.kind == PORT_AF_XDP)
 		p->pool = xdp_pool_create(n);
 	else
-		p->pool = rte_pktmbuf_pool_create("packets", n, POOL_CACHE, BUF_PRIV_BYTES, (uint16_t)bytes,
-						  SOCKET_ID_ANY);
+		p->pool = rte_pktmbuf_pool_create_by_ops("packets", n, POOL_CACHE, BUF_PRIV_BYTES, (uint16_t)bytes,
+							 SOCKET_ID_ANY, buf_pool_ops());
 	if (!p->pool)
 		return err_set(e,
 			       "no memory for %u packet buffers (%lu MiB): %s; give DPDK more memory or lower `mbufs`",
@@ -245,6 +245,7 @@ static void mac_setup(struct port *p)
 static int tell_tid(void *arg)
 {
 	*(pid_t *)arg = rte_sys_gettid();
+	RP_TSAN_GIVE(arg);
 	return 0;
 }
 
@@ -259,6 +260,7 @@ static void tap_signals_to_workers(struct port *p)
 		if (fd < 0 || !rte_lcore_is_enabled(q + 1U) || rte_eal_remote_launch(tell_tid, &owner.pid, q + 1U) != 0)
 			continue;
 		rte_eal_wait_lcore(q + 1U);
+		RP_TSAN_TAKE(&owner.pid);
 		fcntl(fd, F_SETOWN_EX, &owner);
 	}
 }
@@ -315,6 +317,7 @@ static int open_steps(struct port *p, const struct port_params *pp, struct err *
 	    queues_map(p, pp, e) < 0 || rings_create(p, e) < 0)
 		return -1;
 	p->info.steers = p->info.steers && (p->nworkers == 1 || port_rss_learn(&p->rss, p->port_id, p->info.nqueues));
+	port_wake_find(p);
 	port_groups_join(p, pp->addrs, pp->naddrs);
 	p->info.rx_partial_csum = p->dev.kind == PORT_AF_PACKET || p->dev.kind == PORT_AF_XDP;
 	p->copy_foreign = p->dev.kind == PORT_AF_XDP;

@@ -168,15 +168,19 @@ uint16_t port_tx_burst(struct port *p, uint32_t worker, struct rte_mbuf **m, uin
 
 int port_rx_intr_fd(struct port *p, uint32_t worker)
 {
-	if (!p->has_intr || worker >= p->info.nqueues)
+	if (worker >= p->info.nqueues)
 		return -1;
+	if (!p->has_intr)
+		return p->q[worker].wake_fd;
 	return rte_eth_dev_rx_intr_ctl_q_get_fd(p->port_id, (uint16_t)worker);
 }
 
 int port_rx_intr_arm(struct port *p, uint32_t worker, bool on)
 {
-	if (!p->has_intr || worker >= p->info.nqueues)
+	if (worker >= p->info.nqueues)
 		return -1;
+	if (!p->has_intr)
+		return 0; /* a socket needs no arming */
 	int ret = on ? rte_eth_dev_rx_intr_enable(p->port_id, (uint16_t)worker)
 		     : rte_eth_dev_rx_intr_disable(p->port_id, (uint16_t)worker);
 	/* Drivers whose descriptor is always armed have nothing to switch. */

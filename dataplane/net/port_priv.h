@@ -41,6 +41,7 @@ struct port_device {
 /* One queue pair, used by one worker: own cache lines. */
 struct port_queue {
 	uint16_t port_id, queue;
+	int wake_fd;                             /* readable when a packet waits, see port_wake.c; -1: none */
 	uint32_t nlate;                          /* frames that the device had no room for: they go first next time */
 	uint32_t given_up;                       /* of them, not yet told to anybody */
 	uint64_t late_tsc;                       /* the device last took one, or the first began to wait */
@@ -70,6 +71,9 @@ struct port {
 /* Fills in what is wanted of the offloads that the device has, and what port_info tells of them. */
 void port_offloads_choose(struct port *p, const struct port_params *pp, const struct rte_eth_dev_info *di,
 			  struct rte_eth_conf *conf);
+
+/* Once the device has started. */
+void port_wake_find(struct port *p);
 
 int port_device_parse(const char *text, struct port_device *d, struct err *e);
 /* Everything that can be known to fail before the driver is asked. */

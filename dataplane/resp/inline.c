@@ -3,19 +3,13 @@
 
 #include <ctype.h>
 
+#include "base/num.h"
+
 /* The line is split where it stands: unquoting never makes a word longer. */
 struct splitter {
 	const char *in, *end;
 	char *out;
 };
-
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 static char escape_value(char c)
 {
@@ -48,9 +42,9 @@ static bool double_quoted(struct splitter *s)
 		char c = *s->in++;
 		if (c == '"')
 			return closes_word(s);
-		if (c == '\\' && s->end - s->in >= 3 && s->in[0] == 'x' && hex_value(s->in[1]) >= 0 &&
-		    hex_value(s->in[2]) >= 0) {
-			c = (char)(hex_value(s->in[1]) * 16 + hex_value(s->in[2]));
+		if (c == '\\' && s->end - s->in >= 3 && s->in[0] == 'x' && num_hex_digit(s->in[1]) >= 0 &&
+		    num_hex_digit(s->in[2]) >= 0) {
+			c = (char)(num_hex_digit(s->in[1]) * 16 + num_hex_digit(s->in[2]));
 			s->in += 3;
 		} else if (c == '\\' && s->in < s->end) {
 			c = escape_value(*s->in++);

@@ -7,8 +7,11 @@
 
 struct resp_owned *resp_owned_get(struct resp_parser *p)
 {
-	if (!p->owned)
+	if (!p->owned) {
 		p->owned = heap_zalloc(p->heap, sizeof(*p->owned));
+		if (p->owned)
+			p->owned->whole = p->gathering;
+	}
 	return p->owned;
 }
 
@@ -124,5 +127,39 @@ bool resp_request_keep(struct resp_request *req, struct heap *heap)
 		return false;
 	memcpy(argv, req->argv, req->argc * sizeof(*argv));
 	req->owned->argv = req->argv = argv;
+	return true;
+}
+
+static bool is_blob(const struct resp_owned *o, uint32_t i)
+{
+	return i < o->blobs_cap && o->blobs[i];
+}
+
+bool resp_request_own(struct resp_request *req, struct heap *heap)
+{
+	size_t bytes = 0;
+	if (!resp_request_keep(req, heap))
+		return false;
+	if (req->owned->whole)
+		return true;
+	for (uint32_t i = 0; i < req->argc; i++)
+		bytes += is_blob(req->owned, i) ? 0 : req->argv[i].len;
+	struct resp_chunk *c = heap_alloc(heap, sizeof(*c) + bytes);
+	if (!c)
+		return false;
+	*c = (struct resp_chunk){.cap = bytes};
+	for (uint32_t i = 0; i < req->argc; i++) {
+		if (is_blob(req->owned, i))
+			continue;
+		memcpy(c->data + c->len, req->argv[i].ptr, req->argv[i].len);
+		req->argv[i].ptr = c->data + c->len;
+		c->len += req->argv[i].len;
+	}
+	for (struct resp_chunk *old = req->owned->chunks, *next; old; old = next) {
+		next = old->next;
+		heap_free(heap, old);
+	}
+	req->owned->chunks = c;
+	req->owned->whole = true;
 	return true;
 }

@@ -16,7 +16,7 @@
 #define RESP_BIG_BULK   (16 * 1024)
 #define RESP_HOLD_BYTES (32 * 1024)
 #define RESP_INLINE_MAX (64 * 1024)
-#define RESP_ARGS_MAX   (1024 * 1024)
+#define RESP_ARGS_MAX   INT32_MAX
 
 enum resp_status {
 	RESP_INCOMPLETE, /* more bytes needed; state kept */
@@ -46,14 +46,14 @@ struct resp_parser {
 	struct resp_owned *owned; /* of the request being assembled */
 	struct slice *argv;       /* heap array while a request is incomplete, else NULL */
 	uint32_t argv_cap;
-	uint32_t argc;     /* arguments complete so far */
-	uint32_t want;     /* arguments announced, 0 = between requests */
+	uint32_t argc; /* arguments complete so far */
+	uint32_t want; /* arguments announced, 0 = between requests */
+	char error_byte;
+	bool gathering;    /* past RESP_HOLD_BYTES: copy every argument */
 	int64_t bulk_len;  /* announced length of the current bulk, -1 = its header not read yet */
 	struct blob *bulk; /* being filled */
 	uint64_t begin_pos;
 	const char *error; /* see resp_parser_error() */
-	char error_byte;
-	bool gathering; /* past RESP_HOLD_BYTES: copy every argument */
 };
 
 void resp_parser_init(struct resp_parser *p, struct heap *heap);
@@ -81,3 +81,5 @@ void resp_request_free(struct resp_request *req, struct heap *heap);
 /* Copies a request's slices into memory that it owns, so that it survives the batch's arena. Returns false if out of
  * memory. */
 bool resp_request_keep(struct resp_request *req, struct heap *heap);
+/* Copies, besides, the words that lie in receive buffers: these may go. Returns false if out of memory. */
+bool resp_request_own(struct resp_request *req, struct heap *heap);

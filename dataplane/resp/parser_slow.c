@@ -151,6 +151,8 @@ static bool start_gathering(struct resp_parser *p)
 		arg->ptr = copy;
 	}
 	p->gathering = true;
+	if (p->owned)
+		p->owned->whole = true;
 	return true;
 }
 

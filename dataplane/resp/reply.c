@@ -41,6 +41,13 @@ static void open_window(struct reply *r)
 	}
 }
 
+void reply_init_in(struct reply *r, struct rte_mbuf *first, struct rte_mempool *pool, uint8_t proto)
+{
+	reply_init(r, pool, (uint16_t)(first->buf_len - first->data_off), proto);
+	r->head = r->tail = first;
+	open_window(r);
+}
+
 static struct rte_mbuf *append_buf(struct reply *r)
 {
 	seal(r);

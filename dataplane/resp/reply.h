@@ -30,6 +30,9 @@ struct reply {
 };
 
 void reply_init(struct reply *r, struct rte_mempool *pool, uint16_t fill, uint8_t proto);
+/* The same with a first buffer of the caller's, data_len 0, which comes back as the head of reply_take()'s chain: for
+ * who reads the reply at once and uses the buffer again. It is filled to its end. */
+void reply_init_in(struct reply *r, struct rte_mbuf *first, struct rte_mempool *pool, uint8_t proto);
 /* Hands over the chain (NULL if empty) and leaves r empty. *bytes = payload bytes. */
 struct rte_mbuf *reply_take(struct reply *r, size_t *bytes);
 /* Frees what was built. */

@@ -1,5 +1,11 @@
 /* One thread's sessions: its batch loop, its messages, its waiting lists. */
+#include "session/monitor.h"
+#include "session/pubsub.h"
+#include "store/events.h"
 #include "session/session_priv.h"
+#include "session/tracking.h"
+#include "session/tx.h"
+#include "store/watch.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,7 +15,14 @@ static void host_free_pools(struct session_host *h)
 	pool_fini(&h->sessions);
 	pool_fini(&h->parked);
 	pool_fini(&h->texts);
+	pool_fini(&h->gates);
+	deadlines_fini(&h->deadlines);
+	post_destroy(h->post);
+	pubsub_owner_destroy(h->channels);
+	pubsub_destroy(h);
 	free(h->env.stats);
+	free(h->by_id);
+	free(h->id_next);
 }
 
 int host_init(struct session_host *h, const struct session_host_params *p, struct err *e)
@@ -25,7 +38,9 @@ int host_init(struct session_host *h, const struct session_host_params *p, struc
 	h->tsc_hz = p->tsc_hz;
 	h->next_client_id = p->first_client_id;
 	h->client_id_step = p->client_id_step;
-	h->clients_total = p->clients_total;
+	h->shared = p->shared;
+	h->durable = p->durable;
+	h->gathers = p->gathers;
 	h->heaps = p->heaps;
 	h->nheaps = p->nheaps;
 	h->all_shards = p->nstores == 64 ? ~0ull : (1ull << p->nstores) - 1;
@@ -35,14 +50,35 @@ int host_init(struct session_host *h, const struct session_host_params *p, struc
 				  .conf = &h->conf,
 				  .heap = p->heap,
 				  .now = &h->now,
-				  .owner = p->owner};
+				  .durable = p->durable,
+				  .owner = p->owner,
+				  .host = h,
+				  .pubsub = &pubsub_ops,
+				  .tx = &tx_ops};
 	h->reply_bufs = UINT32_MAX;
+	for (int i = 0; i < WAIT_WAYS; i++)
+		h->waiting_end[i] = &h->waiting[i];
+	h->stale_calls_end = &h->stale_calls;
+	h->deferred_end = &h->deferred;
 	rng_init(&h->env.rng, p->seed);
 	h->env.stats = calloc(cmd_count, sizeof *h->env.stats);
+	while (h->id_mask + 1 < p->max_sessions)
+		h->id_mask = h->id_mask * 2 + 1;
+	h->by_id = calloc((size_t)h->id_mask + 1, sizeof *h->by_id);
+	h->id_next = calloc(p->max_sessions, sizeof *h->id_next);
 	h->env.client_texts = &h->texts;
-	if (h->env.stats == NULL || pool_init(&h->sessions, sizeof(struct session), p->max_sessions) != 0 ||
+	h->env.acl_counts = &h->denied;
+	h->env.acl_denied = p->ops.denied;
+	h->env.acl = p->users;
+	h->post = post_create(msg_bus_endpoints(p->bus), p->heap);
+	h->channels = pubsub_owner_create(msg_bus_control(p->bus) + 1, p->heap);
+	h->pubsub = pubsub_create(h);
+	if (h->env.stats == NULL || h->by_id == NULL || h->id_next == NULL || h->post == NULL || h->channels == NULL ||
+	    h->pubsub == NULL || pool_init(&h->sessions, sizeof(struct session), p->max_sessions) != 0 ||
 	    pool_init(&h->parked, sizeof(struct session_parked), p->max_sessions) != 0 ||
-	    pool_init(&h->texts, sizeof(struct client_text), p->max_sessions) != 0) {
+	    pool_init(&h->texts, sizeof(struct client_text), p->max_sessions) != 0 ||
+	    pool_init(&h->gates, session_gate_size(), p->max_sessions) != 0 ||
+	    deadlines_init(&h->deadlines, p->max_sessions) != 0) {
 		host_free_pools(h);
 		return err_set(e, "out of memory for %u clients; lower maxclients or free memory", p->max_sessions);
 	}
@@ -52,7 +88,7 @@ int host_init(struct session_host *h, const struct session_host_params *p, struc
 
 void host_fini(struct session_host *h)
 {
-	rp_assert(h->sessions.in_use == 0 && h->parked.in_use == 0 && h->texts.in_use == 0);
+	rp_assert(h->sessions.in_use == 0 && h->parked.in_use == 0 && h->texts.in_use == 0 && h->gates.in_use == 0);
 	host_free_pools(h);
 }
 
@@ -64,10 +100,13 @@ void host_set_now(struct session_host *h, const struct clock_now *now)
 void host_set_conf(struct session_host *h, const struct dp_conf *conf)
 {
 	h->conf = *conf;
+	if (h->own >= 0)
+		store_set_events(h->env.stores[h->own], conf->events);
 	/* One compare per command decides whether anybody wants to hear about it. */
 	uint64_t us = conf->slowlog_us >= 0 ? (uint64_t)conf->slowlog_us : UINT64_MAX;
 	if (conf->latency_ms != 0 && conf->latency_ms * 1000 < us)
 		us = conf->latency_ms * 1000;
+	h->snap_cycles = conf->snapshot_slice_us * h->tsc_hz / 1000000;
 	h->slow_cycles = us > UINT64_MAX / h->tsc_hz ? UINT64_MAX : us * h->tsc_hz / 1000000;
 }
 
@@ -82,10 +121,12 @@ static void retry_waiting(struct session_host *h, enum session_wait how)
 
 static uint32_t poll_waiting(struct session_host *h)
 {
-	if (h->waiting[WAIT_SHARD] != NULL && !h->own_leased)
+	if (h->waiting[WAIT_SHARD] != NULL && (!h->own_leased || h->busy >> h->own & 1))
 		retry_waiting(h, WAIT_SHARD);
 	if (h->waiting[WAIT_MSG] != NULL)
 		retry_waiting(h, WAIT_MSG);
+	if (rp_unlikely(h->waiting[WAIT_JOURNAL] != NULL && !h->journal_tight))
+		retry_waiting(h, WAIT_JOURNAL);
 	if (h->waiting[WAIT_PAUSE] != NULL &&
 	    (h->conf.pause_until_ms == 0 || h->now.wall_us / 1000 >= h->conf.pause_until_ms))
 		retry_waiting(h, WAIT_PAUSE);
@@ -95,9 +136,20 @@ static uint32_t poll_waiting(struct session_host *h)
 uint32_t host_poll(struct session_host *h)
 {
 	uint32_t work = 0;
+	h->by = 0;
+	monitor_look(h);
 	h->own_leased = h->own >= 0 && lease_poll_shard(h->leases, (uint32_t)h->own);
-	if (h->own >= 0 && !h->own_leased)
+	h->busy = lease_busy(h->leases, &h->busy_why);
+	if (h->own >= 0 && !h->own_leased) {
 		store_set_now(h->env.stores[h->own], h->now.wall_us);
+		host_serve_notes(h); /* of whoever held it meanwhile, and of what ran out */
+	}
+	if (h->durable != NULL) {
+		host_look_at_journal(h);
+		work += host_poll_gates(h);
+	}
+	if (rp_unlikely(host_next_us(h) <= h->now.mono_us))
+		work += host_poll_blocks(h);
 	work += poll_waiting(h);
 	stages_mark(&h->stages, STAGE_WAITING);
 	if (h->ready_head != NULL) {
@@ -108,8 +160,12 @@ uint32_t host_poll(struct session_host *h)
 		batch_execute(h);
 		work += h->nbatch;
 	}
+	if (rp_unlikely(h->kept.shards != 0))
+		host_release_kept(h);
 	if (h->doomed != NULL)
 		host_reap(h);
+	if (rp_unlikely(!pubsub_quiet(h->pubsub)))
+		work += pubsub_poll(h);
 	stages_mark(&h->stages, STAGE_EXECUTE);
 	return work;
 }
@@ -132,10 +188,16 @@ static void run_for_other(struct session_host *h, struct msg *m)
 			    .client_flags = m->client_flags,
 			    .db = m->db,
 			    .req = &m->req,
-			    .rng = &h->env.rng};
+			    .track = m->track,
+			    .rng = &h->env.rng,
+			    .tx = m->tx,
+			    .deny_block = m->deny_block};
 	if (rp_unlikely(h->tight) && (m->cmd->flags & CMD_F_DENYOOM))
 		room_make(h); /* it was let in where it came from */
 	execute_counted(h, &c);
+	m->gate = h->gate;
+	if (rp_unlikely(c.block.on))
+		m->block = block_make(h, &c, m->session, m->fill, m->muted);
 	h->count.delegated_in++;
 	m->failed = r.failed;
 	if (rp_unlikely(r.failed))
@@ -169,14 +231,25 @@ static void prefetch_messages(struct session_host *h, struct msg **m, uint32_t n
 	}
 }
 
+/* What a call's functions are given first. */
+static void *call_arg(struct session_host *h, const struct msg *m)
+{
+	return m->kind == MSG_CALL_HOST ? h : h->env.owner;
+}
+
 static void serve(struct session_host *h, struct msg **m, uint32_t n)
 {
 	struct object *hint[RP_MAX_BURST] = {NULL};
+	bool snapping = h->own >= 0 && !h->own_leased && (store_snap_active(h->env.stores[h->own]) || h->held_head);
 	if (h->own >= 0)
 		prefetch_messages(h, m, n, hint);
 	for (uint32_t i = 0; i < n; i++) {
-		if (m[i]->kind != MSG_CMD) {
-			m[i]->fn(h->env.owner, m[i]);
+		if (msg_is_call(m[i])) {
+			m[i]->fn(call_arg(h, m[i]), m[i]);
+		} else if (m[i]->kind == MSG_CMD_FREE) {
+			run_for_other(h, m[i]);
+		} else if (rp_unlikely(snapping) && hold_message(h, m[i])) {
+			continue;
 		} else {
 			int16_t k = m[i]->cmd->key_first;
 			bool hinted = k > 0 && m[i]->req.argc > (uint32_t)k;
@@ -185,20 +258,90 @@ static void serve(struct session_host *h, struct msg **m, uint32_t n)
 					   m[i]->hash, hinted ? hint[i] : NULL, h->hint_epoch);
 			run_for_other(h, m[i]);
 		}
+		if (h->own >= 0 && !h->own_leased)
+			host_serve_notes(h);
 		msg_reply(h->bus, m[i]);
 	}
+}
+
+/* Answers a command for our shard, which a script has held for too long. */
+static void refuse(struct session_host *h, struct msg *m)
+{
+	struct reply r;
+	reply_init(&r, h->mbufs, m->fill, m->proto);
+	r.errors = &h->errors;
+	r.muted = m->muted;
+	reply_error(&r, h->busy_why == LEASE_BUSY_FUNCTION ? SESSION_BUSY_FUNCTION : SESSION_BUSY_SCRIPT);
+	h->env.stats[m->cmd->id].rejected++;
+	m->failed = r.failed;
+	m->gate = 0;
+	m->reply_tail = r.tail;
+	m->reply_head = reply_take(&r, &m->reply_bytes);
+	msg_reply(h->bus, m);
+}
+
+/* What has been sent to us and cannot be served for a while: commands are answered, calls kept. */
+static uint32_t refuse_requests(struct session_host *h)
+{
+	struct msg *m[RP_MAX_BURST];
+	uint32_t work = 0, endpoints = msg_bus_endpoints(h->bus);
+	for (uint32_t home = 0; home < endpoints; home++) {
+		uint32_t n = msg_take_requests(h->bus, h->self, home, m, RP_MAX_BURST);
+		for (uint32_t i = 0; i < n; i++) {
+			if (m[i]->kind == MSG_CMD) {
+				refuse(h, m[i]);
+				continue;
+			}
+			m[i]->next = NULL;
+			*h->deferred_end = m[i];
+			h->deferred_end = &m[i]->next;
+		}
+		work += n;
+	}
+	return work;
+}
+
+static uint32_t serve_deferred(struct session_host *h)
+{
+	struct msg *m = h->deferred, *next;
+	uint32_t n = 0;
+	h->deferred = NULL;
+	h->deferred_end = &h->deferred;
+	for (; m != NULL; m = next, n++) {
+		next = m->next;
+		m->fn(h->env.owner, m);
+		host_serve_notes(h);
+		msg_reply(h->bus, m);
+	}
+	return n;
+}
+
+/* Others' commands that a snapshot made wait. */
+static uint32_t poll_held(struct session_host *h)
+{
+	struct hold_walk w;
+	uint32_t n = 0;
+	hold_walk_begin(h, &w);
+	for (struct msg *m; n < RP_MAX_BURST && (m = hold_take(h, &w)) != NULL; n++) {
+		store_hint(h->env.stores[h->own], (struct slice){NULL, 0}, 0, NULL, 0);
+		run_for_other(h, m);
+		host_serve_notes(h);
+		msg_reply(h->bus, m);
+	}
+	return n;
 }
 
 static uint32_t poll_requests(struct session_host *h)
 {
 	struct msg *m[RP_MAX_BURST];
-	uint32_t work, endpoints = msg_bus_control(h->bus) + 1;
-	work = msg_take_calls(h->bus, h->self, m, RP_MAX_BURST);
-	if (work != 0)
-		serve(h, m, work);
+	uint32_t work = 0, endpoints = msg_bus_endpoints(h->bus);
 	/* While our shard is leased away its requests wait in their rings, in order. */
 	if (h->own_leased)
-		return work;
+		return rp_unlikely(h->busy >> h->own & 1) ? work + refuse_requests(h) : work;
+	if (rp_unlikely(h->deferred != NULL))
+		work += serve_deferred(h);
+	if (rp_unlikely(h->held_head != NULL))
+		work += poll_held(h);
 	for (uint32_t home = 0; home < endpoints; home++) {
 		uint32_t n = msg_take_requests(h->bus, h->self, home, m, RP_MAX_BURST);
 		if (n != 0)
@@ -208,11 +351,28 @@ static uint32_t poll_requests(struct session_host *h)
 	return work;
 }
 
-/* Emits the answered requests at the head of a session's queue. */
-static void flight_advance(struct session_host *h, struct session *s)
+void session_untrack(struct msg *m)
+{
+	if (rp_unlikely(m->track != NULL))
+		watcher_put(m->track);
+	m->track = NULL;
+}
+
+void session_flight_push(struct session *s, struct msg *m)
+{
+	if (s->flight_tail != NULL)
+		s->flight_tail->next = m;
+	else
+		s->flight_head = m;
+	s->flight_tail = m;
+}
+
+void session_flight_advance(struct session_host *h, struct session *s)
 {
 	struct msg *m;
+	struct block *b = NULL; /* of the last in flight: none is sent behind it */
 	while ((m = s->flight_head) != NULL && m->done) {
+		b = m->block;
 		s->flight_head = m->next;
 		if (m->next == NULL)
 			s->flight_tail = NULL;
@@ -220,14 +380,25 @@ static void flight_advance(struct session_host *h, struct session *s)
 			h->count.killed_nomem++;
 			session_kill(s, true);
 		}
-		session_out(s, m->reply_head, m->reply_tail, m->reply_bytes);
-		session_out(s, m->after_head, m->after_tail, m->after_bytes);
+		session_out_gated(s, m->reply_head, m->reply_tail, m->reply_bytes, m->gate);
+		session_out_gated(s, m->after_head, m->after_tail, m->after_bytes, m->after_gate);
+		if (rp_unlikely(m->kind == MSG_BARRIER)) {
+			listener_of(s)->standing = false;
+			continue;
+		}
+		if (rp_unlikely(m->track != NULL))
+			tracking_end(s, m->track);
+		session_untrack(m);
 		resp_request_free(&m->req, h->heap);
+		if (rp_unlikely(m->tx != NULL))
+			tx_free(h, m->tx);
 		msg_put(h->bus, m);
 	}
 	session_release_input(s);
-	if (s->flight_head == NULL && s->wait == WAIT_DRAIN)
-		session_wait(s, s->parked != NULL && s->parked->lease_want != 0 ? WAIT_LEASE : WAIT_NONE);
+	if (rp_unlikely(b != NULL))
+		block_adopt(s, b);
+	else if (s->flight_head == NULL && s->wait == WAIT_DRAIN)
+		session_wait(s, s->parked != NULL && s->parked->leasing ? WAIT_LEASE : WAIT_NONE);
 	if (rp_unlikely(s->gone || s->eof || s->closing))
 		session_doom(s);
 }
@@ -235,36 +406,81 @@ static void flight_advance(struct session_host *h, struct session *s)
 static void advance_stale(void *ctx, struct session *s)
 {
 	if (s->flight_head != NULL && s->flight_head->done)
-		flight_advance(ctx, s);
+		session_flight_advance(ctx, s);
+}
+
+/* A call's results are in memory that its sender watches, or its `back` takes them. */
+static void call_back(struct session_host *h, struct msg *m, bool nested)
+{
+	if (m->back != NULL && nested) {
+		*h->stale_calls_end = m;
+		h->stale_calls_end = &m->next;
+		return;
+	}
+	if (m->back != NULL)
+		m->back(call_arg(h, m), m);
+	if (m->arg[3] != NULL)
+		__atomic_store_n((bool *)m->arg[3], true, __ATOMIC_RELEASE);
+	msg_put(h->bus, m);
+}
+
+/* What came back while a batch was under way. */
+static void catch_up(struct session_host *h)
+{
+	struct msg *m = h->stale_calls, *next;
+	h->stale_calls = NULL;
+	h->stale_calls_end = &h->stale_calls;
+	for (; m != NULL; m = next) {
+		next = m->next;
+		call_back(h, m, false);
+	}
+	if (h->stale_flights) {
+		h->stale_flights = false;
+		host_visit(h, 0, UINT32_MAX, advance_stale, h);
+	}
 }
 
 uint32_t host_poll_done(struct session_host *h, bool nested)
 {
-	if (rp_unlikely(h->stale_flights && !nested)) {
-		h->stale_flights = false;
-		host_visit(h, 0, UINT32_MAX, advance_stale, h);
-	}
+	if (rp_unlikely((h->stale_flights || h->stale_calls != NULL) && !nested))
+		catch_up(h);
 	struct msg *m[RP_MAX_BURST];
 	uint32_t n = msg_take_done(h->bus, h->self, m, RP_MAX_BURST);
 	for (uint32_t i = 0; i < n; i++) {
 		m[i]->done = true;
-		if (m[i]->kind != MSG_CMD) {
-			/* A call's results were in memory that its sender watches. */
-			if (m[i]->arg[3] != NULL)
-				__atomic_store_n((bool *)m[i]->arg[3], true, __ATOMIC_RELEASE);
-			msg_put(h->bus, m[i]);
+		if (msg_is_call(m[i])) {
+			call_back(h, m[i], nested);
 		} else if (nested) {
 			h->stale_flights = true; /* its session's requests may be in the middle of a batch */
 		} else if (((struct session *)m[i]->session)->flight_head == m[i]) {
-			flight_advance(h, m[i]->session);
+			session_flight_advance(h, m[i]->session);
 		}
 	}
 	return n;
 }
 
+uint32_t host_poll_nested(struct session_host *h)
+{
+	uint32_t work = host_poll_done(h, true) + poll_requests(h);
+	return work + (h->waiting[WAIT_LEASE] != NULL ? host_poll_leases(h) : 0);
+}
+
 uint32_t host_poll_messages(struct session_host *h)
 {
-	uint32_t work = host_poll_done(h, false) + poll_requests(h);
+	struct msg *calls[RP_MAX_BURST];
+	uint32_t ncalls = msg_take_calls(h->bus, h->self, calls, RP_MAX_BURST), done, work = 0;
+	h->calls_drained = ncalls < RP_MAX_BURST;
+	/* Every answer that was sent before one of these calls is handled before it. */
+	do
+		work += done = host_poll_done(h, false);
+	while (ncalls > 0 && done == RP_MAX_BURST);
+	if (ncalls > 0)
+		serve(h, calls, ncalls);
+	work += ncalls + poll_requests(h);
+	host_kick_journal(h);
+	if (rp_unlikely(h->nserved != 0 || h->pokes != NULL))
+		work += host_send_served(h);
+	work += post_flush(h);
 	stages_mark(&h->stages, STAGE_MESSAGES);
 	return work;
 }
@@ -286,7 +502,7 @@ static void close_if_idle(void *ctx, struct session *s)
 	struct idle_check *k = ctx;
 	int64_t idle_us = (int64_t)k->h->now.mono_us - s->cl.last_us;
 	if (idle_us < (int64_t)k->h->conf.timeout_s * 1000000 || s->closing || s->flight_head != NULL ||
-	    s->wait != WAIT_NONE)
+	    s->wait != WAIT_NONE || (s->cl.flags & (CLIENT_F_PUBSUB | CLIENT_F_MONITOR)))
 		return;
 	k->h->count.killed_idle++;
 	k->closed++;
@@ -296,6 +512,7 @@ static void close_if_idle(void *ctx, struct session *s)
 uint32_t host_poll_idle(struct session_host *h)
 {
 	struct idle_check k = {h, 0};
+	host_poll_soft_limits(h);
 	if (h->conf.timeout_s == 0)
 		return 0;
 	h->idle_cursor = host_visit(h, h->idle_cursor, 16, close_if_idle, &k);
@@ -310,13 +527,20 @@ void host_poll_buffers(struct session_host *h)
 
 bool host_quiet(const struct session_host *h)
 {
+	if ((h->gated != NULL || h->want_durable) && journal_synced(h->durable) != h->gate_seen)
+		return false;
+	if (h->journal_kick && !journal_under_way(h->durable))
+		return false;
 	/* A shard that came back just now kicked nobody: those who wait for it want one more look. */
-	if (h->ready_head != NULL || h->doomed != NULL || h->waiting[WAIT_SHARD] != NULL)
+	if (h->ready_head != NULL || h->doomed != NULL || h->waiting[WAIT_SHARD] != NULL || h->nserved != 0 ||
+	    h->pokes != NULL || h->held_head != NULL || !post_quiet(h->post) || !pubsub_quiet(h->pubsub))
+		return false;
+	if (h->own >= 0 && !h->own_leased && store_notes_pending(h->env.stores[h->own]) != 0)
 		return false;
 	/* A lease that is submitted, like a message in flight or a shard leased away, ends with a kick from the other
 	 * side. */
 	for (const struct session *s = h->waiting[WAIT_LEASE]; s != NULL; s = s->wait_next)
-		if (!s->parked->lease.submitted || lease_granted(&s->parked->lease))
+		if (s->parked->lease.submitted ? lease_granted(&s->parked->lease) : !session_follows(s))
 			return false;
 	return true;
 }

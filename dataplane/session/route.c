@@ -41,6 +41,25 @@ static enum route_to route_shards(const struct session_host *h, uint64_t set, ui
 	return (int32_t)*owner == h->own ? ROUTE_OWN : ROUTE_SEND;
 }
 
+uint64_t route_shards_of(const struct session_host *h, const struct cmd *cmd, const struct resp_request *req)
+{
+	switch ((enum cmd_route)cmd->route) {
+	case CMD_KEYS:
+	case CMD_HOME_KEYS:
+		return key_shards(h, cmd, req);
+	case CMD_ALL:
+	case CMD_SCRIPT: /* which keys it asks for besides those that it names, nobody knows */
+		return h->all_shards;
+	case CMD_CURSOR:
+		return 1ull << cmd_cursor_shard(&h->env, req->argc, req->argv);
+	case CMD_HOME:
+	case CMD_CONTROL:
+	case CMD_CHANNEL:
+		return 0;
+	}
+	return 0;
+}
+
 enum route_to route_request(const struct session_host *h, const struct cmd *cmd, const struct resp_request *req,
 			    uint32_t *owner, uint64_t *shards)
 {
@@ -62,6 +81,17 @@ enum route_to route_request(const struct session_host *h, const struct cmd *cmd,
 	case CMD_CONTROL:
 		*owner = msg_bus_control(h->bus);
 		return *owner == h->self ? ROUTE_HERE : ROUTE_SEND;
+	case CMD_HOME_KEYS:
+		*shards = key_shards(h, cmd, req);
+		if (*shards == 0)
+			return ROUTE_HERE;
+		return h->own >= 0 && *shards == 1ull << h->own ? ROUTE_OWN : ROUTE_LEASE;
+	case CMD_CHANNEL:
+		*owner = cmd_shard_of(&h->env, req->argv[1]);
+		return *owner == h->self ? ROUTE_HERE : ROUTE_FREE;
+	case CMD_SCRIPT:
+		*owner = msg_bus_script(h->bus);
+		return *owner == h->self ? ROUTE_HERE : ROUTE_FREE;
 	}
 	return ROUTE_HERE;
 }

@@ -1,5 +1,7 @@
 /* Sessions: opening, input, output queue, closing. */
+#include "session/pubsub.h"
 #include "session/session_priv.h"
+#include "session/tx.h"
 
 /* ---- lists ---- */
 
@@ -24,19 +26,17 @@ void session_wait(struct session *s, enum session_wait how)
 		return;
 	if (s->wait != WAIT_NONE) {
 		*s->wait_pprev = s->wait_next;
-		if (s->wait_next != NULL)
-			s->wait_next->wait_pprev = s->wait_pprev;
+		*(s->wait_next != NULL ? &s->wait_next->wait_pprev : &h->waiting_end[s->wait]) = s->wait_pprev;
 	}
 	s->wait = (uint8_t)how;
 	if (how == WAIT_NONE) {
 		session_ready(s);
 		return;
 	}
-	s->wait_next = h->waiting[how];
-	if (s->wait_next != NULL)
-		s->wait_next->wait_pprev = &s->wait_next;
-	s->wait_pprev = &h->waiting[how];
-	h->waiting[how] = s;
+	s->wait_next = NULL;
+	s->wait_pprev = h->waiting_end[how];
+	*s->wait_pprev = s;
+	h->waiting_end[how] = &s->wait_next;
 }
 
 void session_doom(struct session *s)
@@ -63,14 +63,48 @@ void session_unpark(struct session *s)
 	s->parked = NULL;
 }
 
+/* ---- by number ---- */
+
+static uint32_t *id_bucket(const struct session_host *h, uint64_t id)
+{
+	return &h->by_id[id / h->client_id_step & h->id_mask];
+}
+
+struct session *session_by_id(const struct session_host *h, uint64_t id)
+{
+	for (uint32_t k = *id_bucket(h, id); k != 0; k = h->id_next[k - 1]) {
+		struct session *s = pool_at(&h->sessions, k - 1);
+		if (s->cl.id == id)
+			return s->gone ? NULL : s;
+	}
+	return NULL;
+}
+
+static void id_add(struct session *s)
+{
+	uint32_t *bucket = id_bucket(s->host, s->cl.id), place = pool_index(&s->host->sessions, s);
+
+	s->host->id_next[place] = *bucket;
+	*bucket = place + 1;
+}
+
+static void id_remove(struct session *s)
+{
+	uint32_t *at = id_bucket(s->host, s->cl.id), place = pool_index(&s->host->sessions, s);
+
+	while (*at != place + 1)
+		at = &s->host->id_next[*at - 1];
+	*at = s->host->id_next[place];
+}
+
 /* ---- input ---- */
 
 struct session *session_open(struct session_host *h, const struct session_transport *tr, void *transport, uint16_t fill)
 {
-	uint32_t before = __atomic_fetch_add(h->clients_total, 1, __ATOMIC_RELAXED);
+	uint32_t before = __atomic_fetch_add(&h->shared->clients, 1, __ATOMIC_RELAXED);
 	struct session *s = before < h->conf.maxclients ? pool_get(&h->sessions) : NULL;
 	if (s == NULL) {
-		__atomic_fetch_sub(h->clients_total, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_sub(&h->shared->clients, 1, __ATOMIC_RELAXED);
 		h->count.sessions_rejected++;
 		return NULL;
 	}
@@ -83,11 +117,11 @@ struct session *session_open(struct session_host *h, const struct session_transp
 	s->dry = true;
 	s->cl.id = h->next_client_id;
 	h->next_client_id += h->client_id_step;
+	id_add(s);
 	s->cl.proto = 2;
 	s->cl.last_cmd = -1;
 	s->cl.created_us = s->cl.last_us = (int64_t)h->now.mono_us;
-	if (h->conf.requirepass_len == 0)
-		s->cl.flags |= CLIENT_F_AUTH;
+	acl_client_reset(&s->cl, h->env.acl);
 	bufq_init(&s->in);
 	resp_parser_init(&s->parser, h->heap);
 	h->count.clients++;
@@ -97,7 +131,6 @@ struct session *session_open(struct session_host *h, const struct session_transp
 
 void session_input(struct session *s, struct rte_mbuf *m)
 {
-	s->cl.bytes_in += m->data_len;
 	if (rp_unlikely(s->closing || s->gone)) {
 		uint32_t bytes = m->data_len;
 		rte_pktmbuf_free(m);
@@ -162,7 +195,7 @@ static bool chain_has_refs(const struct rte_mbuf *m)
 	return false;
 }
 
-static void out_append(struct session *s, struct rte_mbuf *head, struct rte_mbuf *tail, size_t bytes)
+void session_out_append(struct session *s, struct rte_mbuf *head, struct rte_mbuf *tail, size_t bytes)
 {
 	if (s->out_tail != NULL)
 		s->out_tail->next = head;
@@ -174,40 +207,52 @@ static void out_append(struct session *s, struct rte_mbuf *head, struct rte_mbuf
 
 void session_out(struct session *s, struct rte_mbuf *head, struct rte_mbuf *tail, size_t bytes)
 {
+	session_out_gated(s, head, tail, bytes, 0);
+}
+
+void session_out_gated(struct session *s, struct rte_mbuf *head, struct rte_mbuf *tail, size_t bytes, uint64_t gate)
+{
 	if (head == NULL)
 		return;
+	if (rp_unlikely(s->gate != NULL || gate != 0) && session_gate_hold(s, head, tail, bytes, gate)) {
+		session_check_output(s);
+		return;
+	}
+	session_out_now(s, head, tail, bytes);
+}
+
+void session_out_now(struct session *s, struct rte_mbuf *head, struct rte_mbuf *tail, size_t bytes)
+{
 	if (rp_unlikely(s->gone)) {
 		buf_chain_free(head, s->host->heap);
 		return;
 	}
-	s->cl.bytes_out += bytes;
 	if (rp_likely(s->out_head == NULL && s->tr->room(s->transport) > 0 && !chain_has_refs(head))) {
 		s->tr->send(s->transport, head, bytes);
 		return;
 	}
-	out_append(s, head, tail, bytes);
+	session_out_append(s, head, tail, bytes);
 	session_pump(s);
-	if (s->host->conf.output_hard_bytes != 0 && s->out_bytes > s->host->conf.output_hard_bytes) {
-		s->host->count.killed_output++;
-		session_kill(s, true);
-	}
+	session_check_output(s);
 }
 
-void session_emit(struct session *s, struct rte_mbuf *head, struct rte_mbuf *tail, size_t bytes)
+void session_emit(struct session *s, struct rte_mbuf *head, struct rte_mbuf *tail, size_t bytes, uint64_t gate)
 {
 	struct msg *last = s->flight_tail;
 	if (rp_likely(last == NULL)) {
-		session_out(s, head, tail, bytes);
+		session_out_gated(s, head, tail, bytes, gate);
 		return;
 	}
 	if (head == NULL)
 		return;
+	last->after_gate = RP_MAX(last->after_gate, gate);
 	if (last->after_tail != NULL)
 		last->after_tail->next = head;
 	else
 		last->after_head = head;
 	last->after_tail = tail;
 	last->after_bytes += bytes;
+	session_check_output(s);
 }
 
 /* One segment's worth of *ref by value. 0: no buffer. */
@@ -269,9 +314,12 @@ static void session_destroy(struct session *s)
 {
 	struct session_host *h = s->host;
 	rp_assert(s->flight_head == NULL && !s->ready && s->wait == WAIT_NONE);
+	session_gate_drop(s);
+	tx_end(s);
 	resp_parser_fini(&s->parser);
 	bufq_clear(&s->in);
 	buf_chain_free(s->out_head, h->heap);
+	rp_assert(s->block == NULL);
 	if (s->parked != NULL) {
 		rp_assert(!s->parked->lease.submitted);
 		buf_chain_free(s->parked->held_head, h->heap);
@@ -279,9 +327,12 @@ static void session_destroy(struct session *s)
 	}
 	if (s->cl.text != NULL)
 		pool_put(&h->texts, s->cl.text);
+	if (s->cl.listens != NULL)
+		listener_leave(listener_of(s));
 	s->live = false;
+	id_remove(s);
 	h->count.clients--;
-	__atomic_fetch_sub(h->clients_total, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&h->shared->clients, 1, __ATOMIC_RELAXED);
 	pool_put(&h->sessions, s);
 }
 
@@ -294,14 +345,25 @@ static void session_forget(struct session *s)
 		s->flight_head = m->next;
 		buf_chain_free(m->reply_head, h->heap);
 		buf_chain_free(m->after_head, h->heap);
+		if (m->kind == MSG_BARRIER) {
+			listener_of(s)->acks = 0;
+			listener_of(s)->standing = false;
+			continue;
+		}
+		session_untrack(m);
 		resp_request_free(&m->req, h->heap);
+		if (m->tx != NULL)
+			tx_free(h, m->tx);
 		msg_put(h->bus, m);
 	}
+	tx_abandon(s);
 	if (s->parked != NULL) {
 		if (s->parked->req.argc != 0)
 			resp_request_free(&s->parked->req, h->heap);
 		s->parked->lease.submitted = false;
 	}
+	if (s->block != NULL)
+		block_abandon(s);
 	s->wait = WAIT_NONE;
 	s->ready = false;
 }
@@ -322,12 +384,14 @@ void host_abandon(struct session_host *h)
 		session_destroy(s);
 	}
 	h->ready_head = h->ready_tail = h->doomed = NULL;
+	host_abandon_served(h);
 }
 
 /* Everything that it asked for has been answered and handed to the transport. */
 static bool session_finished(const struct session *s)
 {
-	return s->flight_head == NULL && s->wait == WAIT_NONE && s->parked == NULL && s->out_head == NULL;
+	return s->flight_head == NULL && s->wait == WAIT_NONE && s->parked == NULL && s->out_head == NULL &&
+	       (s->gate == NULL || s->gone);
 }
 
 static void doomed_look(struct session *s)
@@ -342,6 +406,10 @@ static void doomed_look(struct session *s)
 		resp_request_free(&s->parked->req, s->host->heap);
 		session_unpark(s);
 		session_wait(s, WAIT_NONE);
+	}
+	if (s->block != NULL && (s->gone || s->eof || s->closing)) {
+		s->closing = true; /* what it sent behind the command that waits is not carried out */
+		block_end(s, BLOCK_FORGOTTEN);
 	}
 	if (!s->gone && !s->close_sent && session_finished(s) && (s->closing || (s->eof && s->dry))) {
 		s->closing = s->close_sent = true;
@@ -364,17 +432,43 @@ void host_reap(struct session_host *h)
 	}
 }
 
+size_t session_memory(const struct session *s)
+{
+	const struct resp_parser *p = &s->parser;
+	size_t n = sizeof *s + s->out_bytes + bufq_held(&s->in) + p->argv_cap * sizeof *p->argv;
+
+	if (p->bulk != NULL)
+		n += p->bulk->cap;
+	if (s->flight_tail != NULL)
+		n += s->flight_tail->after_bytes;
+	if (s->gate != NULL)
+		n += session_gate_bytes(s);
+	if (s->parked != NULL)
+		n += sizeof *s->parked;
+	if (s->cl.text != NULL)
+		n += sizeof *s->cl.text;
+	if (s->cl.tx != NULL)
+		n += s->cl.tx->info.bytes;
+	return n;
+}
+
 /* ---- visits from the control thread's calls ---- */
 
-uint32_t host_visit(struct session_host *h, uint32_t from, uint32_t budget, session_visit_fn fn, void *ctx)
+uint32_t session_visit(struct session_host *h, uint32_t from, uint32_t budget, bool also_gone, session_visit_fn fn,
+		       void *ctx)
 {
 	uint32_t end = (uint32_t)RP_MIN((uint64_t)from + budget, h->sessions.fresh);
 	for (uint32_t i = from; i < end; i++) {
 		struct session *s = pool_at(&h->sessions, i);
-		if (place_live(s) && !s->gone)
+		if (place_live(s) && (also_gone || !s->gone))
 			fn(ctx, s);
 	}
 	return end < h->sessions.fresh ? end : 0;
+}
+
+uint32_t host_visit(struct session_host *h, uint32_t from, uint32_t budget, session_visit_fn fn, void *ctx)
+{
+	return session_visit(h, from, budget, false, fn, ctx);
 }
 
 struct copy_out {
@@ -388,8 +482,14 @@ static void copy_client(void *ctx, struct session *s)
 	struct client_copy *out = &c->out[c->n++];
 
 	out->cl = s->cl;
+	if (s->cl.tx != NULL) {
+		tx_look(s);
+		out->tx = s->cl.tx->info;
+	}
 	if (s->cl.text != NULL)
 		out->text = *s->cl.text;
+	if (s->cl.listens != NULL)
+		out->listens = *s->cl.listens;
 }
 
 uint32_t host_clients(const struct session_host *h, uint32_t from, uint32_t budget, struct client_copy *out,

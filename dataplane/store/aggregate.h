@@ -9,6 +9,7 @@
 #pragma once
 
 #include "store/ds/cbuf.h"
+#include "store/ds/htab.h"
 #include "store/store.h"
 
 /* First member of every payload. */
@@ -36,6 +37,8 @@ struct obj_type_ops {
 	struct payload *(*clone)(struct heap *to, const struct payload *p);
 	/* Bytes it takes, from `samples` elements (0: all), as MEMORY USAGE asks. */
 	size_t (*bytes)(const struct payload *p, uint32_t samples);
+	/* The table that its elements are found in by name; NULL: there is none. */
+	const struct htab *(*table)(const struct payload *p);
 };
 const struct obj_type_ops *obj_type_ops(enum obj_type t);
 /* Frees a payload that no object has (yet). Large ones in slices by store_poll(). */

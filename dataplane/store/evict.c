@@ -89,7 +89,7 @@ static void evict(struct store *s, uint32_t db, struct object *o, uint64_t hash)
 {
 	struct slice key = obj_key(o);
 
-	store_touch_for_write(s, db, key, o);
+	store_touch_for_delete(s, db, key, o);
 	space_remove(s, db, o, hash);
 	s->stats.evicted++;
 	journal_emit(s->params.journal, db, 2, (struct slice[]){SLICE("DEL"), key});

@@ -26,6 +26,11 @@ static uint64_t due_count(const struct object *o, int64_t now_ms)
 	return pos.leaf != NULL ? btree_pos_rank(tree, pos) : tree->count;
 }
 
+const struct htab *hash_htab(const struct object *o)
+{
+	return o->enc == ENC_HASHTABLE ? &hash_table_of(o)->t : NULL;
+}
+
 uint64_t hash_count(const struct object *o, int64_t now_ms)
 {
 	uint64_t n = o->enc == ENC_HASHTABLE ? hash_table_of(o)->t.count : hpack_count(bytes_of(o), step_of(o));

@@ -36,6 +36,8 @@ struct hash_item {
 	char field_num[NUM_I64_CHARS], value_num[NUM_I64_CHARS];
 };
 
+/* Its table if it has one, else NULL. */
+const struct htab *hash_htab(const struct object *o);
 uint64_t hash_count(const struct object *o, int64_t now_ms);
 /* The field with its value; it->field is the caller's `field`. */
 bool hash_get(const struct object *o, struct slice field, int64_t now_ms, struct hash_item *it);

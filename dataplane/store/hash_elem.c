@@ -318,4 +318,12 @@ static size_t hash_bytes(const struct payload *p, uint32_t samples)
 	return heap_good_size(sizeof *pack) + heap_good_size(pack->b.cap);
 }
 
-const struct obj_type_ops hash_type_ops = {.drain = hash_drain, .clone = hash_clone, .bytes = hash_bytes};
+static const struct htab *hash_fields(const struct payload *p)
+{
+	const struct hash *h = (const struct hash *)p;
+
+	return h->packed ? NULL : &((const struct hash_table *)h)->t;
+}
+
+const struct obj_type_ops hash_type_ops = {
+	.drain = hash_drain, .clone = hash_clone, .bytes = hash_bytes, .table = hash_fields};

@@ -8,6 +8,7 @@
 #define SHRINK_HALVES 4
 #define STEPS_MAX     2 /* splits by one insert, when memory was short before */
 
+#define WALK_AHEAD   16u
 #define RANDOM_TRIES 64
 #define RANDOM_SLOTS (2 * BUCKET_SLOTS)
 
@@ -215,6 +216,13 @@ static uint32_t visit_chain(struct bucket *b, index_visit_fn fn, void *ctx)
 	return n;
 }
 
+static inline uint32_t walk_mask(const struct index *ix, uint32_t at)
+{
+	uint32_t half = high_bit(ix->b.n), mask = half - 1;
+
+	return (at & mask) + half < ix->b.n ? mask | half : mask;
+}
+
 /* The order is that of the reversed hashes: a bucket is one stretch of it, whose end the cursor names; splits and
  * merges only make stretches shorter or longer. */
 uint32_t index_walk(struct index *ix, uint64_t *cursor, uint32_t budget, index_visit_fn fn, void *ctx)
@@ -222,14 +230,43 @@ uint32_t index_walk(struct index *ix, uint64_t *cursor, uint32_t budget, index_v
 	uint32_t at = (uint32_t)*cursor, n = 0;
 
 	do {
-		uint32_t half = high_bit(ix->b.n), mask = half - 1;
-		if ((at & mask) + half < ix->b.n)
-			mask |= half;
+		uint32_t mask = walk_mask(ix, at);
 		n += visit_chain(bucket_at(&ix->b, at & mask), fn, ctx);
 		at = reverse(reverse(at | ~mask) + 1);
 	} while (at != 0 && n < budget);
 	*cursor = at;
 	return n;
+}
+
+void index_walk_ahead(const struct index *ix, uint64_t cursor, uint32_t buckets)
+{
+	const struct bucket *b[WALK_AHEAD];
+	uint32_t at = (uint32_t)cursor, n = 0;
+
+	do {
+		uint32_t mask = walk_mask(ix, at);
+		b[n] = bucket_at(&ix->b, at & mask);
+		rte_prefetch0(b[n++]);
+		at = reverse(reverse(at | ~mask) + 1);
+	} while (at != 0 && n < RP_MIN(buckets, WALK_AHEAD));
+	for (uint32_t i = 0; i < n; i++)
+		for (uint32_t k = 0; k < BUCKET_SLOTS; k++) {
+			const char *o = (const char *)slot_object(b[i]->slot[k]);
+			rte_prefetch0(o);
+			rte_prefetch0(o + RP_CACHE_LINE);
+		}
+}
+
+bool index_reserve(struct index *ix, uint64_t entries)
+{
+	uint32_t n = (uint32_t)RP_MIN(entries * 2 / GROW_HALVES + 1, (uint64_t)BUCKETS_MAX / 2);
+	struct buckets fresh;
+
+	if (ix->count != 0 || n <= ix->b.n || !buckets_init(&fresh, ix->heap, n))
+		return false;
+	buckets_fini(&ix->b, ix->heap);
+	ix->b = fresh;
+	return true;
 }
 
 struct object *index_random(const struct index *ix, uint64_t rnd)
@@ -258,7 +295,7 @@ struct object *index_random(const struct index *ix, uint64_t rnd)
 
 /* ---- emptying -------------------------------------------------------------------------------------------------- */
 
-bool index_detach(struct index *ix, struct index_remains **chain)
+bool index_detach(struct index *ix, struct index_remains **chain, uint32_t tag)
 {
 	struct index_remains *r = heap_alloc(ix->heap, sizeof *r);
 	struct buckets fresh;
@@ -269,11 +306,21 @@ bool index_detach(struct index *ix, struct index_remains **chain)
 		heap_free(ix->heap, r);
 		return false;
 	}
-	*r = (struct index_remains){.b = ix->b, .heap = ix->heap, .next = *chain};
+	*r = (struct index_remains){.b = ix->b, .heap = ix->heap, .next = *chain, .tag = tag};
 	*chain = r;
 	ix->b = fresh;
 	ix->count = 0;
 	return true;
+}
+
+uint32_t index_remains_tag(const struct index_remains *r)
+{
+	return r->tag;
+}
+
+void index_remains_tag_set(struct index_remains *r, uint32_t tag)
+{
+	r->tag = tag;
 }
 
 struct index_remains *index_remains_next(const struct index_remains *r)

@@ -46,14 +46,20 @@ uint64_t index_count(const struct index *ix);
  * objects, and may not insert. Returns the work done. */
 typedef void (*index_visit_fn)(void *ctx, struct object *o);
 uint32_t index_walk(struct index *ix, uint64_t *cursor, uint32_t budget, index_visit_fn fn, void *ctx);
+/* Brings the next `buckets` of a walk from `cursor` on, and their objects, into the cache. */
+void index_walk_ahead(const struct index *ix, uint64_t cursor, uint32_t buckets);
+/* Makes room for so many entries of an index that is empty. False: it is not, or out of memory; nothing changed. */
+bool index_reserve(struct index *ix, uint64_t entries);
 /* A random object (uniform over positions, bounded tries then next occupied), NULL if empty. `rnd` any random number.
  */
 struct object *index_random(const struct index *ix, uint64_t rnd);
 
 /* Empties the index at once: its buckets, objects still in them, are put in front of *chain, to be drained one by one
- * and destroyed. False: out of memory, nothing changed. */
+ * and destroyed; tag: the caller's. False: out of memory, nothing changed. */
 struct index_remains;
-bool index_detach(struct index *ix, struct index_remains **chain);
+bool index_detach(struct index *ix, struct index_remains **chain, uint32_t tag);
+uint32_t index_remains_tag(const struct index_remains *r);
+void index_remains_tag_set(struct index_remains *r, uint32_t tag);
 struct index_remains *index_remains_next(const struct index_remains *r);
 /* Takes objects out, at most *budget units of work (decremented). True when it is empty and its buckets are freed. */
 bool index_remains_drain(struct index_remains *r, uint32_t *budget, index_visit_fn fn, void *ctx);

@@ -51,6 +51,7 @@ struct index_remains {
 	struct buckets b;
 	struct heap *heap;
 	struct index_remains *next;
+	uint32_t tag;
 };
 
 static inline struct object *slot_object(uint64_t s)

@@ -15,6 +15,15 @@ enum list_end {
 
 /* ---- reading ---- */
 
+/* Of a list that is no listpack: O(nodes). */
+struct list_chain_stats {
+	uint32_t nodes;
+	int32_t fill; /* list-max-listpack-size that it keeps to */
+	uint64_t elements;
+	uint64_t bytes; /* of the nodes, each as one listpack */
+};
+struct list_chain_stats list_chain_stats(const struct object *o);
+
 struct list_node;
 
 /* A place in a list. Good until the list changes. */

@@ -228,6 +228,16 @@ bool chain_rotate(struct heap *h, struct list *l, enum list_end from, enum list_
 	return true;
 }
 
+struct list_chain_stats list_chain_stats(const struct object *o)
+{
+	const struct list *l = obj_payload(o);
+	struct list_chain_stats st = {.nodes = l->nodes, .fill = l->fill, .elements = l->count};
+
+	for (const struct list_node *n = l->first; n != NULL; n = n->next)
+		st.bytes += node_bytes(n);
+	return st;
+}
+
 /* ---- what the store asks ---- */
 
 static bool list_drain(struct heap *h, struct payload *p, uint32_t *budget)

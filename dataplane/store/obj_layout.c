@@ -22,7 +22,7 @@ struct object *obj_create(struct store *s, struct slice key, bool expire, size_t
 
 	if (o == NULL)
 		return NULL;
-	*o = (struct object){.type = OBJ_STRING, .clock = store_clock_initial(s)};
+	*o = (struct object){.type = OBJ_STRING, .flags = s->epoch, .clock = store_clock_initial(s)};
 	char *p = (char *)(o + 1);
 	if (expire) {
 		o->flags |= OBJ_F_EXPIRE;
@@ -57,6 +57,8 @@ void pointee_release(struct store *s, struct obj_pointee p)
 
 void obj_destroy(struct store *s, struct object *o)
 {
+	if (rp_unlikely(o->flags & OBJ_F_BURIED))
+		return;
 	pointee_release(s, obj_pointee(o));
 	heap_free(s->heap, o);
 }

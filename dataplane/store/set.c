@@ -87,7 +87,13 @@ static size_t table_bytes(const struct payload *p, uint32_t samples)
 	return heap_good_size(sizeof *t) + htab_bytes(&t->t) + sum;
 }
 
-const struct obj_type_ops set_type_ops = {.drain = table_drain, .clone = table_clone, .bytes = table_bytes};
+static const struct htab *table_members(const struct payload *p)
+{
+	return &((const struct set_table *)p)->t;
+}
+
+const struct obj_type_ops set_type_ops = {
+	.drain = table_drain, .clone = table_clone, .bytes = table_bytes, .table = table_members};
 
 /* ---- compact forms ---- */
 

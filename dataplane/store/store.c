@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "store/events.h"
 #include "store/store_priv.h"
 
 static bool db_init(struct store *s, uint32_t i, struct err *e)
@@ -50,6 +51,8 @@ void store_destroy(struct store *s)
 {
 	if (s == NULL)
 		return;
+	watch_fini(s);
+	events_fini(s);
 	while (s->drain != NULL) {
 		struct index_remains *r = s->drain;
 		s->drain = index_remains_next(r);
@@ -67,13 +70,25 @@ void store_destroy(struct store *s)
 
 void store_set_now(struct store *s, int64_t wall_us)
 {
-	s->now_ms = wall_us / 1000;
+	s->now_ms = s->clock_ms = wall_us / 1000;
 	s->hint = (struct store_key_hint){.absent_db = STORE_NO_DB};
 }
 
 int64_t store_now_ms(const struct store *s)
 {
 	return s->now_ms;
+}
+
+void store_set_replay(struct store *s, bool on, int64_t wall_us)
+{
+	store_set_now(s, wall_us);
+	if (on)
+		s->now_ms = 0;
+}
+
+int64_t store_clock_ms(const struct store *s)
+{
+	return s->clock_ms;
 }
 
 struct heap *store_heap(const struct store *s)
@@ -96,6 +111,11 @@ uint32_t store_databases(const struct store *s)
 	return s->params.databases;
 }
 
+uint64_t store_field_timers(const struct store *s)
+{
+	return s->timers;
+}
+
 const struct store_stats *store_stats_get(const struct store *s)
 {
 	return &s->stats;
@@ -104,6 +124,11 @@ const struct store_stats *store_stats_get(const struct store *s)
 struct index *store_index(struct store *s, uint32_t db)
 {
 	return s->db[db].ix;
+}
+
+void store_reserve(struct store *s, uint32_t db, uint64_t keys)
+{
+	index_reserve(s->db[db].ix, keys);
 }
 
 /* ---- batch hints --------------------------------------------------------------------------------------------- */
@@ -143,6 +168,40 @@ void store_prefetch(struct store *s, uint32_t n, const uint32_t *db, const struc
 	}
 }
 
+static struct object *hint_object(const struct object *hint)
+{
+	uintptr_t low = (uintptr_t)hint & (((uintptr_t)1 << HINT_DB_SHIFT) - 1);
+
+	return low > HINT_ABSENT ? (struct object *)low : NULL;
+}
+
+static const struct htab *table_of(const struct object *o)
+{
+	const struct payload *p = o != NULL ? obj_payload(o) : NULL;
+
+	if (p == NULL)
+		return NULL;
+	const struct obj_type_ops *ops = obj_type_ops((enum obj_type)o->type);
+	return ops->table != NULL ? ops->table(p) : NULL;
+}
+
+void store_prefetch_members(uint32_t n, struct object *const *hint, const struct slice *name)
+{
+	const struct htab *t[RP_MAX_BURST];
+	uint64_t hash[RP_MAX_BURST];
+
+	for (uint32_t i = 0; i < n; i++) {
+		t[i] = name[i].len > 0 ? table_of(hint_object(hint[i])) : NULL;
+		if (t[i] == NULL)
+			continue;
+		hash[i] = htab_hash(t[i], name[i]);
+		htab_prefetch(t[i], hash[i]);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		if (t[i] != NULL)
+			htab_prefetch_elem(t[i], hash[i]);
+}
+
 void store_hint(struct store *s, struct slice key, uint64_t hash, struct object *hint, uint64_t epoch)
 {
 	uintptr_t h = (uintptr_t)hint;
@@ -166,17 +225,21 @@ uint64_t store_epoch(const struct store *s)
 
 /* ---- finding ------------------------------------------------------------------------------------------------- */
 
-struct object *store_look(struct store *s, uint32_t db, struct slice key)
+struct object *store_ask(struct store *s, uint32_t db, struct slice key)
 {
 	uint64_t hash;
 	struct object *o = space_find_live(s, db, key, &hash);
 
-	if (o == NULL) {
-		s->stats.misses++;
+	*(o != NULL ? &s->stats.hits : &s->stats.misses) += 1;
+	return o;
+}
+
+struct object *store_look(struct store *s, uint32_t db, struct slice key)
+{
+	struct object *o = store_ask(s, db, key);
+
+	if (o == NULL)
 		store_event(s, EVENT_KEY_MISS, "keymiss", db, key);
-		return NULL;
-	}
-	s->stats.hits++;
 	return o;
 }
 
@@ -209,17 +272,58 @@ struct object *store_write(struct store *s, uint32_t db, struct slice key)
 	return o;
 }
 
-void store_touch_for_write(struct store *s, uint32_t db, struct slice key, struct object *o)
+/* Those who want to hear of changes. */
+static inline void tell(struct store *s, uint32_t db, struct slice key)
 {
+	if (rp_unlikely(s->watched != 0))
+		watch_touch(s, db, key);
+	if (rp_unlikely(__atomic_load_n(&s->touches, __ATOMIC_RELAXED)))
+		events_touch(s, db, key);
+}
+
+/* What must see the object as it was, or count its changes. */
+static inline void prepare(struct store *s, uint32_t db, struct slice key, struct object *o, bool goes)
+{
+	if (o != NULL && snap_due(s, o))
+		snap_before_write(s, db, o, goes);
 	if (s->params.hooks.before_write != NULL)
 		s->params.hooks.before_write(s->params.hooks.ctx, s, db, key, o);
+	if (rp_unlikely(s->gates != NULL))
+		gates_touch(s, key);
 	s->version++;
 	if (o != NULL)
 		o->version = s->version;
 }
 
-void store_event(struct store *s, uint32_t cls, const char *name, uint32_t db, struct slice key)
+static inline void touch(struct store *s, uint32_t db, struct slice key, struct object *o, bool goes)
 {
-	if (s->params.hooks.event != NULL)
-		s->params.hooks.event(s->params.hooks.ctx, s, cls, name, db, key);
+	prepare(s, db, key, o, goes);
+	tell(s, db, key);
+}
+
+struct object *store_write_quiet(struct store *s, uint32_t db, struct slice key)
+{
+	uint64_t hash;
+	struct object *o = space_find_live(s, db, key, &hash);
+
+	if (o != NULL) {
+		store_clock_access(s, o);
+		prepare(s, db, key, o, false);
+	}
+	return o;
+}
+
+void store_changed(struct store *s, uint32_t db, struct slice key)
+{
+	tell(s, db, key);
+}
+
+void store_touch_for_write(struct store *s, uint32_t db, struct slice key, struct object *o)
+{
+	touch(s, db, key, o, false);
+}
+
+void store_touch_for_delete(struct store *s, uint32_t db, struct slice key, struct object *o)
+{
+	touch(s, db, key, o, true);
 }

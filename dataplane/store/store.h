@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "store/index.h"
 #include "store/journal.h"
+#include "store/watch.h"
 
 struct store;
 
@@ -52,7 +53,8 @@ struct store_params {
 
 struct store_stats { /* holder writes, anybody reads relaxed */
 	uint64_t hits, misses, expired, evicted;
-	uint64_t keys, expires; /* over all databases */
+	uint64_t keys, expires;  /* over all databases */
+	uint64_t freeing, freed; /* values that take long to free, and keys of flushed databases: waiting, done */
 };
 
 /* Control thread. NULL with *e set. */
@@ -62,34 +64,48 @@ void store_destroy(struct store *s);
 /* The holder tells the time before a batch; everything in the batch sees the same instant. */
 void store_set_now(struct store *s, int64_t wall_us);
 int64_t store_now_ms(const struct store *s);
+/* While an append-only file is loaded: time stands still at its beginning, so that nothing expires, and what would be
+ * in the past is not. Off: it is now. The clock that goes on is for how long things were not used. */
+void store_set_replay(struct store *s, bool on, int64_t wall_us);
+int64_t store_clock_ms(const struct store *s);
 struct heap *store_heap(const struct store *s);
 struct journal *store_journal(const struct store *s);
 uint32_t store_shard(const struct store *s);
 uint32_t store_databases(const struct store *s);
+/* Hashes with fields that expire. */
+uint64_t store_field_timers(const struct store *s);
 const struct store_stats *store_stats_get(const struct store *s);
 
 /* ---- batch hints --------------------------------------------------------------------------------------------- */
-/* Looks n keys up at once and prefetches their objects. The results are hints for the following batch, opaque (what is
- * in hint[i] is not an object's address): */
+/* Looks n keys up at once and prefetches their objects. The results are hints for the following batch, opaque: what is
+ * in hint[i] is not an object's address. */
 void store_prefetch(struct store *s, uint32_t n, const uint32_t *db, const struct slice *key, uint64_t *hash,
 		    struct object **hint);
-/* ... passed back before each command; used by the next find of that very slice (same ptr) if nothing was inserted,
- * removed or moved since. Never changes a result, only its cost, as long as
- * the bytes of `key` stay as they are until the next store_hint() or store_set_now(). An empty slice withdraws the
- * hint: before a command that has none. */
+/* Starts loading one element of each of n values, by the hints of their keys; an empty name: of none. */
+void store_prefetch_members(uint32_t n, struct object *const *hint, const struct slice *name);
+/* The hints are passed back before each command; used by the next find of that very slice (same ptr) if nothing was
+ * inserted, removed or moved since. Never changes a result, only its cost, as long as the bytes of `key` stay as they
+ * are until the next store_hint() or store_set_now(). An empty slice withdraws the hint: before a command that has
+ * none. */
 void store_hint(struct store *s, struct slice key, uint64_t hash, struct object *hint, uint64_t epoch);
 uint64_t store_epoch(const struct store *s);
 
 /* ---- finding ------------------------------------------------------------------------------------------------- */
 /* For reading: counts hit or miss (and a key-miss event), refreshes the LRU/LFU clock. NULL: no such key. */
 struct object *store_read(struct store *s, uint32_t db, struct slice key);
-/* As store_read, but leaves the clock alone: for questions about a key that are no use of it (EXISTS, TTL, OBJECT). */
+/* As store_read, but leaves the clock alone: for questions about a key that are no use of it (EXISTS, TTL). */
 struct object *store_look(struct store *s, uint32_t db, struct slice key);
+/* As store_look, but a key that is not there is no key-miss event (OBJECT). */
+struct object *store_ask(struct store *s, uint32_t db, struct slice key);
 /* Without any trace: for writers that may find nothing to do, MEMORY USAGE, DEBUG. */
 struct object *store_peek(struct store *s, uint32_t db, struct slice key);
 /* For changing: as store_read without hit statistics, and passes store_touch_for_write() if the key exists. */
 struct object *store_write(struct store *s, uint32_t db, struct slice key);
 void store_touch_for_write(struct store *s, uint32_t db, struct slice key, struct object *o);
+/* As store_write for what may find nothing to change, or changes what no reader of the key sees (consumer groups):
+ * WATCH, tracking and blocked clients hear nothing until store_changed(), at the latest at the end of the command. */
+struct object *store_write_quiet(struct store *s, uint32_t db, struct slice key);
+void store_changed(struct store *s, uint32_t db, struct slice key);
 /* Publishes a keyspace event. */
 void store_event(struct store *s, uint32_t cls, const char *name, uint32_t db, struct slice key);
 
@@ -138,6 +154,8 @@ struct object *store_random(struct store *s, uint32_t db, struct rng *rng);
 /* Bytes the key takes: object, value and its share of the index. samples as MEMORY USAGE's, 0 = all. */
 size_t store_object_bytes(const struct store *s, const struct object *o, uint32_t samples);
 struct index *store_index(struct store *s, uint32_t db);
+/* Before many keys are set in an empty database: room for so many. */
+void store_reserve(struct store *s, uint32_t db, uint64_t keys);
 
 /* LRU/LFU as OBJECT IDLETIME / FREQ answer them. */
 uint64_t obj_idle_s(const struct store *s, const struct object *o);
@@ -147,6 +165,23 @@ void obj_set_idle(const struct store *s, struct object *o, uint64_t idle_s);
 void obj_set_freq(const struct store *s, struct object *o, uint8_t freq);
 /* Which of the two clocks objects keep, and LFU's parameters (maxmemory-policy, lfu-log-factor, lfu-decay-time). */
 void store_set_clock(struct store *s, bool lfu, uint32_t lfu_log_factor, uint32_t lfu_decay_min);
+
+/* ---- notes for the shard's owner ----------------------------------------------------------------------------- */
+#define STORE_NOTE_READY   (1u << 0) /* keys that blocked commands wait for: watch_pop_ready() */
+#define STORE_NOTE_INVALID (1u << 1) /* tracked keys that changed: watch_pop_invalid() */
+#define STORE_NOTE_EVENTS  (1u << 2) /* keyspace events: events_first() */
+
+struct store_front { /* every store begins with it */
+	uint32_t notes;
+};
+/* What commands left for the owner to serve, as a set of STORE_NOTE_*. Holder. */
+static inline uint32_t store_notes_pending(const struct store *s)
+{
+	return ((const struct store_front *)s)->notes;
+}
+
+/* Off: expired keys stay until somebody asks for them, as DEBUG SET-ACTIVE-EXPIRE 0 wants it. */
+void store_set_active_expire(struct store *s, bool on);
 
 /* ---- background ---------------------------------------------------------------------------------------------- */
 /* A bounded slice: expiry due now, index growth, deferred freeing, remote frees. Returns work done. */

@@ -9,12 +9,12 @@
 
 static uint32_t lru_now(const struct store *s)
 {
-	return (uint32_t)(s->now_ms / 1000) & CLOCK_MASK;
+	return (uint32_t)(s->clock_ms / 1000) & CLOCK_MASK;
 }
 
 static uint32_t lfu_minutes(const struct store *s)
 {
-	return (uint32_t)(s->now_ms / 60000) & LFU_MINUTES;
+	return (uint32_t)(s->clock_ms / 60000) & LFU_MINUTES;
 }
 
 void store_set_clock(struct store *s, bool lfu, uint32_t lfu_log_factor, uint32_t lfu_decay_min)

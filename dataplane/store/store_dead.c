@@ -11,6 +11,7 @@ void store_release(struct store *s, struct payload *p)
 		return;
 	p->next = s->dead;
 	s->dead = p;
+	s->stats.freeing++;
 }
 
 uint32_t store_poll_dead(struct store *s, uint32_t budget)
@@ -22,6 +23,8 @@ uint32_t store_poll_dead(struct store *s, uint32_t budget)
 		if (!obj_type_ops(p->type)->drain(s->heap, p, &left))
 			break;
 		s->dead = next;
+		s->stats.freeing--;
+		s->stats.freed++;
 	}
 	return budget - left;
 }

@@ -1,3 +1,4 @@
+#include "store/events.h"
 #include "store/store_priv.h"
 
 bool store_delete(struct store *s, uint32_t db, struct slice key)
@@ -7,7 +8,7 @@ bool store_delete(struct store *s, uint32_t db, struct slice key)
 
 	if (o == NULL)
 		return false;
-	store_touch_for_write(s, db, key, o);
+	store_touch_for_delete(s, db, key, o);
 	space_remove(s, db, o, hash);
 	obj_destroy(s, o);
 	return true;
@@ -164,24 +165,24 @@ bool store_move(struct store *from, uint32_t from_db, struct slice from_key, str
 
 struct flush_walk {
 	struct store *s;
-	struct index *ix;
+	struct store_db *d;
 };
 
 static void flush_one(void *ctx, struct object *o)
 {
 	struct flush_walk *w = ctx;
 
-	index_remove(w->ix, o, index_hash(w->ix, obj_key(o)));
-	obj_destroy(w->s, o);
+	index_remove(w->d->ix, o, index_hash(w->d->ix, obj_key(o)));
+	snap_drop(w->s, o, w->d->epoch_db);
 }
 
-static void flush_in_place(struct store *s, struct index *ix)
+static void flush_in_place(struct store *s, struct store_db *d)
 {
-	struct flush_walk w = {s, ix};
+	struct flush_walk w = {s, d};
 	uint64_t cursor = 0;
 
 	do
-		index_walk(ix, &cursor, UINT32_MAX, flush_one, &w);
+		index_walk(d->ix, &cursor, UINT32_MAX, flush_one, &w);
 	while (cursor != 0);
 }
 
@@ -193,6 +194,7 @@ static uint64_t flush_db(struct store *s, uint32_t db)
 	if (n == 0)
 		return 0;
 	space_touch_all(s, db);
+	watch_touch_flush(s, db);
 	space_moved(s);
 	wheel_reset(d->wheel);
 	fields_reset(s, db);
@@ -200,8 +202,10 @@ static uint64_t flush_db(struct store *s, uint32_t db)
 	s->stats.expires -= d->expires;
 	d->expires = 0;
 	d->expire_sum_ms = 0;
-	if (index_buckets(d->ix) <= INDEX_SMALL || !index_detach(d->ix, &s->drain))
-		flush_in_place(s, d->ix);
+	if (index_buckets(d->ix) <= INDEX_SMALL || !index_detach(d->ix, &s->drain, d->epoch_db))
+		flush_in_place(s, d);
+	else
+		s->stats.freeing += n;
 	return n;
 }
 
@@ -209,6 +213,8 @@ uint64_t store_flush(struct store *s, uint32_t db)
 {
 	uint64_t n = 0;
 
+	events_flush(s);
+	watch_forget_tracked(s);
 	if (db != UINT32_MAX)
 		return flush_db(s, db);
 	for (uint32_t i = 0; i < s->params.databases; i++)
@@ -218,13 +224,13 @@ uint64_t store_flush(struct store *s, uint32_t db)
 
 void store_swap(struct store *s, uint32_t db_a, uint32_t db_b)
 {
-	struct store_db keep = s->db[db_a];
-
 	if (db_a == db_b)
 		return;
 	space_touch_all(s, db_a);
 	space_touch_all(s, db_b);
+	watch_touch_swap(s, db_a, db_b);
 	space_moved(s);
+	struct store_db keep = s->db[db_a];
 	s->db[db_a] = s->db[db_b];
 	s->db[db_b] = keep;
 }

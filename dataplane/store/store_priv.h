@@ -3,6 +3,7 @@
 
 #include "store/aggregate.h"
 #include "store/evict.h"
+#include "store/gate.h"
 #include "store/wheel.h"
 
 struct store_db {
@@ -11,6 +12,10 @@ struct store_db {
 	struct wheel *fields; /* of timers of hashes: store_fields.c */
 	uint64_t expires;
 	__int128 expire_sum_ms; /* of all keys with a TTL: their average is exact */
+	/* While a snapshot is under way: */
+	uint32_t epoch_db; /* the number that it had at the epoch */
+	uint64_t walk;     /* cursor */
+	bool walked;
 };
 
 /* What the session said about the key of the next command. */
@@ -38,17 +43,34 @@ struct evict_pool {
 	struct evict_entry e[EVICT_POOL]; /* ascending */
 };
 
+struct watch_table;
+
 struct store {
+	struct store_front front;
+	struct watch_table *watch; /* NULL until somebody watches a key */
+	uint64_t watched;          /* keys that somebody watches: without any, a touch has nobody to tell */
+	uint64_t given_up;         /* atomic: watchers of this shard that their homes gave up; any home adds */
 	struct store_params params;
 	struct heap *heap;
+	uint32_t event_classes; /* atomic: wanted ones; the shard's worker writes, holders read */
+	bool touches;           /* atomic: changes of keys are noted; likewise */
+	struct event_block *events, *events_last;
+	uint64_t blocking_keys, blocking_gone_keys;
+	uint64_t tracked_keys, tracked_links; /* like those: holder writes, anybody reads relaxed */
 	int64_t now_ms;
-	uint32_t version; /* of the latest touch */
+	int64_t clock_ms;          /* the same, but for store_set_replay() */
+	uint32_t version;          /* of the latest touch */
+	bool keep_expired;         /* store_set_active_expire() */
+	struct store_gates *gates; /* NULL: no reply waits for the journal; atomic: store_show_gates() */
 	uint32_t inserts, moves;
 	struct store_key_hint hint;
 	/* The object found last. Good until an object is removed or moved. */
 	struct object *last;
 	uint64_t last_hash;
 	uint32_t last_db;
+
+	struct snap *snap; /* under way, or NULL */
+	uint8_t epoch;     /* OBJ_F_EPOCH of new objects, or 0 */
 
 	bool lfu;
 	uint32_t lfu_log_factor, lfu_decay_min;
@@ -132,9 +154,35 @@ void fields_reset(struct store *s, uint32_t db);
 /* Takes expired fields away. Returns what was taken from *budget. */
 uint32_t store_poll_fields(struct store *s, uint32_t db, uint32_t *budget);
 
+/* ---- snapshots (snap.c) -------------------------------------------------------------------------------------- */
+/* o, which is due, changes; goes: obj_destroy() follows. */
+void snap_before_write(struct store *s, uint32_t db, struct object *o, bool goes);
+/* Destroys an object out of the remains of a database, which had number `db` at the epoch. */
+void snap_drop(struct store *s, struct object *o, uint32_t db);
+static inline bool snap_due(const struct store *s, const struct object *o)
+{
+	return rp_unlikely(s->snap != NULL) && ((o->flags ^ s->epoch) & OBJ_F_EPOCH);
+}
+/* store_touch_for_write() before obj_destroy(). */
+void store_touch_for_delete(struct store *s, uint32_t db, struct slice key, struct object *o);
+
 /* ---- freeing in slices (store_dead.c) ------------------------------------------------------------------------ */
 /* Returns what was freed. */
 uint32_t store_poll_dead(struct store *s, uint32_t budget);
+
+/* ---- what waits for the journal (gate.c) --------------------------------------------------------------------- */
+/* key is about to change; NULL: all of them. Only if there are gates. */
+void gates_touch(struct store *s, struct slice key);
+static inline void gates_find(struct store *s, uint64_t hash)
+{
+	struct store_gates *g = s->gates;
+
+	if (rp_likely(g == NULL))
+		return;
+	uint64_t gate = RP_MAX(g->slot[hash % GATE_SLOTS], g->all);
+	if (gate > g->seen)
+		g->seen = gate;
+}
 
 /* ---- access clock (store_clock.c) ---------------------------------------------------------------------------- */
 void store_clock_access(struct store *s, struct object *o);

@@ -19,6 +19,7 @@ struct object *space_find(struct store *s, uint32_t db, struct slice key, uint64
 	bool hinted = key.ptr != NULL && key.ptr == s->hint.key.ptr && key.len == s->hint.key.len;
 
 	*hash = hinted ? s->hint.hash : index_hash(ix, key);
+	gates_find(s, *hash);
 	/* The hash goes first: the last object may still be on its way from memory. */
 	if (*hash == s->last_hash && s->last != NULL && s->last_db == db && slice_eq(obj_key(s->last), key))
 		return s->last;
@@ -92,7 +93,7 @@ bool space_put(struct store *s, uint32_t db, struct object *o, struct object *n,
 {
 	if (o == NULL)
 		return space_insert(s, db, n, hash, at_ms);
-	store_touch_for_write(s, db, obj_key(o), o);
+	store_touch_for_delete(s, db, obj_key(o), o);
 	n->version = o->version;
 	space_unlink_expiry(s, db, o);
 	space_replace(s, db, o, n, hash);
@@ -139,7 +140,7 @@ void space_expire(struct store *s, uint32_t db, struct object *o, uint64_t hash)
 	struct slice key = obj_key(o);
 	bool fields = !(o->flags & OBJ_F_EXPIRE) || obj_expiry(o)->at_ms >= s->now_ms;
 
-	store_touch_for_write(s, db, key, o);
+	store_touch_for_delete(s, db, key, o);
 	space_remove(s, db, o, hash);
 	journal_emit(s->params.journal, db, 2, (struct slice[]){SLICE("DEL"), key});
 	if (fields) { /* a hash that lost its last field */
@@ -154,6 +155,8 @@ void space_expire(struct store *s, uint32_t db, struct object *o, uint64_t hash)
 
 void space_touch_all(struct store *s, uint32_t db)
 {
+	if (rp_unlikely(s->gates != NULL))
+		gates_touch(s, (struct slice){NULL, 0});
 	if (s->params.hooks.before_write != NULL)
 		s->params.hooks.before_write(s->params.hooks.ctx, s, db, (struct slice){NULL, 0}, NULL);
 }

@@ -294,6 +294,7 @@ static struct object *int_to_block(struct store *s, uint32_t db, struct slice ke
 	n->vlen = (uint32_t)digits.len;
 	n->version = o->version;
 	n->clock = o->clock;
+	n->flags = (uint8_t)((n->flags & ~OBJ_F_EPOCH) | (o->flags & OBJ_F_EPOCH));
 	space_find(s, db, key, &hash);
 	space_unlink_expiry(s, db, o);
 	space_replace(s, db, o, n, hash);

@@ -404,6 +404,22 @@ static uint64_t trim_within(struct stream *s, struct heap *h, const struct strea
 	return (uint64_t)gone;
 }
 
+struct stream *stream_cut(struct stream *s, struct heap *h)
+{
+	struct stream *cut = stream_create(h);
+
+	if (cut == NULL)
+		return NULL;
+	struct btree none = cut->nodes;
+	cut->nodes = s->nodes;
+	cut->length = s->length;
+	s->nodes = none;
+	s->length = 0;
+	s->last = NULL;
+	stream_update_first(s);
+	return cut;
+}
+
 uint64_t stream_trim(struct stream *s, struct heap *h, const struct stream_trim *t)
 {
 	uint64_t gone = 0;

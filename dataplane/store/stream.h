@@ -97,6 +97,8 @@ struct stream_trim {
 	uint64_t max_length;
 	struct stream_id min_id;
 };
+/* All entries of s as a stream of their own, however many. NULL: out of memory, nothing changed. */
+struct stream *stream_cut(struct stream *s, struct heap *h);
 /* Returns how many entries went. */
 uint64_t stream_trim(struct stream *s, struct heap *h, const struct stream_trim *t);
 /* Removes an entry. max_deleted is the caller's, as is first_id: stream_update_first() when all are gone. */

@@ -231,4 +231,10 @@ static size_t zset_bytes(const struct payload *p, uint32_t samples)
 	return bytes + (n > 0 ? (size_t)((double)sum / (double)n * (double)z->tree.count) : 0);
 }
 
-const struct obj_type_ops zset_ops = {.drain = zset_drain, .clone = zset_clone, .bytes = zset_bytes};
+static const struct htab *zset_members(const struct payload *p)
+{
+	return &((const struct zset *)p)->tab;
+}
+
+const struct obj_type_ops zset_ops = {
+	.drain = zset_drain, .clone = zset_clone, .bytes = zset_bytes, .table = zset_members};

@@ -16,7 +16,8 @@ double zlp_score(const uint8_t *lp, size_t off)
 
 static struct slice score_text(double score, char *buf)
 {
-	return (struct slice){buf, num_format_double(buf, score)};
+	/* As Redis, whose integers know no -0. */
+	return (struct slice){buf, num_format_double(buf, score == 0 ? 0 : score)};
 }
 
 size_t zlp_find(const uint8_t *lp, struct slice name)

@@ -94,7 +94,7 @@ static void cubic_acked(struct tcp_conn *c, uint32_t bytes)
 	uint32_t mss = tcp_conn_mss(c);
 
 	if (c->cwnd < c->ssthresh) /* as in newreno_acked() */
-		c->cwnd += RP_MIN(bytes, (c->flags & TCP_F_LOSS) ? mss : TCP_SLOW_START_L * mss);
+		c->cwnd += (c->flags & TCP_F_LOSS) ? RP_MIN(bytes, mss) : bytes;
 	else
 		avoid_congestion(c, bytes);
 	c->cwnd = RP_MIN(c->cwnd, (uint32_t)TCP_CWND_MAX);

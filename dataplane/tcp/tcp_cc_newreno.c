@@ -1,4 +1,4 @@
-/* NewReno: RFC 5681, RFC 6582; bytes are counted as in RFC 3465 with L = 2. */
+/* NewReno: RFC 5681, RFC 6582; bytes are counted as in RFC 3465. */
 #include "tcp/tcp_priv.h"
 
 static uint32_t flight_size(const struct tcp_conn *c)
@@ -23,8 +23,10 @@ static void newreno_acked(struct tcp_conn *c, uint32_t bytes)
 	uint32_t mss = tcp_conn_mss(c);
 
 	if (c->cwnd < c->ssthresh) {
-		/* After a timeout one ACK may cover much that had arrived before: it says nothing of the path. */
-		c->cwnd += RP_MIN(bytes, (c->flags & TCP_F_LOSS) ? mss : TCP_SLOW_START_L * mss);
+		/* No limit for what one ACK adds (the L of RFC 3465 and RFC 9406), or receivers that gather a hundred
+		 * segments on a long path would hold it down: the burst is no longer than what they took at once.
+		 * But after a timeout one ACK may cover much that had arrived before: it says nothing of the path. */
+		c->cwnd += (c->flags & TCP_F_LOSS) ? RP_MIN(bytes, mss) : bytes;
 	} else {
 		uint64_t grow = (uint64_t)mss * RP_MIN(bytes, 2 * mss) / c->cwnd;
 		c->cwnd += RP_MAX(grow, 1u);

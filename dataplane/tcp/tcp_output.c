@@ -17,6 +17,7 @@ struct rte_mbuf *tcp_mbuf(struct tcp *t)
 		t->count.no_mbuf++;
 		t->starved_us = tcp_now_us(t);
 	}
+	buf_prefetch_next(t->p.pool);
 	return m;
 }
 

@@ -24,7 +24,7 @@
 #define TCP_DEFAULT_MSS      536 /* RFC 9293 section 3.7.1 */
 #define TCP_MIN_MSS          64  /* a smaller offer only serves to make us waste packets */
 #define TCP_DUPACK_THRESHOLD 3
-#define TCP_QUICK_ACKS       16 /* segments acknowledged at once after the handshake, while the peer slow-starts */
+#define TCP_QUICK_ACKS       16 /* segments acknowledged at once while the peer's window is small: at first, after a loss */
 #define TCP_SYN_RETRIES      5
 #define TCP_SYNACK_RETRIES   4
 #define TCP_BACKOFF_MAX      16
@@ -498,8 +498,6 @@ bool tcp_window_update_due(const struct tcp_conn *c);
 /* tcp_frame.c */
 #define TCP_TRAIN_TELLS 4     /* segments; a shorter train may pass where longer ones do not: it proves nothing */
 #define TCP_RECORD_MAX  64000 /* bytes of one record: its length has 16 bits, and so have those of buffers */
-#define TCP_SLOW_START_L \
-	8 /* segments that one ACK may add in slow start: receivers that gather many send few (RFC 9406) */
 /* The records from m on that make up len bytes, as one packet without headers; NULL: no buffer. */
 struct rte_mbuf *tcp_frame(struct tcp_conn *c, struct rte_mbuf *m, uint32_t len);
 /* Payload of the longest frame that may leave at once: a multiple of mss. */

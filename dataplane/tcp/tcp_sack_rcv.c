@@ -48,6 +48,9 @@ void tcp_sack_dup(struct tcp_conn *c, uint32_t start, uint32_t end)
 {
 	if (!(c->flags & TCP_F_SACK) || start == end)
 		return;
+	/* Each is told by itself: the peer counts them before it takes a needless reduction back (RFC 3708). */
+	if (c->flags & TCP_F_DSACK_DUE)
+		tcp_output_ack(c);
 	c->flags |= TCP_F_DSACK_DUE;
 	tcp_sack_get(c)->dup_block = (struct tcp_block){start, end};
 }

@@ -169,6 +169,10 @@ void tcp_sendq_ack(struct tcp_conn *c, uint32_t ack, struct tcp_acked *a)
 		struct rte_mbuf *m = c->snd_head;
 		struct buf_seg *s = rec(m);
 		uint32_t covered = RP_MIN(ack - s->seq, (uint32_t)s->len);
+		if (s->next != NULL) {
+			rte_prefetch0(rec(s->next));
+			rte_prefetch0(&s->next->next);
+		}
 		if (s->flags & TCP_SEG_INFLIGHT)
 			c->in_flight -= covered;
 		if (!(s->flags & TCP_SEG_SACKED)) { /* else it told its story when it arrived */

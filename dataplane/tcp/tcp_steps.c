@@ -54,6 +54,7 @@ static void unacceptable(struct tcp_conn *c, struct tcp_seg *s)
 	}
 	if (s->len > 0 && tcp_seq_leq(tcp_seg_end(s), c->rcv_nxt)) {
 		c->t->count.dup_in++;
+		c->quick_acks = TCP_QUICK_ACKS;
 		tcp_sack_dup(c, s->seq, s->seq + s->len);
 	} else {
 		c->t->count.drop_window++;
@@ -217,13 +218,19 @@ static bool step_ack(struct tcp_conn *c, struct tcp_seg *s)
 }
 
 /* Acknowledge every second full segment (RFC 9293 section 3.8.6.3), the first ones at once, the rest within the
- * delay. */
+ * delay. What one iteration brings is acknowledged together at its end, but not while the peer's window is small: with
+ * one ACK for a flight its loss, or that of the flight's last segment, would leave the peer nothing but its timer. */
 static void plan_ack(struct tcp_conn *c)
 {
+	bool second = c->rcv_nxt - c->rcv_acked >= 2u * c->rcv_mss;
+
 	if (c->quick_acks > 0) {
 		c->quick_acks--;
-		tcp_conn_ack_now(c);
-	} else if (c->rcv_nxt - c->rcv_acked >= 2u * c->rcv_mss || c->ooo_head != NULL) {
+		if (second)
+			tcp_output_ack(c);
+		else
+			tcp_conn_ack_now(c);
+	} else if (second || c->ooo_head != NULL) {
 		tcp_conn_ack_now(c);
 	} else if (c->deadline[TCP_T_DELACK] == 0) {
 		tcp_timer_set(c, TCP_T_DELACK, tcp_now_us(c->t) + c->t->p.delack_us);
@@ -287,6 +294,8 @@ static bool step_text(struct tcp_conn *c, struct tcp_seg *s)
 		return !(c->flags & TCP_F_DEAD);
 	}
 	tcp_reass_insert(c, s);
+	/* A sender that has lost something has a small window: it waits for each ACK until it has grown again. */
+	c->quick_acks = TCP_QUICK_ACKS;
 	/* Not put off to the end of the iteration: the peer counts duplicates (RFC 5681 section 4.2). */
 	tcp_output_ack(c);
 	return true;

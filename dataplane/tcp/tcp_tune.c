@@ -1,9 +1,11 @@
-/* How much one connection may hold: both buffers begin small and double when they are what keeps a long path from
- * being full, up to the configured size, and only while half of the packet buffers are free. On a short path the
- * smaller size is more than the path holds. */
+/* How much one connection may hold: both buffers begin small and double when they are what keeps a path from being
+ * full, up to the configured size, and only while half of the packet buffers are free. */
 #include "tcp/tcp_priv.h"
 
-#define SHORT_PATH_US 500
+#define SHORT_PATH_US 500 /* the smaller send buffer is more than such a path holds */
+/* No round trip counts as shorter when the window is judged: that two busy hosts take turns (a burst that waits for the
+ * peer's CPU, one ACK for all of it) is no part of the least round trip, and yet the window must cover it. */
+#define TUNE_LEAST_US 1000
 
 static bool pool_has_half(const struct tcp *t)
 {
@@ -22,22 +24,22 @@ void tcp_tune_start(struct tcp_conn *c)
 	c->tune_seq = c->rcv_nxt;
 }
 
-/* A sender that the window holds back delivers all of it in each round trip. */
+/* What came in the last round trip is half of what a sender in slow start has under way now, and a quarter of what it
+ * wants to have when it hears of this window. */
 void tcp_tune_receive(struct tcp_conn *c)
 {
-	uint32_t rtt = round_trip_us(c), limit = tcp_rcv_limit(c);
-
-	if (rp_likely(rtt < SHORT_PATH_US) || limit >= c->t->p.rcv_buf)
-		return;
+	uint32_t rtt = RP_MAX(round_trip_us(c), (uint32_t)TUNE_LEAST_US), limit = tcp_rcv_limit(c);
 	uint32_t elapsed = (uint32_t)tcp_now_us(c->t) - c->tune_us;
-	if (elapsed < rtt)
+
+	if (rp_likely(elapsed < rtt) || limit >= c->t->p.rcv_buf)
 		return;
-	uint64_t got = (uint64_t)(c->rcv_nxt - c->tune_seq) * rtt / elapsed;
+	uint64_t got = c->rcv_nxt - c->tune_seq;
 	tcp_tune_start(c);
-	if (got <= limit / 2 || !pool_has_half(c->t))
-		return;
-	c->rcv_grown++;
-	c->t->count.rcv_grown++;
+	while (got * rtt > (uint64_t)limit / 4 * elapsed && limit < c->t->p.rcv_buf && pool_has_half(c->t)) {
+		c->rcv_grown++;
+		c->t->count.rcv_grown++;
+		limit = tcp_rcv_limit(c);
+	}
 }
 
 /* The user waits for room while the congestion window would let more than half of what is queued be under way. */

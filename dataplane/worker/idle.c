@@ -26,7 +26,7 @@ static bool nothing_to_do(struct worker *w)
 static uint64_t sleep_bound_us(struct worker *w)
 {
 	uint64_t bound = w->rx_fd >= 0 ? SLEEP_INTR_US : w->sleep_us;
-	uint64_t timer = tcp_next_timer_us(w->tcp);
+	uint64_t timer = RP_MIN(tcp_next_timer_us(w->tcp), host_next_us(&w->host));
 	if (timer <= w->now.mono_us)
 		return 0;
 	return RP_MIN(bound, timer - w->now.mono_us);
@@ -50,15 +50,18 @@ void worker_idle(struct worker *w)
 		return;
 	if (w->idle_since_us == 0)
 		w->idle_since_us = w->now.mono_us;
-	if (w->now.mono_us - w->idle_since_us < w->spin_us)
+	if (w->now.mono_us - w->idle_since_us < w->spin_us) {
+		if (msg_in_use(w->bus, w->id) > 0)
+			sched_yield(); /* who has our requests may need this CPU */
 		return;
+	}
 	uint64_t us = sleep_bound_us(w);
 	if (us == 0)
 		return;
 	if (w->rx_fd >= 0)
 		port_rx_intr_arm(w->port, w->id, true);
 	msg_sleeping(w->bus, w->id);
-	if (nothing_to_do(w) && w->stop == 0)
+	if (nothing_to_do(w) && __atomic_load_n(&w->stop, __ATOMIC_RELAXED) == 0)
 		sleep_until_event(w, us);
 	else
 		sched_yield(); /* whoever we wait for may need this CPU */

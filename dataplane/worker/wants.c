@@ -1,5 +1,6 @@
 /* What a worker has the control thread do. */
 #include "worker/worker_priv.h"
+#include "cmd/monitor.h"
 
 static struct msg *upcall(struct worker *w, msg_call_fn fn)
 {
@@ -18,7 +19,7 @@ struct slow_note *slow_note_create(struct heap *h, const struct cmd_ctx *c, int6
 	uint32_t argc = RP_MIN(c->argc, SLOW_ARGS);
 	size_t bytes = 0;
 	for (uint32_t i = 0; i < argc; i++)
-		bytes += RP_MIN(c->argv[i].len, SLOW_ARG_BYTES);
+		bytes += RP_MIN(monitor_word(c->cmd, c->argv, i).len, SLOW_ARG_BYTES);
 	struct slow_note *n = heap_alloc(h, sizeof *n + bytes);
 	if (n == NULL)
 		return NULL;
@@ -36,10 +37,11 @@ struct slow_note *slow_note_create(struct heap *h, const struct cmd_ctx *c, int6
 	}
 	char *p = n->text;
 	for (uint32_t i = 0; i < argc; i++) {
-		size_t len = RP_MIN(c->argv[i].len, SLOW_ARG_BYTES);
+		struct slice word = monitor_word(c->cmd, c->argv, i);
+		size_t len = RP_MIN(word.len, SLOW_ARG_BYTES);
 		n->len[i] = (uint16_t)len;
-		n->cut[i] = (uint32_t)RP_MIN(c->argv[i].len - len, UINT32_MAX);
-		memcpy(p, c->argv[i].ptr, len);
+		n->cut[i] = (uint32_t)RP_MIN(word.len - len, UINT32_MAX);
+		memcpy(p, word.ptr, len);
 		p += len;
 	}
 	return n;
@@ -53,6 +55,46 @@ void wants_slow(void *ctx, const struct cmd_ctx *c, uint64_t us)
 	if (m == NULL) {
 		heap_free(w->heap, n);
 		return; /* the log is for people: nothing waits for it */
+	}
+	m->arg[0] = n;
+	msg_send(w->bus, m);
+}
+
+static uint16_t note_text(char *to, struct slice from)
+{
+	uint16_t n = (uint16_t)RP_MIN(from.len, (size_t)ACL_NOTE_TEXT);
+
+	if (n > 0)
+		memcpy(to, from.ptr, n);
+	return n;
+}
+
+struct acl_note *acl_note_create(struct heap *h, const struct acl_denial *d, int64_t wall_us)
+{
+	struct acl_note *n = heap_alloc(h, sizeof *n);
+
+	if (n == NULL)
+		return NULL;
+	*n = (struct acl_note){.heap = h, .wall_us = wall_us, .why = d->why, .where = d->where};
+	n->object_len = note_text(n->object, d->object);
+	n->username_len = note_text(n->username, d->username);
+	n->client.cl = *d->client;
+	if (d->client->text != NULL)
+		n->client.text = *d->client->text;
+	acl_user_hold(n->client.cl.user);
+	return n;
+}
+
+void wants_denied(void *ctx, const struct acl_denial *d)
+{
+	struct worker *w = ctx;
+	struct msg *m = upcall(w, w->up.denied);
+	struct acl_note *n = m != NULL ? acl_note_create(w->heap, d, w->now.wall_us) : NULL;
+
+	if (n == NULL) {
+		if (m != NULL)
+			msg_put(w->bus, m);
+		return; /* counted all the same */
 	}
 	m->arg[0] = n;
 	msg_send(w->bus, m);

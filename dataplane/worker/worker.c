@@ -1,4 +1,6 @@
 /* The worker's life: set-up, the poll loop, the way out. */
+#include "base/turn.h"
+#include "store/watch.h"
 #include "worker/worker_priv.h"
 
 #include <rte_cycles.h>
@@ -73,9 +75,22 @@ static uint32_t worker_poll_background(struct worker *w)
 	uint32_t n = host_poll_memory(&w->host);
 	n += heap_poll(w->heap, BACKGROUND_BUDGET);
 	if (!w->host.own_leased)
-		n += store_poll(w->store, BACKGROUND_BUDGET);
+		n += w->host.conf.loading ? 0 : store_poll(w->store, BACKGROUND_BUDGET);
 	/* What is not finished goes on in the next iteration. */
 	w->background_us = n > 0 ? 0 : w->now.mono_us + BACKGROUND_US;
+	return n;
+}
+
+/* A slice of a snapshot that is under way; its chunks are for the control thread. */
+static uint32_t worker_poll_snapshot(struct worker *w)
+{
+	if (w->host.own_leased || !store_snap_active(w->store))
+		return 0;
+	uint32_t n = store_snap_poll(w->store, rte_rdtsc() + w->host.snap_cycles);
+	uint64_t pushed = store_snap_pushed(w->store);
+	if (pushed != w->snap_pushed || !store_snap_active(w->store))
+		msg_kick(w->bus, msg_bus_control(w->bus));
+	w->snap_pushed = pushed;
 	return n;
 }
 
@@ -96,6 +111,7 @@ static uint32_t worker_iterate(struct worker *w)
 	work += worker_poll_tx(w);
 	work += worker_poll_timers(w);
 	work += worker_poll_background(w);
+	work += worker_poll_snapshot(w);
 	stages_mark(&w->host.stages, STAGE_OTHER);
 	stages_end(&w->host.stages, work > 0);
 	return work;
@@ -122,7 +138,10 @@ static void worker_drain(struct worker *w)
 int worker_main(void *arg)
 {
 	struct worker *w = arg;
+	RP_TSAN_TAKE(w);
 	prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0);
+	if (!w->adaptive)
+		turn_set(TURN_LONG_NS);
 	worker_set_now(w);
 	if (w->id == 0)
 		net_announce(w->net);
@@ -148,6 +167,7 @@ int worker_main(void *arg)
 		last = now;
 	}
 	__atomic_store_n(&w->left, 1, __ATOMIC_RELEASE);
+	RP_TSAN_GIVE(w);
 	return 0;
 }
 
@@ -238,15 +258,18 @@ static bool make_host(struct worker *w, const struct worker_params *p, struct er
 					 .mbufs = port_pool(p->port, p->id),
 					 .heap = w->heap,
 					 .conf = p->conf,
+					 .users = p->users,
 					 .max_sessions = p->max_sessions,
-					 .clients_total = p->clients_total,
+					 .shared = p->shared,
+					 .durable = p->durable,
+					 .gathers = true,
 					 .heaps = p->heaps,
 					 .nheaps = p->nheaps,
 					 .first_client_id = p->id + 1,
 					 .client_id_step = p->nworkers + 1,
 					 .seed = p->seed,
 					 .tsc_hz = p->tsc_hz,
-					 .ops = {.ctx = w, .slow = wants_slow},
+					 .ops = {.ctx = w, .slow = wants_slow, .denied = wants_denied},
 					 .owner = w};
 	return host_init(&w->host, &hp, e) == 0;
 }
@@ -289,6 +312,8 @@ void worker_abandon(struct worker *w)
 		host_abandon(&w->host);
 		host_fini(&w->host);
 	}
+	if (w->store != NULL)
+		watch_fini(w->store); /* watchers lie in the heaps of others, which are still there */
 	if (w->tcp != NULL)
 		tcp_destroy(w->tcp);
 	w->tcp = NULL;
@@ -296,6 +321,9 @@ void worker_abandon(struct worker *w)
 		net_destroy(w->net); /* frames that still wait here or in the port may hold values of any worker */
 	w->net = NULL;
 	port_tx_drop(w->port, w->id);
+	/* Those who wait for our keys may have their memory from other workers' heaps. */
+	if (w->store != NULL)
+		watch_fini(w->store);
 }
 
 void worker_destroy(struct worker *w)

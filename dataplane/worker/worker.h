@@ -21,7 +21,8 @@ struct worker_counters {
 
 /* How a worker asks the control thread for something: functions that run there as message calls. */
 struct worker_upcalls {
-	msg_call_fn slow; /* arg: struct slow_note *, which it frees with heap_free_remote() */
+	msg_call_fn slow;   /* arg: struct slow_note *, which it frees with heap_free_remote() */
+	msg_call_fn denied; /* arg: struct acl_note *, likewise */
 };
 
 /* A slow command, as the slow log keeps it: at most SLOW_ARGS arguments, long ones cut. One block of `heap`. */
@@ -45,6 +46,21 @@ struct slow_note {
 /* NULL: out of memory. The owner of h. */
 struct slow_note *slow_note_create(struct heap *h, const struct cmd_ctx *c, int64_t wall_us, uint64_t us);
 
+/* A refusal, as ACL LOG keeps it; long texts are cut. One block of `heap`. */
+#define ACL_NOTE_TEXT 256
+struct acl_note {
+	struct heap *heap;
+	int64_t wall_us;
+	enum acl_verdict why;
+	enum acl_context where;
+	uint16_t object_len, username_len;
+	char object[ACL_NOTE_TEXT], username[ACL_NOTE_TEXT];
+	struct client_copy client; /* holds its user: acl_user_drop() */
+};
+
+/* NULL: out of memory. The owner of h. */
+struct acl_note *acl_note_create(struct heap *h, const struct acl_denial *d, int64_t wall_us);
+
 struct worker_params {
 	uint32_t id, nworkers;
 	struct port *port;
@@ -53,13 +69,15 @@ struct worker_params {
 	struct store **stores; /* all shards; [id] is filled in by worker_create() */
 	const uint16_t *slot_map;
 	const struct dp_conf *conf;
-	struct net_params net; /* port, worker, pool and rings are filled in */
-	struct tcp_params tcp; /* ops, lower, pool, worker likewise */
-	uint16_t listen_port;  /* 0: none */
+	const struct acl_table *users; /* see struct session_host_params */
+	struct net_params net;         /* port, worker, pool and rings are filled in */
+	struct tcp_params tcp;         /* ops, lower, pool, worker likewise */
+	uint16_t listen_port;          /* 0: none */
 	uint32_t max_sessions;
 	struct heap **heaps; /* see struct session_host_params; [2 * id] and [2 * id + 1] are filled in */
 	uint32_t nheaps;
-	uint32_t *clients_total; /* see struct session_host_params */
+	struct session_shared *shared; /* see struct session_host_params */
+	struct journal_clock *durable; /* likewise */
 	uint32_t databases;
 	uint32_t index_initial;
 	uint64_t hash_seed;               /* the same for all shards */
@@ -91,6 +109,7 @@ struct worker {
 	struct log_ring log;
 	struct worker_counters count;
 	uint16_t listen_port;
+	uint64_t snap_pushed; /* chunks of a snapshot that the control thread was told of */
 	bool adaptive, draining;
 	uint32_t spin_us, sleep_us;
 	uint32_t nworkers;

@@ -9,6 +9,11 @@ def exact(a, b):
     return a == b
 
 
+def loose(a, b):
+    """The same in any order, or members that were drawn at random."""
+    return a == b or kind(a, b)
+
+
 def kind(a, b):
     """Same type of reply; of an error, the same text up to its first word."""
     if a[0] == b[0] == "-":
@@ -180,3 +185,70 @@ def stream_info(a, b):
     if isinstance(a[1][0][1], list):
         return len(a[1]) == len(b[1]) and all(stream_info(x, y) for x, y in zip(a[1], b[1]))
     return a[0] == b[0] and stream_fields(a, b)
+
+
+# ---- subscriptions ----
+
+def frames(a, b):
+    """What one command is answered with. One that ends all subscriptions does so in any order."""
+    def names(reply):
+        return builtins.sorted((r[1][1] for r in reply[1] if isinstance(r[1], list) and len(r[1]) == 3), key=repr)
+
+    def rest(reply):
+        return [(r[0], [r[1][0], r[1][2]]) if isinstance(r[1], list) and len(r[1]) == 3 else r for r in reply[1]]
+
+    return a == b or (names(a) == names(b) and rest(a) == rest(b))
+
+
+# ---- users ----
+
+def same_size(a, b):
+    """Texts of the same length; errors of the same text."""
+    if a[0] == b[0] == "$":
+        return len(a[1]) == len(b[1])
+    return a == b
+
+
+def acl_verdict(a, b):
+    """7.0 says "This user" and names no key of a refused command."""
+    if a[0] == b[0] == "$" and a[1].startswith(b"User "):
+        return a[1].split(b" ", 2)[2] == b[1].split(b" ", 2)[2]
+    return a == b
+
+
+NOPERM = {b"NOPERM No permissions to access a key":
+          b"NOPERM this user has no permissions to access one of the keys used as arguments",
+          b"NOPERM No permissions to access a channel":
+          b"NOPERM this user has no permissions to access one of the channels used as arguments"}
+
+
+def acl_reply(a, b):
+    """What a user gets: of a refusal the same reason, else the same kind of reply."""
+    if a[0] == b[0] == "-" and a[1].startswith(b"NOPERM User "):
+        return a[1].split(b" ", 3)[3] == b[1].split(b" ", 3)[3]
+    if a[0] == b[0] == "-" and a[1] in NOPERM:
+        return b[1] == NOPERM[a[1]]
+    return kind(a, b)
+
+
+def acl_user(a, b):
+    """The flags (sanitize-payload is one of every user since 7.2), passwords, patterns; commands begin alike."""
+    if not (isinstance(a[1], list) and isinstance(b[1], list)):
+        return a[1] == b[1]
+
+    def parts(reply):
+        fields = {k[1]: v for k, v in zip(reply[1][::2], reply[1][1::2])}
+        fields[b"commands"] = fields[b"commands"][1].split(b" ")[0]
+        if b"flags" in fields:
+            fields[b"flags"] = [f for _, f in fields[b"flags"][1] if f != b"sanitize-payload"]
+            fields[b"selectors"] = [parts(s) for s in fields[b"selectors"][1]]
+        return fields
+
+    return parts(a) == parts(b)
+
+
+def acl_list(a, b):
+    """As many lines; what is in them is compared by acl_user."""
+    if not (isinstance(a[1], list) and isinstance(b[1], list)):
+        return acl_reply(a, b)
+    return [x[1].split(b" ")[1] for x in a[1]] == [y[1].split(b" ")[1] for y in b[1]]

@@ -30,6 +30,11 @@ TEMPLATES = [
     (1, "CONFIG GET {databases|requirepass|appendonly|nothing|maxmemory-policy}", "sorted_map"),
     (1, "CONFIG {GET|SET|SET nothing 1|NOTHING|SET databases 5|SET maxmemory x|SET maxmemory-policy x}"),
     (0.5, "DEBUG SLEEP 0"),
+    (2, "DEBUG PROTOCOL {string|integer|double|bignum|null|array|set|map|attrib|verbatim|true|false|nothing}"),
+    (1, "DEBUG ERROR {text|name|OOPS}"),
+    (0.5, "DEBUG {CHANGE-REPL-ID|LOG x|HTSTATS 99|HTSTATS x|HTSTATS-KEY nosuch|LISTPACK nosuch|REPLYBUFFER x|NOTHING}"),
+    (0.5, "DEBUG REPLYBUFFER {PEAK-RESET-TIME {NEVER|RESET|100}|RESIZING {0|1}}"),
+    (0.5, "DEBUG QUICKLIST-PACKED-THRESHOLD {0|100b|1kb|1x|5g|x}"),
     (0.3, "SLOWLOG {LEN|GET x|NOTHING}", "kind"),
     (0.3, "LATENCY {LATEST|NOTHING}", "kind"),
 ]

@@ -2,6 +2,7 @@
 import gen
 
 WITH = "*({WITHDIST|WITHHASH|WITHCOORD|ASC|DESC|COUNT geocount|COUNT geocount ANY})"
+STORED_WITH = WITH.replace("geocount", "allcount")
 
 TEMPLATES = [
     (20, "GEOADD key lon lat member"),
@@ -18,14 +19,15 @@ TEMPLATES = [
     (8, f"GEOSEARCH key FROMMEMBER member BYBOX radius radius unit {WITH}", "geo"),
     (3, "GEOSEARCH key *({FROMMEMBER member|FROMLONLAT lon lat|BYRADIUS radius unit|BYBOX radius radius unit|ANY})",
      "geo"),
-    (5, "GEOSEARCHSTORE key key FROMLONLAT lon lat BYRADIUS radius unit ?(ASC COUNT geocount)"),
-    (5, "GEOSEARCHSTORE distkey key FROMLONLAT lon lat BYRADIUS radius unit ?(ASC COUNT geocount) STOREDIST"),
+    (5, "GEOSEARCHSTORE key key FROMLONLAT lon lat BYRADIUS radius unit ?(ASC COUNT allcount)"),
+    (5, "GEOSEARCHSTORE distkey key FROMLONLAT lon lat BYRADIUS radius unit ?(ASC COUNT allcount) STOREDIST"),
     (5, "GEOSEARCHSTORE distkey key FROMMEMBER member BYBOX radius radius unit ?(STOREDIST)"),
-    (2, f"GEOSEARCHSTORE distkey key FROMMEMBER member BYBOX radius radius unit ?(STOREDIST) {WITH}"),
+    (2, f"GEOSEARCHSTORE distkey key FROMMEMBER member BYBOX radius radius unit ?(STOREDIST) {STORED_WITH}"),
     (8, f"{{GEORADIUS|GEORADIUS_RO}} key lon lat radius unit {WITH}", "geo"),
     (8, f"{{GEORADIUSBYMEMBER|GEORADIUSBYMEMBER_RO}} key member radius unit {WITH}", "geo"),
     (5, "{GEORADIUS|GEORADIUS_RO} key lon lat radius unit {STORE key|STOREDIST distkey}"),
     (5, "GEORADIUSBYMEMBER key member radius unit {STORE key|STOREDIST distkey}"),
+    (1, "GEORADIUS key lon lat radius unit STORE {key|STORE} STOREDIST {distkey|STORE} ?(ASC)"),
     (1, "SET key 1"),
     (1, "DEL key"),
 ]
@@ -70,5 +72,10 @@ def geocount(self):
     return self.rng.choice([1, 2, 3, 5, 10, 100, 0, -1])
 
 
-for word in (distkey, lon, lat, radius, unit, geocount):
+def allcount(self):
+    """Which of equally distant places are stored is not said by anything."""
+    return self.rng.choice([1000, 1000, 2**31, 0, -1, "x"])
+
+
+for word in (distkey, lon, lat, radius, unit, geocount, allcount):
     setattr(gen.Gen, word.__name__, word)

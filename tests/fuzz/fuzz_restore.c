@@ -92,7 +92,7 @@ static struct answer run_args(uint32_t argc, const struct slice *argv)
 
 	memcpy(args, argv, argc * sizeof *argv);
 	reply_init(&r, bufs, 1460, client.proto);
-	const struct cmd *cmd = cmd_admit(&client, argc, args, &r);
+	const struct cmd *cmd = cmd_admit(&env, &client, argc, args, &r);
 	if (cmd != NULL) {
 		struct cmd_ctx c = {.cmd = cmd,
 				    .argc = argc,

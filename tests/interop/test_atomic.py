@@ -2,33 +2,12 @@
 """Commands over several shards happen at once or not at all, whoever looks."""
 import os
 import sys
-import threading
-import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../lib"))
-from labtest import Lab, main, test
+from labtest import Lab, main, test, together
 
 SECONDS = 3
 KEYS = [f"key:{i}" for i in range(16)]
-
-
-def together(*functions):
-    """Runs the functions at once until SECONDS are over; each takes a function that tells whether to go on."""
-    end, errors = time.monotonic() + SECONDS, []
-
-    def guarded(fn):
-        try:
-            fn(lambda: time.monotonic() < end and not errors)
-        except Exception as e:
-            errors.append(e)
-
-    threads = [threading.Thread(target=guarded, args=(fn,)) for fn in functions]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    if errors:
-        raise errors[0]
 
 
 for device in ("af_packet", "tap"):
@@ -55,7 +34,7 @@ for device in ("af_packet", "tap"):
                         assert len(values) == 1, f"half done: {values}"
                         looks[0] += 1
 
-            together(writer("a"), writer("b"), reader, reader)
+            together(SECONDS, writer("a"), writer("b"), reader, reader)
             assert looks[0] > 100, f"only {looks[0]} looks"
 
 
@@ -80,7 +59,7 @@ def _():
                 for reply in c.pipeline([("EXISTS", a, b) for a, b in pairs]):
                     assert reply == (":", 1), f"EXISTS of both names: {reply}"
 
-        together(renamer(pairs[:4]), renamer(pairs[4:]), reader, reader)
+        together(SECONDS, renamer(pairs[:4]), renamer(pairs[4:]), reader, reader)
 
 
 @test("MSETNX over shards: of several clients exactly one wins")
@@ -114,7 +93,7 @@ def _():
                 for reply in c.pipeline([("EXISTS", *KEYS)] * 5):
                     assert reply[1] in (0, len(KEYS)), reply
 
-        together(writer, reader, reader)
+        together(SECONDS, writer, reader, reader)
 
 
 @test("replies of one connection stay in the order of its requests, own shard or not")
@@ -134,6 +113,6 @@ def _():
                     assert c.pipeline(commands) == expected
             return requests
 
-        together(run("a"), run("b"), run("c"))
+        together(SECONDS, run("a"), run("b"), run("c"))
 
 main()

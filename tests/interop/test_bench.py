@@ -33,7 +33,8 @@ class Server:
             self.process = subprocess.Popen(
                 [REDPOLL, "--device", f"memif:{self.socket}", "--address", f"{SERVER}/24", "--cores", str(CPUS[-1]),
                  "--idle", "adaptive", "--admin-port", "0", "--hugepages", "no", "--eal-memory", "512mb",
-                 "--file-prefix", f"redpoll-test-{os.getpid()}", *self.options],
+                 "--file-prefix", f"redpoll-test-{os.getpid()}", "--dir", self.dir, "--save", "",
+                 *self.options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         wait_for(lambda: "is ready" in self.text() or self.process.poll() is not None, 20, "the server")
         return self

@@ -28,7 +28,8 @@ def refused(pattern, *arguments, through=()):
 
 
 def namespaces():
-    return {n for n in os.listdir("/run/netns") if n.startswith("redpoll-test-")} if os.path.isdir("/run/netns") else set()
+    ours = f"redpoll-test-{os.getpid()}-"
+    return {n for n in os.listdir("/run/netns") if n.startswith(ours)} if os.path.isdir("/run/netns") else set()
 
 
 def hugepages():
@@ -69,7 +70,6 @@ def _():
         refused(r"nosuch0", "--device", "af_packet:nosuch0", *QUIET)
         refused(r"nosuchdevice", "--device", "nosuchdevice", *QUIET)
         refused(r"gateway", "--address", "10.1.0.1/24", "--gateway", "10.2.0.1")
-        refused(r"persistence", "--appendonly", "yes")
         with tempfile.NamedTemporaryFile("w", suffix=".conf") as conf:
             conf.write("port 1\nmaxmemory-polcy allkeys-lru\n")
             conf.flush()

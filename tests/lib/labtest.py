@@ -17,6 +17,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
 
@@ -111,6 +112,25 @@ def impaired(iface, *rules, inside=()):
         for line in p.communicate("", timeout=20)[0].splitlines():
             what, came, left = line.split()
             counts[what] = int(came) + int(left)
+
+
+def together(seconds, *functions):
+    """Runs the functions at once until the time is over; each takes a function that tells whether to go on."""
+    end, errors = time.monotonic() + seconds, []
+
+    def guarded(fn):
+        try:
+            fn(lambda: time.monotonic() < end and not errors)
+        except Exception as e:
+            errors.append(e)
+
+    threads = [threading.Thread(target=guarded, args=(fn,)) for fn in functions]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    if errors:
+        raise errors[0]
 
 
 def wait_for(condition, seconds=10, what="condition"):

@@ -85,5 +85,9 @@ class Client:
         self.close()
 
     def close(self):
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)  # another thread may wait in read(), and holds the file meanwhile
+        except OSError:
+            pass
         self.file.close()
         self.sock.close()

@@ -40,6 +40,7 @@ static const char *law_queue(const struct tcp_conn *c)
 static const char *law_ooo(const struct tcp_conn *c)
 {
 	uint32_t at = c->rcv_nxt, bytes = 0, bufs = 0;
+	uint32_t most = RP_MIN((uint32_t)c->t->ooo_bufs_max << c->rcv_grown, (uint32_t)UINT16_MAX);
 
 	for (struct rte_mbuf *m = c->ooo_head; m != NULL; m = buf_priv(m)->seg.next) {
 		const struct buf_seg *r = &buf_priv(m)->seg;
@@ -51,7 +52,7 @@ static const char *law_ooo(const struct tcp_conn *c)
 	}
 	if (bufs > 0 && tcp_seq_gt(at, c->rcv_adv))
 		return "out-of-order data beyond the window";
-	if (bytes != c->ooo_bytes || bufs != c->ooo_bufs || bufs > c->t->ooo_bufs_max)
+	if (bytes != c->ooo_bytes || bufs != c->ooo_bufs || bufs > most)
 		return "the counts of out-of-order data are wrong";
 	return NULL;
 }

@@ -33,6 +33,8 @@ struct play {
 	uint64_t last_us; /* time of the last event */
 	struct sent sent[SCRIPT_PACKETS_MAX];
 	uint32_t nsent, taken;
+	struct rte_mbuf *burst[RP_MAX_BURST]; /* arrives with the next segment */
+	uint32_t nburst;
 	uint32_t isn, ts_base;
 	bool isn_known, ts_known, consume, refuse;
 	uint64_t received, written;
@@ -228,6 +230,7 @@ static struct rte_mbuf *make_packet(struct play *pl, const struct script_packet 
 	};
 	memcpy(h + 1, opts, olen);
 	uint8_t *data = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)p->len);
+	rp_assert(data != NULL);
 	for (uint32_t i = 0; i < p->len; i++)
 		data[i] = stream_byte(p->seq - 1 + i);
 	rte_pktmbuf_adj(m, 20);
@@ -438,6 +441,20 @@ static void act(struct play *pl, const struct script_line *l)
 	tcp_poll_output(pl->t);
 }
 
+static void arrive(struct play *pl, const struct script_line *l)
+{
+	if (pl->nburst == RP_MAX_BURST) {
+		PROBLEM(pl, "too many segments in a burst");
+		return;
+	}
+	pl->burst[pl->nburst++] = make_packet(pl, &l->packet);
+	if (l->joined)
+		return;
+	tcp_input_burst(pl->t, pl->burst, pl->nburst);
+	pl->nburst = 0;
+	tcp_poll_output(pl->t);
+}
+
 static void play_line(struct play *pl, const struct script_line *l)
 {
 	if (strcmp(l->word, "set") == 0) {
@@ -452,13 +469,10 @@ static void play_line(struct play *pl, const struct script_line *l)
 	}
 	advance(pl, pl->last_us + l->after_us, false);
 	pl->last_us = RP_MAX(pl->last_us, pl->now.mono_us);
-	if (l->kind == SCRIPT_IN) {
-		struct rte_mbuf *m = make_packet(pl, &l->packet);
-		tcp_input_burst(pl->t, &m, 1);
-		tcp_poll_output(pl->t);
-	} else {
+	if (l->kind == SCRIPT_IN)
+		arrive(pl, l);
+	else
 		act(pl, l);
-	}
 }
 
 static bool play_file(struct play *pl, const char *path)

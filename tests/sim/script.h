@@ -26,6 +26,7 @@ struct script_line {
 	enum script_kind kind;
 	uint64_t after_us;
 	bool any_time;
+	bool joined; /* a segment that arrives in one burst with the next */
 	struct script_packet packet;
 	char word[32];
 	char arg[2][32];

@@ -9,7 +9,8 @@ static bool parse_time(const char *t, struct script_line *l)
 	char *end;
 
 	l->any_time = strcmp(t, "*") == 0;
-	if (l->any_time)
+	l->joined = strcmp(t, "&") == 0;
+	if (l->any_time || l->joined)
 		return true;
 	if (*t != '+')
 		return false;

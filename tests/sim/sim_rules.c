@@ -1,4 +1,5 @@
-/* Losses by rule, not luck: one particular segment is dropped once, and the repair must be the right one. */
+/* Losses by rule, not luck: one particular segment, or a flight of them, is dropped once, and the repair must be the
+ * right one. */
 #include "wire.h"
 
 #include <stdio.h>
@@ -10,6 +11,7 @@
 struct scene {
 	const char *name;
 	bool (*lose)(const struct wire_seg *s);
+	bool all; /* all that leave at that time, not only the first */
 	/* what end 0, which sends and closes first, must have counted */
 	uint64_t fast_retransmits, rtos, tlp_probes;
 	uint64_t within_us; /* from connect to both closed */
@@ -19,6 +21,7 @@ struct stage {
 	const struct scene *scene;
 	struct wire w;
 	bool lost;
+	uint64_t lost_us;
 	uint64_t received;
 	uint32_t closed;
 	struct rte_mempool *pool;
@@ -55,21 +58,23 @@ static bool any_ack(const struct wire_seg *s)
 }
 
 static const struct scene scenes[] = {
-	/* name, rule, fast recoveries, timeouts, probes, time */
-	{"third data segment", data_3, 1, 0, 0, 10000},
-	{"last data segment with the FIN", last_data, 0, 0, 1, 12000},
-	{"SYN", syn, 0, 0, 0, 300000},
-	{"SYN-ACK", syn_ack, 0, 0, 0, 300000},
-	{"the server's FIN, which acknowledges ours", server_fin, 0, 0, 1, 12000},
-	{"the only ACK of a flight", any_ack, 0, 0, 1, 10000},
+	/* name, rule, all at once, fast recoveries, timeouts, probes, time */
+	{"third data segment", data_3, false, 1, 0, 0, 10000},
+	{"last data segment with the FIN", last_data, false, 0, 0, 1, 12000},
+	{"SYN", syn, false, 0, 0, 0, 300000},
+	{"SYN-ACK", syn_ack, false, 0, 0, 0, 300000},
+	{"the server's FIN, which acknowledges ours", server_fin, false, 0, 0, 1, 12000},
+	{"one ACK of a flight", any_ack, false, 0, 0, 0, 2000},
+	{"all ACKs of a flight", any_ack, true, 0, 0, 1, 10000},
 };
 
 static bool drop(void *ctx, const struct wire_seg *s)
 {
 	struct stage *st = ctx;
 
-	if (st->lost || !st->scene->lose(s))
+	if ((st->lost && !(st->scene->all && s->now_us == st->lost_us)) || !st->scene->lose(s))
 		return false;
+	st->lost_us = s->now_us;
 	st->lost = true;
 	return true;
 }

@@ -41,7 +41,8 @@ static void forget(struct loop *l, struct conn *c)
 		l->error_of = NULL;
 	c->state = CONN_CLOSED;
 	c->tc = NULL;
-	c->head = c->pending = c->quota = 0;
+	c->head = c->pending = c->quota = c->part = 0;
+	c->refused = false;
 	memset(&c->reader, 0, sizeof c->reader);
 	conn_enter_list(c, is_idle(c) ? &l->closed_idle : &l->closed);
 }
@@ -246,15 +247,19 @@ static void on_reply(void *ctx, char type, bool nil)
 	}
 	if (rp_unlikely(c->pending == 0 || p == NULL))
 		return; /* the server's farewell: what it says is kept in l->error */
+	c->refused |= type == '-';
+	if (rp_unlikely(++c->part < p->gen->replies))
+		return;
+	c->part = 0;
 	const struct conn_sent *s = &c->sent[c->head++ & l->ring_mask];
 	c->pending--;
 	p->done++;
 	hist_record(p->hist, (uint64_t)((unsigned __int128)(l->tsc - s->tsc) * l->ns_mult >> 32));
-	if (rp_unlikely(type == '-'))
+	if (rp_unlikely(c->refused))
 		p->errors++;
 	else if (p->verify && (c->wrong || !is_expected(p, type, nil)))
 		note_wrong(p, c, type, nil, s->key);
-	c->wrong = false;
+	c->wrong = c->refused = false;
 }
 
 static void on_bulk(void *ctx, const char *p, size_t n, uint64_t off, uint64_t total)

@@ -140,6 +140,26 @@ static void drop_constant_values(struct gen *g)
 	g->nslots = k;
 }
 
+/* Up to the next `;` or the end. */
+static uint32_t command_words(const char *const *words, uint32_t nwords)
+{
+	uint32_t n = 0;
+
+	while (n < nwords && strcmp(words[n], ";") != 0)
+		n++;
+	return n;
+}
+
+static int put_command(struct gen *g, const char *const *words, uint32_t nwords, struct err *e)
+{
+	g->replies++;
+	g->len += (uint32_t)sprintf(g->bytes + g->len, "*%u\r\n", nwords);
+	for (uint32_t i = 0; i < nwords; i++)
+		if (put_word(g, words[i], e) < 0)
+			return -1;
+	return 0;
+}
+
 int gen_init(struct gen *g, const char *const *words, uint32_t nwords, uint32_t value_len, struct err *e)
 {
 	size_t total = 32;
@@ -153,9 +173,9 @@ int gen_init(struct gen *g, const char *const *words, uint32_t nwords, uint32_t 
 	g->bytes = malloc(total);
 	if (g->bytes == NULL)
 		return err_set(e, "out of memory for a request of %zu bytes: lower -d", total);
-	g->len = (uint32_t)sprintf(g->bytes, "*%u\r\n", nwords);
-	for (uint32_t i = 0; i < nwords; i++) {
-		if (put_word(g, words[i], e) < 0) {
+	for (uint32_t i = 0, n; i < nwords; i += n + 1) {
+		n = command_words(words + i, nwords - i);
+		if (put_command(g, words + i, n, e) < 0) {
 			gen_fini(g);
 			return -1;
 		}
@@ -171,6 +191,7 @@ int gen_init_raw(struct gen *g, const char *text, struct err *e)
 	if (g->bytes == NULL)
 		return err_set(e, "out of memory for a request");
 	g->len = (uint32_t)strlen(text);
+	g->replies = 1;
 	return 0;
 }
 

@@ -1,5 +1,6 @@
-/* Requests from templates. A template is a whole request in RESP; writing a request is one copy and the digits of its
- * keys. All requests of a template have the same length: keys have 12 digits, values a fixed size.
+/* Requests from templates. A template is a whole request in RESP, or several commands that count as one (a
+ * transaction); writing a request is one copy and the digits of its keys. All requests of a template have the same
+ * length: keys have 12 digits, values a fixed size.
  *
  * In the words of a command __rand_int__ stands for the digits of a key, drawn anew at each place, and __data__ for a
  * value that follows from the key drawn before it, so that a reply can be checked without remembering what was
@@ -23,11 +24,12 @@ struct gen {
 	char *bytes;
 	uint32_t len;
 	uint32_t value_len;
+	uint32_t replies; /* one for each command */
 	uint32_t nslots;
 	struct gen_slot slot[GEN_MAX_SLOTS];
 };
 
-/* Words of a command. 0, or -1 with *e. */
+/* Words of a command; `;` alone stands between commands. 0, or -1 with *e. */
 int gen_init(struct gen *g, const char *const *words, uint32_t nwords, uint32_t value_len, struct err *e);
 /* A request as it stands, without placeholders. */
 int gen_init_raw(struct gen *g, const char *text, struct err *e);

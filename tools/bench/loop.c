@@ -8,6 +8,8 @@
 
 #include <rte_cycles.h>
 
+#include "base/turn.h"
+
 #define CONNECTING_MAX 256     /* SYNs under way: servers keep a few hundred half-open connections */
 #define LINGER_CONNS   8192    /* closed by us and still saying goodbye */
 #define PATIENCE_US    5000000 /* without one connection open for so long the server is given up */
@@ -321,6 +323,7 @@ int loop_run(struct loop *l, struct phase *p, struct err *e)
 	uint64_t done_before = 0, stopped_us = l->rig.now.mono_us;
 	int over;
 
+	turn_set(TURN_LONG_NS);
 	phase_begin(l, p);
 	uint64_t last = rte_rdtsc();
 	do {

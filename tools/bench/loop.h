@@ -41,6 +41,8 @@ struct conn {
 	uint32_t head, pending; /* of the ring: replies to come */
 	uint32_t quota;         /* counted as issued, not sent yet */
 	uint16_t greeting;      /* replies to come before the first request */
+	uint16_t part;          /* replies that came to commands of the request under way */
+	bool refused;           /* one of them was an error */
 	uint8_t state;
 	bool wrong; /* the value under way is not what it should be */
 };

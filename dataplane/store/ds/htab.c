@@ -90,6 +90,11 @@ void htab_prefetch(const struct htab *t, uint64_t hash)
 	__builtin_prefetch(bucket_at(t, bucket_of(t, hash)));
 }
 
+void htab_prefetch_elem(const struct htab *t, uint64_t hash)
+{
+	__builtin_prefetch(link_elem(*bucket_at(t, bucket_of(t, hash))));
+}
+
 struct elem *htab_find_hashed(const struct htab *t, struct slice name, uint64_t hash)
 {
 	uint64_t l = *bucket_at(t, bucket_of(t, hash)), tag = tag_of(hash);

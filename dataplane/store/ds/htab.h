@@ -38,8 +38,9 @@ void htab_init(struct htab *t, uint64_t seed);
 /* Frees the buckets; the elements are the caller's. */
 void htab_fini(struct htab *t, struct heap *h);
 uint64_t htab_hash(const struct htab *t, struct slice name);
-/* Starts loading what a find of that hash will need. */
+/* Starts loading what a find of that hash will need: its bucket, and once that is there, what hangs in it. */
 void htab_prefetch(const struct htab *t, uint64_t hash);
+void htab_prefetch_elem(const struct htab *t, uint64_t hash);
 struct elem *htab_find(const struct htab *t, struct slice name);
 struct elem *htab_find_hashed(const struct htab *t, struct slice name, uint64_t hash);
 /* No element of that name is there. Never fails. */

@@ -8,7 +8,9 @@
 
 #include "base/num.h"
 #include "base/rng.h"
-#include "store/aggregate.h"
+#include "store/hash.h"
+#include "store/set.h"
+#include "store/zset.h"
 
 #define RDB_VERSION      10 /* that is written */
 #define RDB_VERSION_READ 12 /* newest that is read */
@@ -38,6 +40,21 @@ enum rdb_type { /* of values; the first byte */
 	RDB_HASH_LISTPACK_TTL = 25,
 };
 
+enum rdb_opcode { /* first byte of what is no key */
+	RDB_OP_SLOT_INFO = 244,
+	RDB_OP_FUNCTION2 = 245,
+	RDB_OP_FUNCTION = 246, /* of a release candidate of 7.0; no released version has it */
+	RDB_OP_MODULE_AUX = 247,
+	RDB_OP_IDLE = 248,
+	RDB_OP_FREQ = 249,
+	RDB_OP_AUX = 250,
+	RDB_OP_RESIZEDB = 251,
+	RDB_OP_EXPIRETIME_MS = 252,
+	RDB_OP_EXPIRETIME = 253,
+	RDB_OP_SELECTDB = 254,
+	RDB_OP_EOF = 255
+};
+
 /* ---- writing (rdb_out.c) ---- */
 
 /* A growing buffer. `failed`: out of memory, what was written is of no use. */
@@ -62,6 +79,36 @@ void rdb_put_i64(struct rdb_out *w, int64_t v);   /* 8 bytes */
 uint16_t rdb_version_of(const struct object *o);
 /* Type and value (rdb_save.c). */
 void rdb_put_value(struct rdb_out *w, const struct object *o);
+uint8_t rdb_type_of(const struct object *o);
+/* The value alone. */
+void rdb_put_body(struct rdb_out *w, const struct object *o);
+
+/* ---- payloads of DUMP (rdb_payload.c) ---- */
+
+/* Behind all that was written. */
+void rdb_put_footer(struct rdb_out *w, uint16_t version);
+/* *body: what stands before the footer. false: checksum or version are wrong. */
+bool rdb_payload_open(struct slice p, struct slice *body);
+
+/* A large value, written in slices: it must not change meanwhile (rdb_slices.c). */
+struct rdb_slices {
+	const struct object *o;
+	const void *at; /* list: the next node */
+	uint32_t stage; /* stream */
+	uint64_t left;  /* elements of what is being written */
+	uint64_t groups_left, cons_left;
+	struct btree_pos group, con, pos;
+	union {
+		struct set_iter set;
+		struct ziter zset;
+		struct hash_iter hash;
+	};
+};
+/* Is it so large that it should be written in slices? */
+bool rdb_is_large(const struct object *o);
+void rdb_slices_begin(struct rdb_slices *x, struct rdb_out *w, const struct object *o);
+/* Goes on until `until_tsc`, or until w holds `until_bytes`; at least one element. True: all is written. */
+bool rdb_slices_next(struct rdb_slices *x, struct rdb_out *w, uint64_t until_tsc, size_t until_bytes);
 
 /* ---- reading (rdb_in.c) ---- */
 

@@ -16,38 +16,61 @@ static void put_packed(struct rdb_out *w, const struct object *o)
 	const struct cbuf *b = &hash_pack_of(o)->b;
 	int64_t first_ms = hpack_next_ms(b->p);
 
-	rdb_put_u8(w, RDB_HASH_LISTPACK_TTL);
 	rdb_put_i64(w, first_ms == HASH_NO_TTL ? 0 : first_ms);
 	rdb_put_string(w, (struct slice){(const char *)b->p, b->len});
 }
 
+uint8_t rdb_hash_type(const struct object *o)
+{
+	if (o->enc == ENC_LISTPACKEX)
+		return RDB_HASH_LISTPACK_TTL;
+	if (o->enc == ENC_LISTPACK)
+		return RDB_HASH_LISTPACK;
+	return hash_has_times(o) ? RDB_HASH_TTL : RDB_HASH;
+}
+
+static int64_t first_time(const struct object *o)
+{
+	return hash_has_times(o) ? hash_timer_of(o)->due.at_ms : HASH_NO_TTL;
+}
+
+void rdb_hash_begin(struct rdb_out *w, const struct object *o, struct hash_iter *walk)
+{
+	if (hash_has_times(o))
+		rdb_put_i64(w, first_time(o));
+	rdb_put_len(w, hash_count(o, ALL_FIELDS));
+	hash_iter_begin(walk, o, ALL_FIELDS);
+}
+
+bool rdb_hash_next(struct rdb_out *w, struct hash_iter *walk)
+{
+	struct hash_item it;
+	int64_t first_ms = first_time(walk->o);
+
+	if (!hash_iter_next(walk, &it))
+		return false;
+	if (first_ms != HASH_NO_TTL)
+		rdb_put_len(w, it.at_ms == HASH_NO_TTL ? 0 : (uint64_t)(it.at_ms - first_ms) + 1);
+	rdb_put_string(w, it.field);
+	rdb_put_string(w, it.value);
+	return true;
+}
+
 void rdb_put_hash(struct rdb_out *w, const struct object *o)
 {
-	bool times = hash_has_times(o);
 	struct hash_iter walk;
-	struct hash_item it;
-	int64_t first_ms = times ? hash_timer_of(o)->due.at_ms : 0;
 
 	if (o->enc == ENC_LISTPACKEX) {
 		put_packed(w, o);
 		return;
 	}
 	if (o->enc == ENC_LISTPACK) {
-		rdb_put_u8(w, RDB_HASH_LISTPACK);
 		rdb_put_string(w, obj_compact(o));
 		return;
 	}
-	rdb_put_u8(w, times ? RDB_HASH_TTL : RDB_HASH);
-	if (times)
-		rdb_put_i64(w, first_ms);
-	rdb_put_len(w, hash_count(o, ALL_FIELDS));
-	hash_iter_begin(&walk, o, ALL_FIELDS);
-	while (hash_iter_next(&walk, &it)) {
-		if (times)
-			rdb_put_len(w, it.at_ms == HASH_NO_TTL ? 0 : (uint64_t)(it.at_ms - first_ms) + 1);
-		rdb_put_string(w, it.field);
-		rdb_put_string(w, it.value);
-	}
+	rdb_hash_begin(w, o, &walk);
+	while (rdb_hash_next(w, &walk))
+		;
 }
 
 /* ---- reading ---- */

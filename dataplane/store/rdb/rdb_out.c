@@ -89,11 +89,31 @@ static bool put_int(struct rdb_out *w, int64_t v)
 	return true;
 }
 
+#define REPEAT_MAX  64 /* longer strings are tried without asking */
+#define REPEAT_BITS 10
+
+/* May three bytes in a row be there twice? Where not, there is nothing to compress, and finding that out this way costs
+ * a tenth of trying. */
+static bool may_repeat(struct slice s)
+{
+	uint64_t seen[(1 << REPEAT_BITS) / 64] = {0};
+	const uint8_t *p = (const uint8_t *)s.ptr;
+
+	for (size_t i = 0; i + 3 <= s.len; i++) {
+		uint32_t three = p[i] | (uint32_t)p[i + 1] << 8 | (uint32_t)p[i + 2] << 16;
+		uint32_t at = three * 2654435761u >> (32 - REPEAT_BITS);
+		if (seen[at / 64] >> at % 64 & 1)
+			return true;
+		seen[at / 64] |= 1ull << at % 64;
+	}
+	return false;
+}
+
 /* False: not worth it. */
 static bool put_lzf(struct rdb_out *w, struct slice s)
 {
 	/* Compressed it must be at least four bytes shorter. */
-	if (s.len <= LZF_MIN || s.len > UINT32_MAX)
+	if (s.len <= LZF_MIN || s.len > UINT32_MAX || (s.len <= REPEAT_MAX && !may_repeat(s)))
 		return false;
 	size_t begin = w->len, most = s.len - 4;
 	/* The lengths come first: the compressed one is known afterwards, so the bytes are made behind room for both.

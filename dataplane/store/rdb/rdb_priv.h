@@ -29,8 +29,19 @@ bool zipmap_each(const uint8_t *p, size_t len, rdb_item_fn fn, void *ctx);
 
 /* ---- hashes (rdb_hash.c) ---- */
 void rdb_put_hash(struct rdb_out *w, const struct object *o);
+uint8_t rdb_hash_type(const struct object *o);
+/* The body of a table, field by field; false: that was the last. */
+void rdb_hash_begin(struct rdb_out *w, const struct object *o, struct hash_iter *walk);
+bool rdb_hash_next(struct rdb_out *w, struct hash_iter *walk);
 enum rdb_loaded rdb_load_hash(struct rdb_in *r, uint8_t type, const struct rdb_target *t);
 
 /* ---- streams (rdb_stream.c) ---- */
 void rdb_put_stream(struct rdb_out *w, const struct object *o);
+/* The same, step by step; false: that was the last. */
+void rdb_stream_begin(struct rdb_slices *x, struct rdb_out *w);
+bool rdb_stream_next(struct rdb_slices *x, struct rdb_out *w);
+
+/* ---- lists (rdb_save.c) ---- */
+struct list_node;
+void rdb_put_list_node(struct rdb_out *w, const struct list_node *n);
 enum rdb_loaded rdb_load_stream(struct rdb_in *r, uint8_t type, const struct rdb_target *t);

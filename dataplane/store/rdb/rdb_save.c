@@ -11,14 +11,13 @@ static void save_string(struct rdb_out *w, const struct object *o)
 {
 	char buf[NUM_I64_CHARS];
 
-	rdb_put_u8(w, RDB_STRING);
 	if (o->enc == ENC_INT)
 		rdb_put_i64_string(w, obj_int(o));
 	else
 		rdb_put_string(w, obj_string(o, buf));
 }
 
-static void save_node(struct rdb_out *w, const struct list_node *n)
+void rdb_put_list_node(struct rdb_out *w, const struct list_node *n)
 {
 	bool large = node_is_large(n);
 
@@ -29,7 +28,6 @@ static void save_node(struct rdb_out *w, const struct list_node *n)
 
 static void save_list(struct rdb_out *w, const struct object *o)
 {
-	rdb_put_u8(w, RDB_LIST_QUICKLIST_2);
 	if (obj_is_compact(o)) {
 		rdb_put_len(w, 1);
 		rdb_put_len(w, NODE_PACKED);
@@ -39,7 +37,7 @@ static void save_list(struct rdb_out *w, const struct object *o)
 	const struct list *l = rp_container_of(obj_payload(o), struct list, head);
 	rdb_put_len(w, l->nodes);
 	for (const struct list_node *n = l->first; n != NULL; n = n->next)
-		save_node(w, n);
+		rdb_put_list_node(w, n);
 }
 
 /* A set kept as a listpack has no form of its own in version 10. */
@@ -50,11 +48,9 @@ static void save_set(struct rdb_out *w, const struct object *o)
 	char buf[NUM_I64_CHARS];
 
 	if (o->enc == ENC_INTSET) {
-		rdb_put_u8(w, RDB_SET_INTSET);
 		rdb_put_string(w, obj_compact(o));
 		return;
 	}
-	rdb_put_u8(w, RDB_SET);
 	rdb_put_len(w, set_count(o));
 	set_iter_begin(&it, o);
 	while (set_iter_next(&it, &m, buf))
@@ -69,12 +65,10 @@ static void save_zset(struct rdb_out *w, const struct object *o)
 	struct zitem item;
 
 	if (obj_is_compact(o)) {
-		rdb_put_u8(w, RDB_ZSET_LISTPACK);
 		rdb_put_string(w, obj_compact(o));
 		return;
 	}
 	uint64_t n = zval_count(v);
-	rdb_put_u8(w, RDB_ZSET_2);
 	rdb_put_len(w, n);
 	ziter_begin(&it, v, n - 1, n, true);
 	while (ziter_next(&it, &item)) {
@@ -88,7 +82,25 @@ uint16_t rdb_version_of(const struct object *o)
 	return o->type == OBJ_HASH && hash_has_times(o) ? RDB_VERSION_TTL : RDB_VERSION;
 }
 
-void rdb_put_value(struct rdb_out *w, const struct object *o)
+uint8_t rdb_type_of(const struct object *o)
+{
+	switch ((enum obj_type)o->type) {
+	case OBJ_STRING:
+		return RDB_STRING;
+	case OBJ_LIST:
+		return RDB_LIST_QUICKLIST_2;
+	case OBJ_SET:
+		return o->enc == ENC_INTSET ? RDB_SET_INTSET : RDB_SET;
+	case OBJ_ZSET:
+		return obj_is_compact(o) ? RDB_ZSET_LISTPACK : RDB_ZSET_2;
+	case OBJ_HASH:
+		return rdb_hash_type(o);
+	default:
+		return RDB_STREAM_2;
+	}
+}
+
+void rdb_put_body(struct rdb_out *w, const struct object *o)
 {
 	static void (*const save[OBJ_TYPES])(struct rdb_out *, const struct object *) = {
 		[OBJ_STRING] = save_string, [OBJ_LIST] = save_list,    [OBJ_SET] = save_set,
@@ -96,4 +108,10 @@ void rdb_put_value(struct rdb_out *w, const struct object *o)
 	};
 
 	save[o->type](w, o);
+}
+
+void rdb_put_value(struct rdb_out *w, const struct object *o)
+{
+	rdb_put_u8(w, rdb_type_of(o));
+	rdb_put_body(w, o);
 }

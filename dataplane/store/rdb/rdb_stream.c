@@ -27,68 +27,160 @@ static void put_raw_id(struct rdb_out *w, struct stream_id id)
 	rdb_put_raw(w, raw, sizeof raw);
 }
 
-static void put_nodes(struct rdb_out *w, const struct stream *s)
+static void put_node(struct rdb_out *w, const struct stream_node *n)
 {
-	struct btree_pos pos = btree_first(&s->nodes);
+	uint8_t raw[ID_BYTES];
 
-	rdb_put_len(w, s->nodes.count);
-	for (uint64_t i = 0; i < s->nodes.count; i++, btree_next(&pos)) {
-		const struct stream_node *n = btree_ptr(pos);
-		uint8_t raw[ID_BYTES];
-
-		id_encode(raw, n->first);
-		rdb_put_string(w, (struct slice){(const char *)raw, sizeof raw});
-		rdb_put_string(w, (struct slice){(const char *)n->lp, lp_bytes(n->lp)});
-	}
+	id_encode(raw, n->first);
+	rdb_put_string(w, (struct slice){(const char *)raw, sizeof raw});
+	rdb_put_string(w, (struct slice){(const char *)n->lp, lp_bytes(n->lp)});
 }
 
-static void put_consumer(struct rdb_out *w, const struct stream_consumer *con)
+static void put_meta(struct rdb_out *w, const struct stream *s)
 {
-	struct btree_pos pos = btree_first(&con->pel);
-
-	rdb_put_string(w, con->name);
-	rdb_put_i64(w, con->seen_ms);
-	rdb_put_len(w, con->pel.count);
-	for (uint64_t i = 0; i < con->pel.count; i++, btree_next(&pos))
-		put_raw_id(w, stream_pending_at(pos)->id);
-}
-
-static void put_group(struct rdb_out *w, const struct stream_group *g)
-{
-	struct btree_pos pos = btree_first(&g->pel);
-
-	rdb_put_string(w, g->name);
-	put_id(w, g->last_id);
-	rdb_put_len(w, (uint64_t)g->entries_read);
-	rdb_put_len(w, g->pel.count);
-	for (uint64_t i = 0; i < g->pel.count; i++, btree_next(&pos)) {
-		const struct stream_pending *p = stream_pending_at(pos);
-
-		put_raw_id(w, p->id);
-		rdb_put_i64(w, p->at_ms);
-		rdb_put_len(w, p->deliveries);
-	}
-	pos = btree_first(&g->consumers);
-	rdb_put_len(w, g->consumers.count);
-	for (uint64_t i = 0; i < g->consumers.count; i++, btree_next(&pos))
-		put_consumer(w, stream_consumer_at(pos));
-}
-
-void rdb_put_stream(struct rdb_out *w, const struct object *o)
-{
-	const struct stream *s = stream_of(o);
-	struct btree_pos pos = btree_first(&s->groups);
-
-	rdb_put_u8(w, RDB_STREAM_2);
-	put_nodes(w, s);
 	rdb_put_len(w, s->length);
 	put_id(w, s->last_id);
 	put_id(w, s->first_id);
 	put_id(w, s->max_deleted);
 	rdb_put_len(w, s->added);
 	rdb_put_len(w, s->groups.count);
-	for (uint64_t i = 0; i < s->groups.count; i++, btree_next(&pos))
-		put_group(w, stream_group_at(pos));
+}
+
+static void put_group_head(struct rdb_out *w, const struct stream_group *g)
+{
+	rdb_put_string(w, g->name);
+	put_id(w, g->last_id);
+	rdb_put_len(w, (uint64_t)g->entries_read);
+	rdb_put_len(w, g->pel.count);
+}
+
+static void put_pending(struct rdb_out *w, const struct stream_pending *p)
+{
+	put_raw_id(w, p->id);
+	rdb_put_i64(w, p->at_ms);
+	rdb_put_len(w, p->deliveries);
+}
+
+static void put_consumer_head(struct rdb_out *w, const struct stream_consumer *con)
+{
+	rdb_put_string(w, con->name);
+	rdb_put_i64(w, con->seen_ms);
+	rdb_put_len(w, con->pel.count);
+}
+
+/* ---- in steps: each writes one element, or passes to the next part ---- */
+
+enum stream_stage {
+	NODES,
+	GROUPS,
+	GROUP_PEL,
+	CONSUMERS,
+	CONSUMER_PEL,
+};
+
+void rdb_stream_begin(struct rdb_slices *x, struct rdb_out *w)
+{
+	const struct stream *s = stream_of(x->o);
+
+	rdb_put_len(w, s->nodes.count);
+	x->stage = NODES;
+	x->left = s->nodes.count;
+	x->pos = btree_first(&s->nodes);
+}
+
+static void step_nodes(struct rdb_slices *x, struct rdb_out *w)
+{
+	const struct stream *s = stream_of(x->o);
+
+	if (x->left > 0) {
+		put_node(w, btree_ptr(x->pos));
+		btree_next(&x->pos);
+		x->left--;
+		return;
+	}
+	put_meta(w, s);
+	x->stage = GROUPS;
+	x->groups_left = s->groups.count;
+	x->group = btree_first(&s->groups);
+}
+
+static void step_groups(struct rdb_slices *x, struct rdb_out *w)
+{
+	const struct stream_group *g = stream_group_at(x->group);
+
+	put_group_head(w, g);
+	x->stage = GROUP_PEL;
+	x->left = g->pel.count;
+	x->pos = btree_first(&g->pel);
+}
+
+static void step_group_pel(struct rdb_slices *x, struct rdb_out *w)
+{
+	const struct stream_group *g = stream_group_at(x->group);
+
+	if (x->left > 0) {
+		put_pending(w, stream_pending_at(x->pos));
+		btree_next(&x->pos);
+		x->left--;
+		return;
+	}
+	rdb_put_len(w, g->consumers.count);
+	x->stage = CONSUMERS;
+	x->cons_left = g->consumers.count;
+	x->con = btree_first(&g->consumers);
+}
+
+static void step_consumers(struct rdb_slices *x, struct rdb_out *w)
+{
+	if (x->cons_left == 0) {
+		x->groups_left--;
+		btree_next(&x->group);
+		x->stage = GROUPS;
+		return;
+	}
+	const struct stream_consumer *con = stream_consumer_at(x->con);
+	put_consumer_head(w, con);
+	x->stage = CONSUMER_PEL;
+	x->left = con->pel.count;
+	x->pos = btree_first(&con->pel);
+}
+
+static void step_consumer_pel(struct rdb_slices *x, struct rdb_out *w)
+{
+	if (x->left > 0) {
+		put_raw_id(w, stream_pending_at(x->pos)->id);
+		btree_next(&x->pos);
+		x->left--;
+		return;
+	}
+	x->cons_left--;
+	btree_next(&x->con);
+	x->stage = CONSUMERS;
+}
+
+bool rdb_stream_next(struct rdb_slices *x, struct rdb_out *w)
+{
+	static void (*const step[])(struct rdb_slices *, struct rdb_out *) = {
+		[NODES] = step_nodes,
+		[GROUPS] = step_groups,
+		[GROUP_PEL] = step_group_pel,
+		[CONSUMERS] = step_consumers,
+		[CONSUMER_PEL] = step_consumer_pel,
+	};
+
+	if (x->stage == GROUPS && x->groups_left == 0)
+		return false;
+	step[x->stage](x, w);
+	return true;
+}
+
+void rdb_put_stream(struct rdb_out *w, const struct object *o)
+{
+	struct rdb_slices x = {.o = o};
+
+	rdb_stream_begin(&x, w);
+	while (rdb_stream_next(&x, w))
+		;
 }
 
 /* ---- reading: what a node must be ------------------------------------------------------------------------------ */

@@ -206,9 +206,20 @@ static void test_num_ld__increments_stay_short(void **state)
 	assert_false(num_parse_ld(str(""), &a));
 }
 
+static void test_num__hexadecimal_digits(void **state)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (int c = -128; c < 128; c++) {
+		const char *at = c != 0 ? strchr(digits, c >= 'A' && c <= 'F' ? c | 0x20 : c) : NULL;
+		assert_int_equal(num_hex_digit((char)c), at != NULL ? at - digits : -1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_num__hexadecimal_digits),
 		cmocka_unit_test(test_num_parse_i64__strict_form),
 		cmocka_unit_test(test_num_parse_u64__what_strtoull_lets_through),
 		cmocka_unit_test(test_num_i64__round_trip),

@@ -58,6 +58,25 @@ static void test_gen__each_place_draws_its_own_key_and_values_follow(void **stat
 	gen_fini(&g);
 }
 
+static void test_gen__commands_of_a_transaction_are_one_request(void **state)
+{
+	const char *const words[] = {"MULTI", ";", "INCR", "__rand_int__", ";", "EXEC"};
+	static const char want[] =
+		"*1\r\n$5\r\nMULTI\r\n*2\r\n$4\r\nINCR\r\n$12\r\n000000000007\r\n*1\r\n$4\r\nEXEC\r\n";
+	struct gen g = make(words, RP_ARRAY_LEN(words), 8);
+	struct keys k;
+	char out[256];
+
+	keys_init(&k, 10, 0, 3);
+	k.order = KEYS_SEQUENCE;
+	k.next = 7;
+	assert_int_equal(gen_write(&g, &k, out), 7);
+	assert_int_equal(g.replies, 3);
+	assert_int_equal(g.len, sizeof want - 1);
+	assert_memory_equal(out, want, g.len);
+	gen_fini(&g);
+}
+
 static void test_gen__digits_of_the_largest_key(void **state)
 {
 	const char *const words[] = {"GET", "__rand_int__"};
@@ -151,6 +170,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_gen__a_request_is_resp_with_key_and_value),
 		cmocka_unit_test(test_gen__each_place_draws_its_own_key_and_values_follow),
+		cmocka_unit_test(test_gen__commands_of_a_transaction_are_one_request),
 		cmocka_unit_test(test_gen__digits_of_the_largest_key),
 		cmocka_unit_test(test_gen__a_value_is_recognised_in_pieces_and_a_wrong_byte_is_seen),
 		cmocka_unit_test(test_gen__values_of_different_keys_differ),

@@ -46,7 +46,7 @@ static void log_event(void *ctx, struct store *s, uint32_t cls, const char *name
 	log_add(h->events, ":", key.ptr, key.len);
 }
 
-static void log_effect(void *ctx, uint64_t txid, uint32_t nshards, uint32_t db, uint32_t argc, const struct slice *argv)
+static void log_effect(void *ctx, struct journal_unit *unit, uint32_t db, uint32_t argc, const struct slice *argv)
 {
 	struct harness *h = ctx;
 
@@ -92,8 +92,11 @@ struct harness *harness_create(uint32_t nstores)
 {
 	struct harness *h = calloc(1, sizeof *h);
 
-	h->conf = (struct dp_conf){
-		.databases = 16, .max_bulk = 512ull << 20, .slowlog_us = -1, .types = HARNESS_TYPE_LIMITS};
+	h->conf = (struct dp_conf){.databases = 16,
+				   .max_bulk = 512ull << 20,
+				   .slowlog_us = -1,
+				   .types = HARNESS_TYPE_LIMITS,
+				   .debug_command = CMD_ALLOW_YES};
 	h->now = (struct clock_now){.mono_us = 1000000, .wall_us = START_WALL};
 	h->client = (struct client){.id = 7, .flags = CLIENT_F_AUTH, .proto = 2, .last_cmd = -1};
 	pool_init(&h->client_texts, sizeof(struct client_text), 1);
@@ -202,11 +205,17 @@ static void execute(struct harness *h, const struct cmd *cmd, uint32_t argc, str
 			    .client_id = h->client.id,
 			    .client_flags = h->client.flags,
 			    .db = h->client.db,
-			    .rng = &h->env.rng};
+			    .rng = &h->env.rng,
+			    .deny_block = h->deny_block,
+			    .held = h->held};
 
 	cmd_run(&c);
 	h->dirty = c.dirty;
 	h->hold_us = c.hold_us;
+	h->block = c.block;
+	if (c.block.on)
+		reply_status(r, "waits");
+	heap_free(h->own, c.block.words);
 	h->client.last_cmd = cmd->id;
 }
 
@@ -221,7 +230,7 @@ const char *run_args(struct harness *h, uint32_t argc, const struct slice *argv)
 	reply_init(&r, h->pool, 1460, h->client.proto);
 	r.muted = h->client.flags & (CLIENT_F_REPLY_OFF | CLIENT_F_SKIP_NEXT);
 	h->client.flags &= ~CLIENT_F_SKIP_NEXT;
-	const struct cmd *cmd = cmd_admit(&h->client, argc, args, &r);
+	const struct cmd *cmd = cmd_admit(&h->env, &h->client, argc, args, &r);
 	if (cmd != NULL)
 		execute(h, cmd, argc, args, &r);
 	assert_false(r.failed);

@@ -45,8 +45,11 @@ struct harness {
 	uint16_t slot_map[RP_SLOTS];
 	struct rte_mempool *pool;
 	unsigned pool_full;
-	uint32_t dirty;   /* of the last command */
-	uint64_t hold_us; /* of the last command */
+	uint32_t dirty;         /* of the last command */
+	uint64_t hold_us;       /* of the last command */
+	struct cmd_block block; /* of the last command; its reply is "+waits" if it is on */
+	bool deny_block;        /* for the next commands, as are: */
+	uint64_t held;
 	size_t reply_len; /* of the last reply, as bytes in reply[] */
 	char *reply;      /* HARNESS_TEXT bytes */
 	char *events;     /* "name:key name:key" since the last expect_events(), but for "new" and "keymiss" */

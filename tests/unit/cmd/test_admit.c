@@ -1,6 +1,7 @@
 /* What is refused before it is routed, and what execution counts. */
 #include <stdio.h>
 
+#include "../acl_one.h"
 #include "harness.h"
 
 #include "cmd/table.h"
@@ -55,9 +56,8 @@ static void test_admit__arity(void **state)
 
 static void test_admit__noauth(void **state)
 {
-	strcpy(h->conf.requirepass, "secret");
-	h->conf.requirepass_len = 6;
-	h->client.flags = 0;
+	h->env.acl = acl_one("secret");
+	acl_client_reset(&h->client, h->env.acl);
 	expect(h, "GET a", "-NOAUTH Authentication required.");
 	expect(h, "PING", "-NOAUTH Authentication required.");
 	expect(h, "CONFIG GET a", "-NOAUTH Authentication required.");

@@ -4,6 +4,7 @@
 
 #include "harness.h"
 
+#include "cmd/handlers.h"
 #include "cmd/table.h"
 
 #define ROUNDS 400
@@ -152,6 +153,10 @@ static void check_one_reply(const char *what)
 
 static bool answers(const struct cmd *cmd)
 {
+	if ((cmd->flags & CMD_F_PUBSUB) && cmd->route == CMD_HOME)
+		return false; /* SUBSCRIBE and its kin answer each name */
+	if (strcmp(cmd->name, "monitor") == 0)
+		return false; /* the second one answers nothing, and here are no sessions to be shown */
 	return strcmp(cmd->name, "client|reply") != 0 && strcmp(cmd_own_name(cmd), "help") != 0;
 }
 
@@ -167,7 +172,10 @@ static void run_some(const struct cmd *cmd, struct rng *rng)
 	while (more--)
 		argv[argc++] = cmd_text(words[rng_below(rng, RP_ARRAY_LEN(words))]);
 	run_args(h, argc, argv);
-	check_one_reply(cmd->name);
+	if (cmd->fn == cmd_http)
+		assert_int_equal(h->reply_len, 0); /* the connection ends */
+	else
+		check_one_reply(cmd->name);
 }
 
 static void test_any__one_reply_whatever_the_words(void **state)

@@ -22,7 +22,7 @@ static uint32_t top_level(void)
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < cmd_count; i++)
-		n += cmd_at(i)->parent < 0;
+		n += cmd_at(i)->parent < 0 && !(cmd_at(i)->flags & CMD_F_HIDDEN);
 	return n;
 }
 
@@ -63,20 +63,23 @@ static void test_command__docs_of_one(void **state)
 	expect(h, "COMMAND DOCS pexpireat",
 	       "%1 $9 pexpireat %6 $7 summary $45 Sets the Unix millisecond at which a key goes $5 since $5 2.6.0 "
 	       "$5 group $7 generic $10 complexity $4 O(1) $7 history ~1 *2 $5 7.0.0 $25 `NX`, `XX`, `GT` and `LT` "
-	       "$9 arguments *3 %3 $4 name $3 key $4 type $3 key $14 key_spec_index :0 "
-	       "%2 $4 name $22 unix-time-milliseconds $4 type $9 unix-time "
+	       "$9 arguments *3 %4 $4 name $3 key $4 type $3 key $12 display_text $3 key $14 key_spec_index :0 "
+	       "%3 $4 name $22 unix-time-milliseconds $4 type $9 unix-time $12 display_text $22 unix-time-milliseconds "
 	       "%5 $4 name $9 condition $4 type $5 oneof $5 since $5 7.0.0 $5 flags ~1 +optional $9 arguments *4 "
-	       "%3 $4 name $2 nx $4 type $10 pure-token $5 token $2 NX "
-	       "%3 $4 name $2 xx $4 type $10 pure-token $5 token $2 XX "
-	       "%3 $4 name $2 gt $4 type $10 pure-token $5 token $2 GT "
-	       "%3 $4 name $2 lt $4 type $10 pure-token $5 token $2 LT");
+	       "%4 $4 name $2 nx $4 type $10 pure-token $12 display_text $2 nx $5 token $2 NX "
+	       "%4 $4 name $2 xx $4 type $10 pure-token $12 display_text $2 xx $5 token $2 XX "
+	       "%4 $4 name $2 gt $4 type $10 pure-token $12 display_text $2 gt $5 token $2 GT "
+	       "%4 $4 name $2 lt $4 type $10 pure-token $12 display_text $2 lt $5 token $2 LT");
 }
 
 static void test_command__hidden_rows_are_not_shown(void **state)
 {
-	expect(h, "COMMAND INFO debug|sleep", "*1 *-1");
+	expect(h, "COMMAND INFO debug|sleep", "*1 $-1");
 	expect(h, "COMMAND DOCS debug|sleep", "*0");
 	assert_null(strstr(run(h, "COMMAND LIST"), "debug|"));
+	assert_null(strstr(run(h, "COMMAND"), " host: "));
+	expect(h, "COMMAND INFO host:", "*1 $-1");
+	assert_null(strstr(run(h, "COMMAND DOCS latency"), "latency|stages"));
 	assert_null(strstr(run(h, "COMMAND DOCS debug"), "subcommands"));
 }
 
@@ -89,6 +92,9 @@ static void test_command__getkeys(void **state)
 	for (int i = 0; i < 300; i++)
 		strcat(many, " k");
 	assert_memory_equal(run(h, many), "*300 $1 k $1 k ", 15);
+	expect(h, "COMMAND GETKEYS EVAL x 2 a b c", "*2 $1 a $1 b");
+	expect(h, "COMMAND GETKEYS EVAL x 0", "*0");
+	expect(h, "COMMAND GETKEYS EVAL x 5 a", "*0");
 	expect(h, "COMMAND GETKEYS foo bar", "-ERR Invalid command specified");
 	expect(h, "COMMAND GETKEYS PING x", "-ERR The command has no key arguments");
 	expect(h, "COMMAND GETKEYS GET a b", "-ERR Invalid number of arguments specified for command");

@@ -1,4 +1,5 @@
 /* What a client asks and says about itself. */
+#include "../acl_one.h"
 #include "harness.h"
 
 static struct harness *h;
@@ -17,9 +18,8 @@ static int teardown(void **state)
 
 static void require_password(void)
 {
-	strcpy(h->conf.requirepass, "secret");
-	h->conf.requirepass_len = 6;
-	h->client.flags &= ~CLIENT_F_AUTH;
+	h->env.acl = acl_one("secret");
+	acl_client_reset(&h->client, h->env.acl);
 }
 
 static void test_ping__echo_quit(void **state)

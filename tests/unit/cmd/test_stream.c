@@ -180,7 +180,7 @@ static void test_xread__several_streams(void **state)
 	fill("b", 2);
 	expect(h, "XREAD COUNT 1 STREAMS a b none 1 2 0", "*1 *2 $1 a *1 *2 $3 2-0 *2 $1 f $1 2");
 	expect(h, "XREAD STREAMS a b 2-0 1", "*2 *2 $1 a *1 *2 $3 3-0 *2 $1 f $1 3 *2 $1 b *1 *2 $3 2-0 *2 $1 f $1 2");
-	expect(h, "XREAD BLOCK 100 STREAMS a b $ $", "*-1");
+	expect(h, "XREAD BLOCK 100 STREAMS a b $ $", "+waits");
 	expect(h, "XREAD STREAMS a b 1",
 	       "-ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified.");
 	expect(h, "COMMAND GETKEYS XREAD COUNT 5 STREAMS a b 1 2", "*2 $1 a $1 b");

@@ -90,7 +90,7 @@ static void wire_run(const char *words, uint32_t argc, const char *want)
 	h->effects[0] = '\0'; /* the log is only so long */
 	wire_open(&w, words, argc);
 	reply_init(&r, h->pool, 1460, 2);
-	const struct cmd *cmd = cmd_admit(&h->client, argc, w.req.argv, &r);
+	const struct cmd *cmd = cmd_admit(&h->env, &h->client, argc, w.req.argv, &r);
 	assert_non_null(cmd);
 	struct cmd_ctx c = {.cmd = cmd,
 			    .argc = argc,

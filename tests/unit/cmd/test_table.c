@@ -1,6 +1,7 @@
 /* The table: complete, consistent, and its notations are read as written. */
 #include "harness.h"
 
+#include "cmd/monitor.h"
 #include "cmd/table.h"
 
 static void test_table__every_row_is_complete(void **state)
@@ -33,6 +34,36 @@ static void test_table__ids_and_parents(void **state)
 		assert_int_equal(strlen(parent->name), bar - cmd->name);
 		assert_memory_equal(parent->name, cmd->name, strlen(parent->name));
 	}
+}
+
+static void check_secret(const char *text, const char *seen)
+{
+	struct slice argv[16];
+	char copy[128], got[256] = "", *save;
+	uint32_t argc = 0;
+
+	strcpy(copy, text);
+	for (char *w = strtok_r(copy, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save))
+		argv[argc++] = cmd_text(w);
+	const struct cmd *cmd = cmd_lookup(argc, argv);
+	assert_non_null(cmd);
+	for (uint32_t i = 0; i < argc; i++) {
+		struct slice w = monitor_word(cmd, argv, i);
+		strcat(got, i > 0 ? " " : "");
+		strncat(got, w.ptr, w.len);
+	}
+	assert_string_equal(got, seen);
+}
+
+static void test_table__passwords_are_not_shown(void **state)
+{
+	check_secret("auth u p", "auth (redacted) (redacted)");
+	check_secret("hello 3 setname auth auth u p", "hello 3 setname auth auth (redacted) (redacted)");
+	check_secret("hello 3 auth u p setname x", "hello 3 auth (redacted) (redacted) setname x");
+	check_secret("acl setuser u on >p", "acl setuser (redacted) (redacted) (redacted)");
+	check_secret("config set port 1 requirepass p", "config set port 1 requirepass (redacted)");
+	check_secret("config get requirepass", "config get requirepass");
+	check_secret("set auth p", "set auth p");
 }
 
 static void check_range(const char *name, int first, int last, int step)
@@ -159,6 +190,7 @@ int main(void)
 		cmocka_unit_test(test_table__every_row_is_complete),
 		cmocka_unit_test(test_table__names_are_unique),
 		cmocka_unit_test(test_table__ids_and_parents),
+		cmocka_unit_test(test_table__passwords_are_not_shown),
 		cmocka_unit_test(test_table__key_range_comes_from_specs),
 		cmocka_unit_test(test_table__keyspec_notation),
 		cmocka_unit_test(test_table__keyspec_finds_counted_keys_and_keys_behind_words),

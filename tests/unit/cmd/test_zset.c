@@ -92,12 +92,14 @@ static void test_zadd__scores_of_all_widths(void **state)
 			char want[64];
 
 			runf(h, "ZADD z %s a", scores[i]);
-			snprintf(want, sizeof want, "$%zu %s", strlen(scores[i]), scores[i]);
+			/* the integers of a listpack know no -0, as in Redis */
+			const char *kept = !large && strcmp(scores[i], "-0") == 0 ? "0" : scores[i];
+			snprintf(want, sizeof want, "$%zu %s", strlen(kept), kept);
 			assert_string_equal(run(h, "ZSCORE z a"), want);
 			runf(h, "ZADD z 1 a");
 		}
 		expect(h, "ZADD z -0 zero", ":1");
-		expect(h, "ZSCORE z zero", "$2 -0");
+		expect(h, "ZSCORE z zero", large ? "$2 -0" : "$1 0");
 	}
 }
 

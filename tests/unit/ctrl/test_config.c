@@ -90,6 +90,15 @@ static void test_config__memory_units(void **state)
 	refuses("maxmemory", "9223372036854775808", "argument must be a memory value");
 	refuses("maxmemory", "99999999999gb", "argument must be a memory value");
 	refuses("maxmemory", "-1", "argument must be a memory value");
+	refuses("maxmemory", "5%", "argument must be a memory value");
+	accepts("maxmemory-clients", "5%", "5%");
+	accepts("maxmemory-clients", "100%", "100%");
+	accepts("maxmemory-clients", "0%", "0");
+	accepts("maxmemory-clients", "5kb", "5120");
+	refuses("maxmemory-clients", "101%", "percentage argument must be less or equal to 100");
+	refuses("maxmemory-clients", "-5%", "argument must be a memory or percent value");
+	refuses("maxmemory-clients", "5.5%", "argument must be a memory or percent value");
+	refuses("maxmemory-clients", "%", "argument must be a memory or percent value");
 	refuses("maxmemory", "1tb", "argument must be a memory value");
 	refuses("maxmemory", "mb", "argument must be a memory value");
 }
@@ -176,12 +185,24 @@ static void test_config__event_classes(void **state)
 	refuses("notify-keyspace-events", "KQ", "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
 }
 
-static void test_config__what_is_not_there_is_refused(void **state)
+static void test_config__save_points(void **state)
 {
 	accepts("save", "", "");
-	accepts("appendonly", "no", "no");
-	refuses("save", "900 1", "persistence is not in this build; the only accepted value is ''");
-	refuses("appendonly", "yes", "persistence is not in this build; the only accepted value is 'no'");
+	accepts("save", "900 1", "900 1");
+	accepts("save", "  900 1   300 0 ", "900 1 300 0");
+	refuses("save", "900", "Invalid save parameters");
+	refuses("save", "900 1 300", "Invalid save parameters");
+	refuses("save", "0 1", "Invalid save parameters");
+	refuses("save", "900 -1", "Invalid save parameters");
+	refuses("save", "x 1", "Invalid save parameters");
+	refuses("save", "1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+		"there may be at most 16 save points");
+}
+
+static void test_config__what_is_not_there_is_refused(void **state)
+{
+	accepts("cluster-enabled", "no", "no");
+	refuses("cluster-enabled", "yes", "There is no cluster mode: only no is accepted.");
 }
 
 static void test_config__fixed_at_run_time(void **state)
@@ -212,7 +233,7 @@ static void test_config__unknown_names_get_a_suggestion(void **state)
 	refuses("zzzzzzzzzz", "1", "unknown directive 'zzzzzzzzzz'; redpoll.conf explains all there are");
 }
 
-static void count_visit(void *ctx, const char *name, const char *value)
+static void count_visit(void *ctx, uint32_t number, const char *name, const char *value)
 {
 	if (strcmp(name, "maxmemory") == 0)
 		assert_string_equal(value, "0");
@@ -223,8 +244,8 @@ static void test_config__get_by_glob(void **state)
 {
 	int n = 0;
 
-	assert_int_equal(config_get(&conf, SLICE("MAXmemory*"), count_visit, &n), 3);
-	assert_int_equal(n, 3);
+	assert_int_equal(config_get(&conf, SLICE("MAXmemory*"), count_visit, &n), 5);
+	assert_int_equal(n, 5);
 	assert_true(config_get(&conf, SLICE("*"), count_visit, &n) > config_count()); /* older names too */
 	assert_int_equal(config_get(&conf, SLICE("nothing-like-it"), count_visit, &n), 0);
 }
@@ -299,6 +320,7 @@ int main(void)
 		T(cpu_lists),
 		T(output_limits_by_class),
 		T(event_classes),
+		T(save_points),
 		T(what_is_not_there_is_refused),
 		T(fixed_at_run_time),
 		T(strings_are_bounded),

@@ -35,6 +35,8 @@ static int teardown(void **state)
 	return 0;
 }
 
+static const char *const no_users[] = {NULL};
+
 static void put(const char *path, const char *text)
 {
 	FILE *f = fopen(path, "w");
@@ -164,7 +166,7 @@ static void rewrite(const char *before, const char *name, const char *value, con
 	assert_int_equal(config_set(&conf, (struct slice){name, strlen(name)}, (struct slice){value, strlen(value)},
 				    false, &err),
 			 0);
-	assert_int_equal(config_rewrite(&conf, &err), 0);
+	assert_int_equal(config_rewrite(&conf, no_users, &err), 0);
 	assert_file("t.conf", after);
 }
 
@@ -200,11 +202,11 @@ static void test_config_rewrite__quotes_read_back(void **state)
 
 static void test_config_rewrite__needs_a_file(void **state)
 {
-	assert_int_equal(config_rewrite(&conf, &err), -1);
+	assert_int_equal(config_rewrite(&conf, no_users, &err), -1);
 	assert_string_equal(err.text, "The server is running without a config file");
 	load("port 1\n");
 	unlink("t.conf");
-	assert_int_equal(config_rewrite(&conf, &err), -1);
+	assert_int_equal(config_rewrite(&conf, no_users, &err), -1);
 }
 
 static void test_config_rewrite__other_lists_and_limits(void **state)

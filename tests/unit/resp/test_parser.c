@@ -126,7 +126,7 @@ static void test_resp_parser__protocol_errors_of_redis(void **state)
 	accepts("*\r\n", "!Protocol error: invalid multibulk length");
 	accepts("*01\r\n", "!Protocol error: invalid multibulk length");
 	accepts("*1\nPING\r\n", "!Protocol error: invalid multibulk length");
-	accepts("*1048577\r\n", "!Protocol error: invalid multibulk length");
+	accepts("*2147483648\r\n", "!Protocol error: invalid multibulk length");
 	accepts("*99999999999999999999999999\r\n", "!Protocol error: invalid multibulk length");
 	accepts("PING\r\n*1\r\nx4\r\nPING\r\n", "[PING]!Protocol error: expected '$', got 'x'");
 	accepts("*1\r\n\r\n", "!Protocol error: expected '$', got '\r'");

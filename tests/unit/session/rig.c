@@ -1,6 +1,7 @@
 #include "rig.h"
 
 #include <rte_eal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -84,8 +85,9 @@ static void make_host(struct rig *r, uint32_t i, struct err *e)
 					.mbufs = r->pool,
 					.heap = r->heap[i],
 					.conf = &r->conf,
+					.durable = &r->clock,
 					.max_sessions = RIG_CONNS,
-					.clients_total = &r->clients_total,
+					.shared = &r->shared,
 					.first_client_id = i + 1,
 					.client_id_step = r->n + 1,
 					.seed = i,
@@ -97,11 +99,23 @@ static void make_host(struct rig *r, uint32_t i, struct err *e)
 struct rig *rig_create(uint32_t workers, uint64_t seed)
 {
 	struct err e = {""};
-	struct rig *r = calloc(1, sizeof *r);
+	struct rig *r = aligned_alloc(RP_CACHE_LINE, RTE_ALIGN_CEIL(sizeof *r, RP_CACHE_LINE));
+	assert_non_null(r);
+	memset(r, 0, sizeof *r);
 	r->n = workers;
 	rng_init(&r->rng, seed);
 	r->now = (struct clock_now){.mono_us = 1000000, .wall_us = 1700000000000000};
-	r->conf = (struct dp_conf){.databases = 16, .max_bulk = 512 << 20, .maxclients = RIG_CONNS, .slowlog_us = -1};
+	r->conf = (struct dp_conf){.databases = 16,
+				   .max_bulk = 512 << 20,
+				   .query_buffer_bytes = 1 << 30,
+				   .maxclients = RIG_CONNS,
+				   .slowlog_us = -1,
+				   .debug_command = CMD_ALLOW_YES,
+				   .types = {.list_max_listpack_size = -2,
+					     .zset_max_listpack_entries = 128,
+					     .zset_max_listpack_value = 64,
+					     .stream_node_max_bytes = 4096,
+					     .stream_node_max_entries = 100}};
 	r->bus = msg_bus_create(workers, &e);
 	r->leases = lease_table_create(r->bus, workers);
 	r->pool = rte_pktmbuf_pool_create("rig", 16383, 64, BUF_PRIV_BYTES, BUF_DATA_BYTES, SOCKET_ID_ANY);
@@ -112,8 +126,12 @@ struct rig *rig_create(uint32_t workers, uint64_t seed)
 	for (uint32_t i = 0; i < workers; i++) {
 		struct heap_params hp = {"shard", 256 << 20, 0};
 		r->shard_heap[i] = heap_create(&hp, &e);
-		struct store_params sp = {
-			.shard = i, .databases = 16, .hash_seed = 7, .index_initial = 1024, .heap = r->shard_heap[i]};
+		struct store_params sp = {.shard = i,
+					  .databases = 16,
+					  .hash_seed = 7,
+					  .index_initial = 1024,
+					  .heap = r->shard_heap[i],
+					  .journal = &r->journal[i]};
 		r->stores[i] = store_create(&sp, &e);
 		assert_non_null(r->stores[i]);
 	}
@@ -122,13 +140,39 @@ struct rig *rig_create(uint32_t workers, uint64_t seed)
 	return r;
 }
 
+void rig_journal(struct rig *r, size_t bytes)
+{
+	struct err e = {""};
+
+	for (uint32_t i = 0; i < r->n; i++) {
+		struct journal_ring *ring = journal_ring_create(bytes, i, r->shard_heap[i], &e);
+		assert_non_null(ring);
+		journal_attach(&r->journal[i], ring);
+		store_set_gates(r->stores[i], calloc(1, sizeof(struct store_gates)));
+	}
+}
+
+static void journal_close(struct rig *r)
+{
+	for (uint32_t i = 0; i < r->n; i++) {
+		struct journal_ring *ring = r->journal[i].ring;
+		journal_attach(&r->journal[i], NULL);
+		journal_ring_destroy(ring);
+		free(store_gates(r->stores[i]));
+		store_set_gates(r->stores[i], NULL);
+	}
+}
+
 void rig_destroy(struct rig *r)
 {
 	for (uint32_t i = 0; i < RIG_CONNS; i++)
 		if (r->conn[i].used && !r->conn[i].closed && !r->conn[i].aborted)
 			rig_drop(&r->conn[i]);
 	rig_settle(r);
-	assert_int_equal(r->clients_total, 0);
+	journal_close(r);
+	assert_int_equal(r->shared.clients, 0);
+	for (uint32_t i = 0; i < r->n; i++)
+		watch_fini(r->stores[i]); /* links of those who gave up hold memory of their homes */
 	for (uint32_t i = 0; i <= r->n; i++) {
 		struct heap_stats hs;
 		assert_int_equal(msg_in_use(r->bus, i), 0);
@@ -196,6 +240,23 @@ void rig_send_cut(struct rig_conn *c, const void *data, size_t len, size_t cut)
 void rig_send(struct rig_conn *c, const char *text)
 {
 	rig_send_cut(c, text, strlen(text), 1448);
+}
+
+void rig_ask(struct rig_conn *c, const char *fmt, ...)
+{
+	char line[4096], body[16384], head[32], *save = NULL;
+	uint32_t n = 0;
+	size_t len = 0;
+	va_list ap;
+
+	va_start(ap, fmt);
+	assert_true(vsnprintf(line, sizeof line, fmt, ap) < (int)sizeof line);
+	va_end(ap);
+	for (char *w = strtok_r(line, " ", &save); w != NULL; w = strtok_r(NULL, " ", &save), n++)
+		len += (size_t)snprintf(body + len, sizeof body - len, "$%zu\r\n%s\r\n", strlen(w), w);
+	snprintf(head, sizeof head, "*%u\r\n", n);
+	rig_send(c, head);
+	rig_send_cut(c, body, len, 1448);
 }
 
 uint32_t rig_step(struct rig *r, uint32_t i)

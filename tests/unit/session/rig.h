@@ -18,9 +18,10 @@
 #include <cmocka.h>
 
 #include "session/session.h"
+#include "store/journal_ring.h"
 
 #define RIG_WORKERS 8
-#define RIG_CONNS   64
+#define RIG_CONNS   160
 #define RIG_OUT     (1 << 20)
 
 struct rig_conn {
@@ -42,9 +43,11 @@ struct rig {
 	struct store *stores[RIG_WORKERS];
 	struct heap *shard_heap[RIG_WORKERS], *heap[RIG_WORKERS + 1];
 	struct session_host *host[RIG_WORKERS + 1];
+	struct journal journal[RIG_WORKERS];
+	struct journal_clock clock;
 	struct dp_conf conf;
 	uint16_t slot_map[RP_SLOTS];
-	uint32_t clients_total;
+	struct session_shared shared;
 	struct rte_mempool *pool;
 	unsigned pool_full;
 	struct rig_conn conn[RIG_CONNS];
@@ -57,8 +60,12 @@ struct rig_conn *rig_open(struct rig *r, uint32_t home);
 /* Bytes from the client, cut into buffers of at most `cut` bytes. */
 void rig_send_cut(struct rig_conn *c, const void *data, size_t len, size_t cut);
 void rig_send(struct rig_conn *c, const char *text);
+/* A request of the words between blanks. */
+void rig_ask(struct rig_conn *c, const char *fmt, ...) RP_PRINTF(2, 3);
 /* One iteration of one host. Returns its work. */
 uint32_t rig_step(struct rig *r, uint32_t host);
+/* From here on effects go to rings of `bytes`, and replies wait for r->clock. */
+void rig_journal(struct rig *r, size_t bytes);
 /* Random hosts until all are quiet. */
 void rig_settle(struct rig *r);
 void rig_advance_us(struct rig *r, uint64_t us);

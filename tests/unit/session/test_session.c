@@ -1,4 +1,5 @@
 /* Sessions over buffers: order, delegation, leases, waiting, the end. */
+#include "../acl_one.h"
 #include "rig.h"
 
 #include <stdio.h>
@@ -248,7 +249,7 @@ static void test_session__killed_while_it_waits_leaves_nothing_behind(void **sta
 	session_kill(killed->session, true);
 	rig_settle(r);
 	assert_true(killed->aborted);
-	assert_int_equal(r->clients_total, 0);
+	assert_int_equal(r->shared.clients, 0);
 	rig_destroy(r);
 }
 
@@ -298,10 +299,8 @@ static void test_session__leases_without_pause_do_not_starve_a_shard(void **stat
 static void test_session__auth_and_a_large_request_in_one_write(void **state)
 {
 	struct rig *r = rig_create(1, 29);
-	strcpy(r->conf.requirepass, "secret");
-	r->conf.requirepass_len = 6;
 	for (uint32_t i = 0; i <= r->n; i++)
-		host_set_conf(r->host[i], &r->conf);
+		host_set_users(r->host[i], acl_one("secret"));
 	struct rig_conn *c = rig_open(r, 0);
 	char both[4096];
 	size_t n = request(both, "AUTH secret");
@@ -382,16 +381,46 @@ static void test_session__debug_sleep_holds_every_shard_and_answers_at_its_end(v
 static void test_session__noauth_refuses_until_auth(void **state)
 {
 	struct rig *r = rig_create(1, 19);
-	strcpy(r->conf.requirepass, "secret");
-	r->conf.requirepass_len = 6;
 	for (uint32_t i = 0; i <= r->n; i++)
-		host_set_conf(r->host[i], &r->conf);
+		host_set_users(r->host[i], acl_one("secret"));
 	struct rig_conn *c = rig_open(r, 0);
 	ask(c, "GET a");
 	ask(c, "AUTH secret");
 	ask(c, "GET a");
 	rig_settle(r);
 	rig_expect(c, "-NOAUTH Authentication required.\r\n+OK\r\n$-1\r\n");
+	rig_destroy(r);
+}
+
+#define SHARERS 5
+
+/* They wait for the same shards: one lease is asked for, all that they have sent is done under it, and it goes back. */
+static void test_session__sessions_of_a_worker_share_a_lease(void **state)
+{
+	struct rig *r = rig_create(2, 1);
+	struct rig_conn *c[SHARERS];
+	uint32_t submitted = 0, steps = 0;
+
+	for (uint32_t i = 0; i < SHARERS; i++) {
+		c[i] = rig_open(r, 0);
+		for (uint32_t k = 0; k < 20; k++)
+			ask(c[i], "MSET a 1 b 2 c 3 d 4");
+	}
+	for (uint32_t i = 0; i < 3; i++)
+		rig_step(r, 0);
+	for (uint32_t i = 0; i < SHARERS; i++)
+		submitted += c[i]->session->parked != NULL && c[i]->session->parked->lease.submitted;
+	assert_int_equal(submitted, 1);
+	for (; c[0]->out_len < 20 * 5 || c[SHARERS - 1]->out_len < 20 * 5; steps++) {
+		assert_true(steps < 12);
+		rig_step(r, 1);
+		rig_step(r, 0);
+	}
+	assert_int_equal(r->host[0]->nled, 0);
+	assert_int_equal(r->host[0]->kept.shards, 0);
+	for (uint32_t i = 0; i < SHARERS; i++)
+		for (uint32_t k = 0; k < 20; k++)
+			assert_memory_equal(c[i]->out + 5 * k, "+OK\r\n", 5);
 	rig_destroy(r);
 }
 
@@ -410,6 +439,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_session__killed_while_it_waits_leaves_nothing_behind),
 		cmocka_unit_test(test_session__over_maxmemory_what_needs_memory_is_refused),
 		cmocka_unit_test(test_session__leases_without_pause_do_not_starve_a_shard),
+		cmocka_unit_test(test_session__sessions_of_a_worker_share_a_lease),
 		cmocka_unit_test(test_session__auth_and_a_large_request_in_one_write),
 		cmocka_unit_test(test_session__reply_beyond_its_share_of_buffers_closes_its_client_only),
 		cmocka_unit_test(test_session__pause_holds_writes_until_its_time),

@@ -181,7 +181,12 @@ static void put_zset(struct text *t, const struct object *o)
 
 const char *rdb_world_show(struct rdb_world *w, struct slice key)
 {
-	struct object *o = store_peek(w->s, 0, key);
+	return rdb_world_show_in(w, w->s, 0, key);
+}
+
+const char *rdb_world_show_in(struct rdb_world *w, struct store *s, uint32_t db, struct slice key)
+{
+	struct object *o = store_peek(s, db, key);
 	struct text t = {w->text, 0};
 	char buf[NUM_I64_CHARS];
 
@@ -198,7 +203,7 @@ const char *rdb_world_show(struct rdb_world *w, struct slice key)
 	} else if (o->type == OBJ_ZSET) {
 		put_zset(&t, o);
 	} else if (o->type == OBJ_HASH) {
-		put_hash(&t, o, store_now_ms(w->s));
+		put_hash(&t, o, store_now_ms(s));
 	}
 	if (obj_expire_at(o) != -1)
 		t.len += (size_t)snprintf(t.p + t.len, RDB_TEXT - t.len, " until %ld", obj_expire_at(o));

@@ -23,3 +23,5 @@ enum rdb_loaded rdb_world_load(struct rdb_world *w, struct slice key, const void
 			       size_t *rest);
 /* "list listpack: a, b"; "none". Valid until the next call. */
 const char *rdb_world_show(struct rdb_world *w, struct slice key);
+/* The same of a key of any store. */
+const char *rdb_world_show_in(struct rdb_world *w, struct store *s, uint32_t db, struct slice key);

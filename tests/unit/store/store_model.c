@@ -35,7 +35,7 @@ static void event(void *ctx, struct store *s, uint32_t cls, const char *name, ui
 	}
 }
 
-static void emit(void *ctx, uint64_t txid, uint32_t nshards, uint32_t db, uint32_t argc, const struct slice *argv)
+static void emit(void *ctx, struct journal_unit *unit, uint32_t db, uint32_t argc, const struct slice *argv)
 {
 	struct model *m = ctx;
 

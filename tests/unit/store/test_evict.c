@@ -25,7 +25,7 @@ static void on_event(void *ctx, struct store *s, uint32_t cls, const char *name,
 	}
 }
 
-static void on_emit(void *ctx, uint64_t txid, uint32_t nshards, uint32_t db, uint32_t argc, const struct slice *argv)
+static void on_emit(void *ctx, struct journal_unit *unit, uint32_t db, uint32_t argc, const struct slice *argv)
 {
 	struct world *w = ctx;
 

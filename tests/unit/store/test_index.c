@@ -358,6 +358,28 @@ static uint32_t drain(struct index_remains *chain)
 	return n;
 }
 
+static void test_index__room_made_ahead_changes_nothing_else(void **state)
+{
+	struct model *m = model_create(15);
+
+	assert_true(index_reserve(m->ix, 3000));
+	assert_true(index_buckets(m->ix) >= 500);
+	uint64_t buckets = index_buckets(m->ix);
+	for (uint32_t k = 0; k < 2500; k++)
+		insert(m, k);
+	assert_int_equal(index_buckets(m->ix), buckets);
+	check_all(m);
+	assert_false(index_reserve(m->ix, 100000)); /* not empty */
+	for (uint32_t k = 2500; k < 5000; k++)
+		insert(m, k);
+	check_all(m);
+	/* looking ahead from anywhere is harmless */
+	for (uint64_t cursor = 0; cursor < UINT32_MAX; cursor += 99999999)
+		index_walk_ahead(m->ix, cursor, 100);
+	check_all(m);
+	model_destroy(m);
+}
+
 static void test_index__detach_hands_out_every_object(void **state)
 {
 	struct model *m = model_create(13);
@@ -366,7 +388,7 @@ static void test_index__detach_hands_out_every_object(void **state)
 	for (int round = 0; round < 3; round++) {
 		for (uint32_t k = 0; k < 5000; k++)
 			insert(m, k);
-		assert_true(index_detach(m->ix, &chain));
+		assert_true(index_detach(m->ix, &chain, 0));
 		assert_int_equal(index_count(m->ix), 0);
 		memset(m->in, 0, sizeof m->in);
 		m->count = 0;
@@ -385,7 +407,7 @@ static void test_index__detach_without_memory_changes_nothing(void **state)
 		insert(m, k);
 	for (uint64_t n = 1; n <= 3; n++) {
 		heap_fail_after(m->heap, n);
-		assert_false(index_detach(m->ix, &chain));
+		assert_false(index_detach(m->ix, &chain, 0));
 		heap_fail_after(m->heap, 0);
 		check_all(m);
 	}
@@ -409,6 +431,7 @@ int main(void)
 		cmocka_unit_test(test_index_walk__odd_cursors_are_harmless),
 		cmocka_unit_test(test_index_walk__visitor_may_remove),
 		cmocka_unit_test(test_index_random__reaches_every_key),
+		cmocka_unit_test(test_index__room_made_ahead_changes_nothing_else),
 		cmocka_unit_test(test_index__detach_hands_out_every_object),
 		cmocka_unit_test(test_index__detach_without_memory_changes_nothing),
 	};

@@ -55,6 +55,24 @@ static void test_tcp_cc__slow_start_doubles(void **state)
 	}
 }
 
+static void test_tcp_cc__slow_start_doubles_for_a_receiver_that_gathers(void **state)
+{
+	const struct tcp_cc *all[] = {&tcp_cc_newreno, &tcp_cc_cubic};
+
+	for (int i = 0; i < 2; i++) {
+		all[i]->init(&C);
+		for (uint32_t cwnd = 10000; cwnd <= 640000; cwnd *= 2) {
+			assert_int_equal(C.cwnd, cwnd);
+			all[i]->acked(&C, C.cwnd);
+		}
+		C.flags |= TCP_F_LOSS;
+		uint32_t cwnd = C.cwnd;
+		all[i]->acked(&C, C.cwnd);
+		assert_int_equal(C.cwnd, cwnd + tcp_conn_mss(&C));
+		C.flags &= ~TCP_F_LOSS;
+	}
+}
+
 static void test_tcp_newreno__halves_and_grows_by_a_segment(void **state)
 {
 	tcp_cc_newreno.init(&C);
@@ -138,6 +156,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_tcp_cc__slow_start_doubles),
+		T(test_tcp_cc__slow_start_doubles_for_a_receiver_that_gathers),
 		T(test_tcp_newreno__halves_and_grows_by_a_segment),
 		T(test_tcp_cubic__returns_to_w_max_at_k),
 		T(test_tcp_cubic__is_no_slower_than_reno_on_short_paths),

@@ -463,9 +463,28 @@ static void test_tcp_tune__first_round_trip_is_no_reason_to_grow(void **state)
 	assert_int_equal(P.ngot, 1000);
 	assert_int_equal(tcp_counters(P.t)->rcv_grown, 0);
 	peer_advance(&P, 600000);
-	for (uint32_t n = 1000; n < 60000; n += 1000) /* half of the window is not enough, this is less */
+	for (uint32_t n = 1000; n < 60000; n += 1000) /* a quarter of the window is not enough, this is less */
 		peer_inject(&P, ACK, first + 1 + n, isn + 1, zeros, 1000);
 	assert_int_equal(tcp_counters(P.t)->rcv_grown, 0);
+}
+
+/* However short the round trip: what comes in a millisecond is what two busy hosts pass to each other at a time. */
+static void test_tcp_tune__a_fast_sender_on_a_short_path(void **state)
+{
+	uint32_t isn = peer_establish(&P), at = PEER_ISN + 1;
+	struct {
+		uint32_t us, segs, grown;
+	} round[] = {{1000, 1, 0}, {999, 100, 0}, {1, 1, 2}, {1000, 100, 2}, {1100, 100, 2}, {1000, 1, 2}};
+
+	P.c->srtt_us = P.c->min_rtt_us = 50;
+	for (uint32_t i = 0; i < RP_ARRAY_LEN(round); i++) {
+		peer_advance(&P, round[i].us);
+		for (uint32_t n = 0; n < round[i].segs; n++, at += 1400) {
+			peer_inject(&P, ACK, at, isn + 1, zeros, 1400);
+			P.ngot = 0;
+		}
+		assert_int_equal(tcp_counters(P.t)->rcv_grown, round[i].grown);
+	}
 }
 
 static void test_tcp_nomem__output_is_retried(void **state)
@@ -529,6 +548,7 @@ int main(void)
 		T(test_tcp_snd__small_segments_count_as_buffers),
 		cmocka_unit_test_setup_teardown(test_tcp_tune__first_round_trip_is_no_reason_to_grow, setup_large,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_tcp_tune__a_fast_sender_on_a_short_path, setup_large, teardown),
 		T(test_tcp_nomem__output_is_retried),
 	};
 	peer_eal("test_tcp_data");

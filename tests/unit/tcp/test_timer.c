@@ -196,6 +196,21 @@ static void test_tcp_delack__every_second_full_segment(void **state)
 	}
 }
 
+/* Its sender's window is small now: a segment alone must not wait for the timer. */
+static void test_tcp_delack__none_after_a_hole(void **state)
+{
+	static const uint8_t full[1460];
+	uint32_t isn = peer_establish(&P), seq = PEER_ISN + 1, len = sizeof(full);
+
+	P.c->quick_acks = 0;
+	peer_inject(&P, ACK, seq + len, isn + 1, full, len);
+	assert_int_equal(peer_expect(&P, ACK)->ack, seq);
+	peer_inject(&P, ACK, seq, isn + 1, full, len);
+	assert_int_equal(peer_expect(&P, ACK)->ack, seq + 2 * len);
+	peer_inject(&P, ACK, seq + 2 * len, isn + 1, full, len);
+	assert_int_equal(peer_expect(&P, ACK)->ack, seq + 3 * len);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -212,6 +227,7 @@ int main(void)
 		T(test_tcp_keepalive__probe_is_answered_by_us),
 		T(test_tcp_delack__waits_after_the_quick_ones),
 		T(test_tcp_delack__every_second_full_segment),
+		T(test_tcp_delack__none_after_a_hole),
 	};
 	peer_eal("test_tcp_timer");
 	return cmocka_run_group_tests(tests, NULL, NULL);

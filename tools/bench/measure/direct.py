@@ -9,11 +9,13 @@ import tempfile
 
 from . import testpmd
 from .common import CLIENT_CPU, KEYS, SERVER_CPU, VALUE, Failed, end, median, sh, wait_for
+from .kernel import REQUESTS
 
 NETWORK = "10.78.0"
 CONNECTIONS = 64
 IDLE = 200_000
 MIB = 1 << 20
+FLOOR_MIB = 128              # what a million keys take
 FRAME, PAYLOAD = 1514, 1448  # of a full segment with timestamps
 BUFFER_BYTES = 2560          # of a packet buffer, with what stands in front of its data
 
@@ -21,7 +23,7 @@ BUFFER_BYTES = 2560          # of a packet buffer, with what stands in front of 
 class Server:
     """Redpoll at one end of memif, with all keys. bench() is the other end."""
 
-    def __init__(self, build, *options, addresses=1):
+    def __init__(self, build, *options, addresses=1, loads=True):
         self.build = build
         self.folder = tempfile.mkdtemp(prefix="redpoll-bench-")
         with socket.socket() as free:
@@ -31,11 +33,13 @@ class Server:
         self.process = subprocess.Popen(
             [f"{build}/app/redpoll", "--device", f"memif:{self.folder}/memif.sock", "--address", f"{NETWORK}.1/24",
              "--cores", SERVER_CPU, "--control-core", CLIENT_CPU, "--idle", "poll", "--admin-port", self.admin,
-             "--file-prefix", os.path.basename(self.folder), "--logfile", f"{self.folder}/log", "--dir", self.folder,
+             "--file-prefix", os.path.basename(self.folder), "--logfile", f"{self.folder}/log", "--dir", self.folder, "--save",
+             "",
              *options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             wait_for("the start of Redpoll over memif", self.is_ready, 30)
-            self.bench("--load", "-t", "get", "-n", "1000")
+            if loads:
+                self.bench("--load", "-t", "get", "-n", "1000")
         except BaseException:
             self.stop()
             raise
@@ -140,16 +144,32 @@ class Direct:
         return self.beside_redis(f"{test.upper()}, {depth}, {CONNECTIONS} connections", self.rps(test, pipeline),
                                  self.kernel.of_redis(test.upper(), pipeline), asked, aim)
 
+    def floor(self, rate):
+        """p99 in us that the machine itself leaves an open loop of so many requests per second: see floor.c."""
+        return json.loads(sh(f"{self.build}/tools/bench/floor", CLIENT_CPU, SERVER_CPU, f"{rate:.0f}", str(self.seconds),
+                             str(FLOOR_MIB)))["p99"]
+
     def open_loop(self):
-        worst, texts = 0, []
+        """Each round is taken beside the machine's floor, while the server stands still."""
+        ours, beside = [], []
         for test in ("get", "set"):
             rate = self.rps(test) / 2
-            done = self.rounds_of("-c", str(CONNECTIONS), "-t", test, "--rate", f"{rate:.0f}")
+            done, floors = [], []
+            for _ in range(self.rounds):
+                done += [self.server().bench("--seconds", str(self.seconds), "-c", str(CONNECTIONS), "-t", test, "--rate",
+                                             f"{rate:.0f}")]
+                self.server().process.send_signal(signal.SIGSTOP)
+                try:
+                    floors.append(self.floor(rate))
+                finally:
+                    self.server().process.send_signal(signal.SIGCONT)
+            p50, p99 = (median(r["latency_ms"][p] for r in done) * 1000 for p in ("p50", "p99"))
             unsent = max(r["unsent"] for r in done)
-            p99 = median(r["latency_ms"]["p99"] for r in done) * 1000
-            worst = max(worst, p99)
-            texts.append(f"{test.upper()} {p99:.1f} us at {rate / 1000:.0f} k/s" + (f", {unsent} late" if unsent else ""))
-        return ["p99 at half of the peak load, open loop", "; ".join(texts), "", "", "50 us", "15 us"]
+            ours.append(f"{test.upper()} {p99:.1f} us (p50 {p50:.1f}) at {rate / 1000:.0f} k/s" +
+                        (f", {unsent} late" if unsent else ""))
+            beside.append(f"{median(floors):.1f} us")
+        return ["p99 at half of the peak load, open loop", "; ".join(ours), "the machine's floor " + "; ".join(beside), "",
+                "50 us", "15 us"]
 
     def round_trip(self):
         p50 = median(r["latency_ms"]["p50"] for r in self.rounds_of("-c", "1", "-t", "get")) * 1000
@@ -219,6 +239,22 @@ class Direct:
 
 
 HEAD = ["what", "Redpoll over memif", "beside it", "ratio", "asked for", "aim"]
+TYPES = ["lpush", "rpush", "lpop", "rpop", "sadd", "hset", "spop", "zadd", "zpopmin", "xadd"]
+TYPES_HEAD = ["command", "redis-server, k/s", "Redpoll, k/s", "ratio", "asked for", "pipeline 16: redis-server", "Redpoll",
+              "ratio", "asked for"]
+
+
+def types_row(d, test):
+    """Without pipeline and with; as many requests as redis-server gets, so that its pops find as much to take."""
+    row = [test.upper()]
+    for pipeline, asked in ((1, "12"), (16, "8")):
+        redis = d.kernel.of_redis(test.upper(), pipeline)
+        ours = median(d.server().bench("-n", str(int(REQUESTS[pipeline] * d.kernel.scale)), "-c", str(CONNECTIONS), "-P",
+                                       str(pipeline), "-t", test)["rps"] for _ in range(d.rounds))
+        row += [f"{redis / 1000:.1f}", f"{ours / 1000:.0f}", f"{ours / redis:.1f}", asked]
+    return row
+
+
 ROWS = {
     "get": lambda d: d.throughput("get", 1, "20", "40"),
     "set": lambda d: d.throughput("set", 1, "20", "40"),

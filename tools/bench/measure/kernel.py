@@ -13,6 +13,8 @@ WANTED = {1: 1.2, 16: 1.5, 64: 1.5}
 REQUESTS = {1: 150_000, 16: 600_000, 64: 1_200_000}
 MSET_SHARE = 6  # an MSET sets ten keys: fewer of them take as long
 MIB = 1 << 20
+DEFAULT_SET_N, DEFAULT_SET_WANTED = 200_000, "1.3"
+DEFAULT_SET_HEAD = ["command", "redis-server, k/s", "af_packet, k/s", "ratio", "asked for"]
 
 
 class Server:
@@ -76,8 +78,22 @@ class Server:
         finally:
             self.halt()
 
+    def default_set(self, scale):
+        """{command: requests per second} of what redis-benchmark runs by itself, at pipeline 16."""
+        self.start()
+        self.go()
+        try:
+            rows = csv_rows(self.client("redis-benchmark", "-h", self.ip, "-p", self.port, "--csv", "-n",
+                                        str(int(DEFAULT_SET_N * scale)), "-P", "16", "-r", str(KEYS), "-d", str(VALUE)))
+        finally:
+            self.halt()
+        return {r["test"].split(" (first")[0]: float(r["rps"]) for r in rows if "needed to" not in r["test"]}
+
     def measure(self, test, depth, scale):
         n = int(REQUESTS[depth] * scale) // (MSET_SHARE if test == "MSET" else 1)
+        if test == "XADD":
+            words = "XADD", "mystream", "*", "myfield", "x" * VALUE
+            return self.benchmark("-n", str(n), "-P", str(depth), "-c", "50", *words)
         return self.benchmark("-t", test.lower(), "-n", str(n), "-P", str(depth), "-c", "50", "-r", str(KEYS),
                               "-d", str(VALUE))
 
@@ -116,6 +132,20 @@ class Kernel:
                 for s in self.servers:
                     line += f"  {s.name} {median(r for r, _ in self.result[test, depth, s.name]) / 1000:8.1f}k"
                 print(line, flush=True)
+
+    def default_set(self):
+        """Rows: every command of redis-benchmark's default set at pipeline 16, in turns."""
+        ours = next(s for s in self.servers if s.device == "af_packet")
+        done = {s.name: [] for s in (self.redis, ours)}
+        for _ in range(self.rounds):
+            for s in (self.redis, ours):
+                done[s.name].append(s.default_set(self.scale))
+        rows = []
+        for test in done["redis"][0]:
+            redis, mine = (median(d[test] for d in done[s.name]) for s in (self.redis, ours))
+            rows.append([test, f"{redis / 1000:.0f}", f"{mine / 1000:.0f}", f"{mine / redis:.2f}", DEFAULT_SET_WANTED])
+            print("  ".join(rows[-1]), flush=True)
+        return rows
 
     def of_redis(self, test, depth=1):
         """Requests per second of redis-server; measured now if it was not yet. test: also CONNECT and MIB."""

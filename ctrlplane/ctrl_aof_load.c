@@ -1,0 +1,364 @@
+/* Loading an append-only file: its base, then its commands, one after the other, on shards that the control thread
+ * holds.
+ *
+ * Time stands still meanwhile, at its beginning: no key expires, since the command that follows may give it more time.
+ * What was due goes when the shards are given back.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ctrlplane/ctrl_aof.h"
+#include "ctrlplane/ctrl_load.h"
+#include "ctrlplane/ctrl_priv.h"
+#include "ctrlplane/script/script_persist.h"
+#include "persist/aof_scan.h"
+
+#define ROUND_EVERY 4096 /* commands between two looks at clients */
+
+struct aof_load {
+	struct ctrl *c;
+	const char *path;
+	struct aof_scan scan;
+	struct client cl;
+	size_t multi_from; /* where the open MULTI begins */
+	bool multi;
+	bool replaying; /* the commands of a MULTI whose EXEC was found */
+	size_t exec_at;
+	uint64_t commands;
+	struct error_stats errors; /* that commands answered with */
+	struct err *e;
+};
+
+static int refuse(struct aof_load *l, const char *what, size_t at)
+{
+	const struct aof *a = l->c->aof;
+
+	return err_set(
+		l->e,
+		"%s: %s (offset %zu); keep a copy of the directory, then run: redis-check-aof --fix %s/%s.manifest",
+		l->path, what, at, a->dir, a->name);
+}
+
+/* ---- one command ---- */
+
+static int run_command(struct aof_load *l, const struct cmd *cmd)
+{
+	struct ctrl *c = l->c;
+	struct reply r;
+	size_t bytes;
+
+	reply_init(&r, c->host.mbufs, 2048, 2);
+	r.muted = true;
+	r.errors = &l->errors;
+	struct cmd_ctx x = {.cmd = cmd,
+			    .argc = l->scan.argc,
+			    .argv = l->scan.argv,
+			    .out = &r,
+			    .env = &c->host.env,
+			    .client = &l->cl,
+			    .client_id = l->cl.id,
+			    .client_flags = l->cl.flags,
+			    .db = l->cl.db,
+			    .rng = &c->host.env.rng};
+	cmd_run(&x);
+	buf_chain_free(reply_take(&r, &bytes), c->heap);
+	l->commands++;
+	if (rp_likely(!r.error) || error_stats_of(&l->errors, "OOM") == 0)
+		return 0;
+	return err_set(l->e, "%s: out of memory at offset %zu; give it more (memory), or what follows would be missing",
+		       l->path, l->scan.from);
+}
+
+/* Clients are told LOADING meanwhile. */
+static void pause_load(struct ctrl *c)
+{
+	if (!c->persist->loading.on)
+		return;
+	ctrl_round(c);
+	ctrl_loading_say(c);
+}
+
+/* FUNCTION LOAD [REPLACE] code */
+static int load_function(struct aof_load *l)
+{
+	const struct rdb_functions *f = &l->c->persist->functions;
+	bool replace = l->scan.argc == 4 && slice_is(l->scan.argv[2], "replace");
+	struct err why;
+
+	if (l->scan.argc != 3 + (uint32_t)replace)
+		return refuse(l, "FUNCTION LOAD with a wrong number of arguments", l->scan.from);
+	if (f->load(f->ctx, l->scan.argv[l->scan.argc - 1], replace, &why) != 0)
+		return refuse(l, why.text, l->scan.from);
+	return 0;
+}
+
+/* FUNCTION DELETE name: of one that there is not, nothing comes, as when a server runs it. */
+static int delete_function(struct aof_load *l)
+{
+	struct slice name = l->scan.argv[2];
+
+	ctrl_call_one(l->c, msg_bus_script(l->c->bus), script_text_delete, &name);
+	return 0;
+}
+
+/* FUNCTION RESTORE payload [policy] */
+static int restore_functions(struct aof_load *l)
+{
+	struct script_text_restore x = {.payload = l->scan.argv[2]};
+
+	if (l->scan.argc > 4)
+		return refuse(l, "FUNCTION RESTORE with a wrong number of arguments", l->scan.from);
+	if (l->scan.argc == 4)
+		x.policy = l->scan.argv[3];
+	ctrl_call_one(l->c, msg_bus_script(l->c->bus), script_text_restore, &x);
+	return x.ok ? 0 : refuse(l, x.err.text, l->scan.from);
+}
+
+static int flush_functions(struct aof_load *l)
+{
+	struct rdb_functions f = l->c->persist->functions;
+
+	if (f.clear != NULL)
+		f.clear(f.ctx);
+	return 0;
+}
+
+/* Those that do not run on shards. */
+static int load_other(struct aof_load *l)
+{
+	static const struct {
+		const char *name;
+		uint32_t argc_min;
+		int (*load)(struct aof_load *l);
+	} known[] = {{"load", 3, load_function},
+		     {"delete", 3, delete_function},
+		     {"restore", 3, restore_functions},
+		     {"flush", 2, flush_functions}};
+
+	if (slice_is(l->scan.argv[0], "function") && l->scan.argc >= 2)
+		for (uint32_t i = 0; i < RP_ARRAY_LEN(known); i++)
+			if (l->scan.argc >= known[i].argc_min && slice_is(l->scan.argv[1], known[i].name))
+				return known[i].load(l);
+	return refuse(l, "a command that changes no key", l->scan.from);
+}
+
+static int unknown(struct aof_load *l)
+{
+	char what[160];
+	struct slice name = l->scan.argv[0];
+
+	snprintf(what, sizeof what, "unknown command '%.*s'", (int)RP_MIN(name.len, 64u), name.ptr);
+	return refuse(l, what, l->scan.from);
+}
+
+/* Those of routes that work on shards, which we hold; SELECT, MULTI and EXEC are ours. */
+static int dispatch(struct aof_load *l)
+{
+	struct slice name = l->scan.argv[0];
+
+	if (slice_is(name, "multi")) {
+		if (l->multi)
+			return refuse(l, "MULTI in a MULTI", l->scan.from);
+		l->multi = !l->replaying;
+		l->multi_from = l->scan.from;
+		return 0;
+	}
+	if (slice_is(name, "exec")) {
+		if (!l->multi && !l->replaying)
+			return refuse(l, "EXEC without MULTI", l->scan.from);
+		l->multi = false;
+		l->replaying = !l->replaying;
+		if (l->replaying) /* it is whole: once more, now for good */
+			l->scan.at = l->multi_from;
+		return 0;
+	}
+	if (l->multi)
+		return 0;
+	const struct cmd *cmd = cmd_lookup(l->scan.argc, l->scan.argv);
+	if (cmd == NULL || cmd->flags & CMD_F_CONTAINER)
+		return unknown(l);
+	if (!cmd_arity_ok(cmd, l->scan.argc))
+		return refuse(l, "a command with a wrong number of arguments", l->scan.from);
+	if (cmd->route == CMD_KEYS || cmd->route == CMD_HOME_KEYS || cmd->route == CMD_ALL || cmd->route == CMD_HOME)
+		return run_command(l, cmd);
+	return load_other(l);
+}
+
+/* ---- one file ---- */
+
+/* The last file may end in the middle of a command, or of a MULTI. */
+static int cut(struct aof_load *l, bool last, size_t *end)
+{
+	size_t from = l->multi ? l->multi_from : l->scan.from;
+
+	if (!last)
+		return refuse(l, "ends in the middle of a command, and other files follow", from);
+	if (!l->c->config.aof_load_truncated)
+		return refuse(l, "ends in the middle of a command; aof-load-truncated yes would drop that", from);
+	log_write(LOG_WARNING,
+		  "append-only file %s: %zu bytes of an unfinished command at the end (offset %zu) are dropped",
+		  l->path, l->scan.len - from, from);
+	*end = from;
+	return 0;
+}
+
+/* Where power was lost, some file systems leave zeros for what was not written yet: they are no more than an end. */
+static bool forget_zeros(struct aof_load *l)
+{
+	size_t len = l->scan.len;
+
+	while (len > l->scan.from && l->scan.data[len - 1] == '\0')
+		len--;
+	if (len == l->scan.len)
+		return false;
+	l->scan.len = len;
+	l->scan.at = l->scan.from;
+	return true;
+}
+
+static int replay(struct aof_load *l, bool last, size_t *end)
+{
+	struct loading *say = &l->c->persist->loading;
+	size_t said = l->scan.at;
+	struct err bad;
+	int rc = 0;
+
+	for (uint32_t n = 0; rc == 0; n++) {
+		if (n % ROUND_EVERY == 0) {
+			say->loaded_bytes += l->scan.at > said ? l->scan.at - said : 0;
+			said = RP_MAX(said, l->scan.at);
+			pause_load(l->c);
+			if (l->c->stop != 0)
+				return err_set(l->e, "asked to stop while loading %s", l->path);
+		}
+		switch (aof_scan_next(&l->scan, &bad)) {
+		case AOF_SCAN_COMMAND:
+			rc = dispatch(l);
+			break;
+		case AOF_SCAN_END:
+			if (l->multi)
+				return cut(l, last, end);
+			*end = l->scan.len;
+			return 0;
+		case AOF_SCAN_CUT:
+			return cut(l, last, end);
+		case AOF_SCAN_BAD:
+			if (!last || !forget_zeros(l))
+				return refuse(l, bad.text, l->scan.from);
+			break;
+		case AOF_SCAN_NOMEM:
+			return err_set(l->e, "%s: out of memory for a command (offset %zu)", l->path, l->scan.from);
+		}
+	}
+	return rc;
+}
+
+/* All of a file in memory. NULL with *e, or if it is empty. */
+static const char *map_file(const char *path, size_t *len, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	*len = 0;
+	if (fd < 0 || fstat(fd, &st) != 0) {
+		file_err(e, "open", path, -errno);
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	*len = (size_t)st.st_size;
+	void *p = *len != 0 ? mmap(NULL, *len, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+	if (p == MAP_FAILED && *len != 0)
+		file_err(e, "read", path, -errno);
+	close(fd);
+	if (p == MAP_FAILED)
+		return NULL;
+	madvise(p, *len, MADV_SEQUENTIAL);
+	return p;
+}
+
+static int load_commands(struct ctrl *c, const char *path, size_t from, bool last, struct err *e)
+{
+	struct aof_load l = {.c = c, .path = path, .e = e, .cl = {.flags = CLIENT_F_AUTH, .proto = 2}};
+	size_t len, end = 0;
+	const char *data = map_file(path, &len, e);
+
+	if (data == NULL)
+		return len != 0 || e->text[0] != '\0' ? -1 : 0;
+	aof_scan_init(&l.scan, data, len, from);
+	int rc = replay(&l, last, &end);
+	aof_scan_fini(&l.scan);
+	munmap((void *)data, len);
+	if (rc == 0 && end < len && truncate(path, (off_t)end) != 0)
+		rc = file_err(e, "truncate", path, -errno);
+	if (rc == 0)
+		log_write(LOG_NOTICE, "loaded %s: %lu commands", path, (unsigned long)l.commands);
+	return rc;
+}
+
+static bool begins_with_rdb(const char *path)
+{
+	char head[5];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, head, sizeof head) : -1;
+
+	if (fd >= 0)
+		close(fd);
+	return n == sizeof head && memcmp(head, "REDIS", sizeof head) == 0;
+}
+
+static int load_file(struct ctrl *c, const struct aof_file *f, bool last, struct err *e)
+{
+	char path[AOF_PATH_MAX];
+	struct load_result rdb = {.bytes = 0};
+
+	aof_path(c->aof, f->name, path);
+	if (begins_with_rdb(path)) {
+		struct load_order o = {.path = path, .keep_expired = true, .held = true, .between = pause_load};
+		if (ctrl_load(c, &o, &rdb, e) != 0)
+			return -1;
+	}
+	return load_commands(c, path, rdb.bytes, last, e);
+}
+
+/* ---- all of them ---- */
+
+static void time_stands_still(struct ctrl *c, bool still)
+{
+	for (uint32_t i = 0; i < c->nworkers; i++)
+		store_set_replay(c->stores[i], still, c->now.wall_us);
+}
+
+static uint64_t all_bytes(const struct aof *a)
+{
+	uint64_t sum = 0;
+	struct stat st;
+	char path[AOF_PATH_MAX];
+
+	for (uint32_t i = 0; i < a->manifest.n; i++)
+		if (a->manifest.file[i].type != 'h' && stat(aof_path(a, a->manifest.file[i].name, path), &st) == 0)
+			sum += (uint64_t)st.st_size;
+	return sum;
+}
+
+int ctrl_aof_load(struct ctrl *c, struct err *e)
+{
+	const struct aof *a = c->aof;
+	const struct aof_file *base = aof_manifest_base(&a->manifest), *last = aof_manifest_last_incr(&a->manifest);
+	int rc = 0;
+
+	e->text[0] = '\0';
+	c->persist->loading.total_bytes = all_bytes(a);
+	time_stands_still(c, true);
+	if (base != NULL)
+		rc = load_file(c, base, last == NULL, e);
+	for (uint32_t i = 0; rc == 0 && i < a->manifest.n; i++)
+		if (a->manifest.file[i].type == 'i')
+			rc = load_file(c, &a->manifest.file[i], &a->manifest.file[i] == last, e);
+	time_stands_still(c, false);
+	return rc;
+}

@@ -1,0 +1,82 @@
+/* What the script thread has the control thread do. */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "ctrlplane/script/script_thread_priv.h"
+
+#define LOG_TEXT_MAX 1024
+
+static struct msg *upcall(struct script_thread *t, msg_call_fn fn)
+{
+	struct msg *m = msg_get(t->host.bus, t->host.self);
+
+	if (m == NULL)
+		return NULL;
+	m->kind = MSG_CALL;
+	m->owner = (uint8_t)msg_bus_control(t->host.bus);
+	m->fn = fn;
+	m->arg[3] = NULL;
+	return m;
+}
+
+struct log_line {
+	int level;
+	char text[LOG_TEXT_MAX];
+};
+
+static void write_line(void *owner, struct msg *m)
+{
+	struct log_line *l = m->arg[0];
+
+	log_write((enum log_level)l->level, "%s", l->text);
+	free(l);
+}
+
+/* A line that cannot be kept is lost: the log is for people. */
+void script_log(void *ctx, int level, struct slice text)
+{
+	struct script_thread *t = ctx;
+	struct log_line *l = malloc(sizeof *l);
+	struct msg *m = l != NULL ? upcall(t, write_line) : NULL;
+
+	if (m == NULL) {
+		free(l);
+		return;
+	}
+	size_t n = RP_MIN(text.len, sizeof l->text - 1);
+	t->run.acted = true;
+	l->level = level;
+	for (size_t i = 0; i < n; i++)
+		l->text[i] = (unsigned char)text.ptr[i] < ' ' ? ' ' : text.ptr[i];
+	l->text[n] = '\0';
+	m->arg[0] = l;
+	msg_send(t->host.bus, m);
+}
+
+void script_report_slow(struct script_thread *t, const struct cmd_ctx *c, uint64_t us)
+{
+	struct slow_note *n = slow_note_create(t->host.heap, c, t->now.wall_us, us);
+	struct msg *m = n != NULL ? upcall(t, t->up.slow) : NULL;
+
+	if (m == NULL) {
+		heap_free(t->host.heap, n);
+		return;
+	}
+	m->arg[0] = n;
+	msg_send(t->host.bus, m);
+}
+
+void script_report_denied(void *ctx, const struct acl_denial *d)
+{
+	struct script_thread *t = ctx;
+	struct msg *m = upcall(t, t->up.denied);
+	struct acl_note *n = m != NULL ? acl_note_create(t->host.heap, d, t->now.wall_us) : NULL;
+
+	if (n == NULL) {
+		if (m != NULL)
+			msg_put(t->host.bus, m);
+		return; /* counted all the same */
+	}
+	m->arg[0] = n;
+	msg_send(t->host.bus, m);
+}

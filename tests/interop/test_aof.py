@@ -1,0 +1,719 @@
+#!/usr/bin/python3
+"""The append-only file: with redis-server there and back, on and off, rewritten, damaged, on a full disk."""
+import binascii
+import contextlib
+import importlib.machinery
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path[:0] = [os.path.join(HERE, "../lib"), os.path.join(HERE, "../diff")]
+import gen
+from labtest import REDPOLL, main, run, test, wait_for
+from local import Local, free_port
+from resp import Client, Closed
+from values import content, redis_server, values
+
+diff = importlib.machinery.SourceFileLoader("diff", os.path.join(HERE, "../diff/diff")).load_module()
+
+LATER_MS = 4102444800000
+AOF = ["--appendonly", "yes", "--save", ""]
+
+
+def ok(reply):
+    assert reply == ("+", b"OK"), reply
+
+
+def info(c, field):
+    text = c.call("INFO", "persistence")[1].decode()
+    return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)[field]
+
+
+def synced(c):
+    """On its way a write is first in the journal, then in the writer's buffer, then in the file."""
+    wait_for(lambda: [info(c, what) for what in ("journal_bytes_in_flight", "aof_buffer_length", "aof_bytes_unsynced")] ==
+             ["0"] * 3, 30, "the disk to have everything")
+
+
+def rewrite(c):
+    before = int(info(c, "aof_rewrites"))
+    reply = c.call("BGREWRITEAOF")
+    assert reply[0] == "+", reply
+    wait_for(lambda: int(info(c, "aof_rewrites")) == before + 1, 60, "the end of the rewrite")
+
+
+def aof_files(home):
+    return sorted(os.listdir(f"{home}/appendonlydir"))
+
+
+def check_aof(home):
+    out = run("redis-check-aof", f"{home}/appendonlydir/appendonly.aof.manifest")
+    assert "All AOF files and manifest are valid" in out, out
+
+
+def redis_with_aof(home, *options):
+    return redis_server("--appendonly", "yes", *options, home=home)
+
+
+def rewritten(redis):
+    wait_for(lambda: b"aof_rewrite_in_progress:0" in redis.call("INFO", "persistence")[1], 30, "redis-server's rewrite")
+
+
+def fill(c):
+    """Every kind of value under a name of its own, in several databases. Returns the keys."""
+    keys = []
+    for i, (name, commands) in enumerate(values()):
+        db, key = (0, 3, 9)[i % 3], f"key {i} {name}".encode()
+        ok(c.call("SELECT", db))
+        for command in commands:
+            reply = c.call(command[0], *[key if word == "k" else word for word in command[1:]])
+            assert reply[0] != "-", (name, reply)
+        if i % 4 == 0:
+            assert c.call("PEXPIREAT", key, LATER_MS + i) == (":", 1)
+        keys.append((db, key))
+    ok(c.call("SELECT", 0))
+    return keys
+
+
+def same(a, b, keys):
+    for db in {db for db, _ in keys}:
+        for side in (a, b):
+            ok(side.call("SELECT", db))
+            assert side.call("DBSIZE") == (":", sum(k[0] == db for k in keys)), (db, side.call("DBSIZE"))
+    for db, key in keys:
+        for side in (a, b):
+            ok(side.call("SELECT", db))
+        assert content(a, key) == content(b, key), key
+        assert a.call("PEXPIRETIME", key) == b.call("PEXPIRETIME", key), key
+
+
+@contextlib.contextmanager
+def home_dir():
+    with tempfile.TemporaryDirectory() as home:
+        yield home
+
+
+# ---- with redis-server ----
+
+@test("redis-server starts from our directory, and we from its: base, incremental files, every kind of value")
+def _():
+    for workers in (1, 4):
+        for preamble in ("yes", "no"):
+            with home_dir() as home, Local(home, workers, AOF) as server:
+                keys = fill(server.client())
+                rewrite(server.client())
+                c = server.client()
+                for i in range(100):
+                    ok(c.call("SET", f"after {i}", i))
+                    keys.append((0, f"after {i}".encode()))
+                assert server.stop() == 0
+                check_aof(home)
+                with redis_with_aof(home, "--aof-use-rdb-preamble", preamble) as redis:
+                    server.start()  # reads what redis-server was given, and writes nothing
+                    same(server.client(), redis, keys)
+                    server.kill()
+                    ok(redis.call("SET", "from redis", "1"))
+                    assert redis.call("BGREWRITEAOF")[0] == "+"
+                    rewritten(redis)
+                    ok(redis.call("SET", "from redis", "2"))
+                    code = "#!lua name=lib\nredis.register_function('flib', function() return 7 end)"
+                    assert redis.call("FUNCTION", "LOAD", code)[0] == "$"
+                    keys.append((0, b"from redis"))
+                    time.sleep(1.2)
+                    shutil.copytree(f"{home}/appendonlydir", f"{home}/copy/appendonlydir")
+                    with Local(f"{home}/copy", workers, AOF) as again:
+                        same(again.client(), redis, keys)
+                        assert again.client().call("FCALL", "flib", 0) == (":", 7)
+
+
+@test("a file of Redis before 7, alone or with RDB in front, becomes the base of a directory")
+def _():
+    with home_dir() as home:
+        with redis_server("--appendonly", "yes", home=home) as redis:
+            keys = fill(redis)
+            redis.call("BGREWRITEAOF")
+            time.sleep(0.5)
+            rewritten(redis)
+            ok(redis.call("SET", "later", "1"))
+            keys.append((0, b"later"))
+            time.sleep(1.2)
+            names = [f"{home}/appendonlydir/{n}" for n in aof_files(home)]
+            with open(f"{home}/one", "wb") as out:
+                for kind in (".base.rdb", ".incr.aof"):
+                    for name in names:
+                        if name.endswith(kind):
+                            out.write(open(name, "rb").read())
+            os.mkdir(f"{home}/new")
+            os.rename(f"{home}/one", f"{home}/new/appendonly.aof")
+            for _ in range(2):
+                with Local(f"{home}/new", 2, AOF) as server:
+                    same(server.client(), redis, keys)
+            assert not os.path.exists(f"{home}/new/appendonly.aof")
+
+
+def random_commands(seed, count, groups):
+    maker = gen.Gen(seed, int(time.time() * 1000), [diff.GROUPS[g] for g in groups])
+    commands = []
+    while len(commands) < count:
+        commands += [c for c in maker.next() if c.args[0].upper() not in (b"QUIT", b"RESET")]
+    return commands
+
+
+def play(port, commands):
+    c = None
+    for start in range(0, len(commands), 100):
+        batch = commands[start:start + 100]
+        c = c or Client("127.0.0.1", port)
+        try:
+            c.send([x.args for x in batch])
+            for x in batch:
+                if not x.silent:
+                    c.read()
+        except (Closed, OSError):
+            c = None
+
+
+def stream_facts(value):
+    """Without the times at which consumers were seen, what 7.2 adds, and how the tree is built."""
+    if isinstance(value, list) and value and value[0] == ("$", b"length"):
+        value = value[:2] + value[6:]
+    if isinstance(value, (list, tuple)):
+        if len(value) > 2 and value[:1] == [("$", b"name")] and ("$", b"seen-time") in value:
+            at = value.index(("$", b"seen-time"))
+            skip = 4 if value[at + 2] == ("$", b"active-time") else 2
+            value = value[:at] + value[at + skip:]
+        return [stream_facts(v) for v in value]
+    return 0 if isinstance(value, int) and value > 1 << 40 else value
+
+
+def plain(side):
+    """What a server holds: key, kind, value, TTL; how it is encoded depends on how it came about."""
+    keys, times = side.state()
+    return [(db, name, kind, stream_facts(value) if kind[1] == b"stream" else value, at)
+            for (db, name, kind, _, value), at in zip(keys, times)]
+
+
+@test("what random commands leave behind is what redis-server makes of our file, and what we make of it")
+def _():
+    groups = [g for g in diff.GROUPS if g != "connection"]
+    for workers in (1, 4):
+        for seed in range(int(os.environ.get("REDPOLL_SEEDS", "3"))):
+            with home_dir() as home, Local(home, workers, AOF) as server:
+                c = server.client()
+                play(server.port, random_commands(seed * 10 + workers, 6000, groups))
+                synced(c)
+                time.sleep(0.3)
+                shutil.copytree(f"{home}/appendonlydir", f"{home}/copy/appendonlydir")
+                check_aof(home)
+                with tempfile.TemporaryDirectory() as sock:
+                    redis = subprocess.Popen(
+                        ["redis-server", "--port", "0", "--unixsocket", f"{sock}/s", "--save", "",
+                         "--appendonly", "yes", "--dir", f"{home}/copy"], stdout=subprocess.DEVNULL)
+                    try:
+                        wait_for(lambda: subprocess.run(["redis-cli", "-s", f"{sock}/s", "ping"], capture_output=True)
+                                 .stdout == b"PONG\n", 30, "redis-server to have loaded")
+                        before = plain(diff.Side("redpoll", f"127.0.0.1:{server.port}", 2))
+                        theirs = plain(diff.Side("redis", f"{sock}/s", 2))
+                        for a, b in zip(before, theirs):
+                            assert a == b, (a, b)
+                        assert len(before) == len(theirs)
+                        server.kill()
+                        server.start()
+                        again = plain(diff.Side("again", f"127.0.0.1:{server.port}", 2))
+                        for a, b in zip(before, again):
+                            assert a == b, (a, b)
+                        assert len(before) == len(again)
+                    finally:
+                        redis.terminate()
+                        redis.wait()
+
+
+# ---- effects ----
+
+def journal(home):
+    """The commands of the incremental files, in order."""
+    out = []
+    for name in aof_files(home):
+        if not name.endswith(".incr.aof"):
+            continue
+        data = open(f"{home}/appendonlydir/{name}", "rb").read()
+        while data:
+            n, data = data.split(b"\r\n", 1)
+            words = []
+            for _ in range(int(n[1:])):
+                length, data = data.split(b"\r\n", 1)
+                words.append(data[:int(length[1:])])
+                data = data[int(length[1:]) + 2:]
+            out.append(words)
+    return out
+
+
+@test("what depends on time or chance is written as its effect, units of several as MULTI and EXEC")
+def _():
+    for workers in (1, 4):
+        with home_dir() as home, Local(home, workers, [*AOF, "--appendfsync", "always"]) as server:
+            c = server.client()
+            for command in (("SADD", "s", *range(20)), ("SPOP", "s"), ("SPOP", "s", 3), ("SET", "k", "1", "EX", 100),
+                            ("EXPIRE", "k", 200), ("GETEX", "k", "EX", 300), ("INCRBYFLOAT", "k", "0.5"),
+                            ("SETEX", "e", 100, "x"),
+                            ("SET", "gone", 1, "PX", 20), ("XADD", "x", "*", "a", "b"), ("HSET", "h", "f", "1"),
+                            ("HINCRBYFLOAT", "h", "f", "1.5"), ("MSET", *[w for i in range(8) for w in (f"m{i}", i)]),
+                            ("RENAME", "m1", "m2"), ("RPUSH", "l", 1, 2, 3), ("LMOVE", "l", "l2", "LEFT", "RIGHT"),
+                            ("SINTERSTORE", "d", "s", "s"), ("GETDEL", "e")):
+                assert c.call(*command)[0] != "-", command
+            wait_for(lambda: [b"DEL", b"gone"] in journal(home), 5, "what is due to go")
+            written = journal(home)
+            words = {w[0].upper() for w in written}
+            for never in (b"SPOP", b"EXPIRE", b"GETEX", b"INCRBYFLOAT", b"SETEX", b"HINCRBYFLOAT"):
+                assert never not in words, (never, written)
+            assert not any(w[0].upper() == b"SET" and {b"EX", b"PX"} & {x.upper() for x in w} for w in written), written
+            assert not any(w[0].upper() == b"XADD" and w[2] == b"*" for w in written)
+            if workers > 1:
+                at = next(i for i, w in enumerate(written) if w[:2] == [b"SET", b"m0"] or w[:2] == [b"MSET", b"m0"])
+                assert any(w == [b"MULTI"] for w in written[:at])
+            depth = 0
+            for w in written:
+                depth += {b"MULTI": 1, b"EXEC": -1}.get(w[0], 0)
+                assert depth in (0, 1)
+            assert depth == 0
+            content_before = {k: content(c, k) for k in ("s", "k", "h", "m2", "l", "l2", "d")}
+            stream = c.call("XRANGE", "x", "-", "+")
+            server.kill()
+            server.start()
+            c = server.client()
+            for k, v in content_before.items():
+                assert content(c, k) == v, k
+            assert c.call("XRANGE", "x", "-", "+") == stream
+            assert c.call("EXISTS", "gone", "m1", "e") == (":", 0)
+
+
+# ---- on, off, rewritten ----
+
+@test("appendonly goes on and off while the server runs; what was written before and after is kept")
+def _():
+    for workers in (1, 4):
+        with home_dir() as home, Local(home, workers, ["--save", ""]) as server:
+            c = server.client()
+            for i in range(100):
+                ok(c.call("SET", f"before {i}", i))
+            ok(c.call("CONFIG", "SET", "appendonly", "yes"))
+            for i in range(100):
+                ok(c.call("SET", f"while {i}", i))
+            wait_for(lambda: int(info(c, "aof_rewrites")) == 1, 30, "the first snapshot")
+            ok(c.call("CONFIG", "SET", "appendfsync", "always"))
+            for i in range(100):
+                ok(c.call("SET", f"on {i}", i))
+            check_aof(home)
+            server.kill()
+            server.options += ["--appendonly", "yes"]
+            server.start()
+            c = server.client()
+            assert c.call("DBSIZE") == (":", 300), c.call("DBSIZE")
+            ok(c.call("CONFIG", "SET", "appendonly", "no"))
+            wait_for(lambda: info(c, "aof_enabled") == "0", 10, "it to be off")
+            ok(c.call("SET", "off", 1))
+            server.kill()
+            server.start()
+            assert server.client().call("DBSIZE") == (":", 300)
+
+
+@test("switched on while it runs, with `always`: what is answered after the OK is there after kill -9, however soon")
+def _():
+    for attempt in range(12):
+        with home_dir() as home, Local(home, 1 + attempt % 3, ["--save", ""]) as server:
+            c = server.client(timeout=30)
+            for start in range(0, 20000, 1000):
+                c.pipeline([("SET", f"k{i}", "x" * 100) for i in range(start, start + 1000)])
+            ok(c.call("CONFIG", "SET", "appendonly", "yes", "appendfsync", "always"))
+            answered = 0
+            for _ in range(1 + attempt * 3):
+                answered = c.call("INCR", "n")[1]
+            server.kill()
+            server.options = AOF
+            server.start()
+            c = server.client()
+            assert int(c.call("GET", "n")[1]) == answered
+            assert c.call("DBSIZE") == (":", 20001)
+    # The OK of appendfsync alone means the same.
+    with home_dir() as home, Local(home, 2, [*AOF, "--appendfsync", "no"]) as server:
+        for attempt in range(10):
+            c = server.client(timeout=30)
+            c.pipeline([("SET", f"k{attempt}:{i}", "x" * 100) for i in range(500)])
+            ok(c.call("CONFIG", "SET", "appendfsync", "always"))
+            answered = c.call("INCR", "n")[1]
+            server.kill()
+            server.start()
+            assert int(server.client().call("GET", "n")[1]) == answered
+
+
+@test("BGREWRITEAOF without appendonly makes a base file, as in Redis, which either of them starts from")
+def _():
+    for workers in (1, 3):
+        with home_dir() as home, Local(home, workers, ["--save", ""]) as server:
+            keys = fill(server.client())
+            rewrite(server.client())
+            rewrite(server.client())
+            assert len(aof_files(home)) == 2, aof_files(home)
+            check_aof(home)
+            server.kill()
+            shutil.copytree(f"{home}/appendonlydir", f"{home}/copy/appendonlydir")
+            with redis_with_aof(f"{home}/copy") as redis, Local(home, workers, AOF) as again:
+                same(again.client(), redis, keys)
+                ok(again.client().call("SET", "goes on", 1))
+
+
+def half(key):
+    """Which of two workers' shards has it."""
+    return binascii.crc_hqx(key.encode(), 0) % 16384 // 8192
+
+
+@test("a script that never ends: BGSAVE and BGREWRITEAOF say BUSY, and run when it is over")
+def _():
+    with home_dir() as home, Local(home, 2, ["--save", "", "--busy-reply-threshold", "1500"]) as server:
+        c, endless = server.client(), server.client(timeout=60)
+        # A first run has taken all shards to learn which it needs; this one takes those of its key alone.
+        text = "for i = 1, tonumber(ARGV[1]) do end redis.call('GET', KEYS[1])"
+        assert c.call("EVAL", text, 1, "k", 1)[0] != "-"
+        ours = next(f"o{i}" for i in range(100) if half(f"o{i}") != half("k"))
+        thread = threading.Thread(target=lambda: endless.call("EVAL", text, 1, "k", 10 ** 12))
+        thread.start()
+        try:
+            time.sleep(0.3)
+            assert c.call("BGSAVE")[0] == "+"  # it is not known yet that the script takes too long
+            ok(c.call("SET", ours, 1))  # ... and nobody else waits with the snapshot for its shard
+            wait_for(lambda: c.call("BGSAVE")[1].startswith(b"BUSY"), 10, "the script to take too long")
+            for command in (("BGSAVE", "SCHEDULE"), ("SAVE",), ("BGREWRITEAOF",)):
+                assert c.call(*command)[1].startswith(b"BUSY"), command
+            ok(c.call("SET", ours, 2))
+        finally:
+            c.call("SCRIPT", "KILL")
+            thread.join()
+        wait_for(lambda: info(c, "rdb_bgsave_in_progress") == "0", 30, "the end of the snapshot")
+        rewrite(c)
+
+
+@test("libraries of functions that a redis-server's append-only file loads, deletes, restores and flushes")
+def _():
+    def library(name):
+        return f"#!lua name={name}\nredis.register_function('f{name}', function() return '{name}' end)"
+
+    with home_dir() as home:
+        with redis_with_aof(home) as redis:
+            for name in ("a", "b", "c"):
+                assert redis.call("FUNCTION", "LOAD", library(name))[0] == "$"
+            dump = redis.call("FUNCTION", "DUMP")[1]
+            ok(redis.call("FUNCTION", "DELETE", "a"))
+            ok(redis.call("FUNCTION", "RESTORE", dump, "REPLACE"))
+            ok(redis.call("FUNCTION", "FLUSH", "SYNC"))
+            ok(redis.call("FUNCTION", "RESTORE", dump))
+            ok(redis.call("FUNCTION", "FLUSH", "ASYNC"))
+            ok(redis.call("FUNCTION", "RESTORE", dump, "FLUSH"))
+            ok(redis.call("FUNCTION", "DELETE", "b"))
+            time.sleep(1.2)
+        with Local(home, 2, AOF) as server:
+            c = server.client()
+            assert c.call("FCALL", "fa", 0) == ("$", b"a") and c.call("FCALL", "fc", 0) == ("$", b"c")
+            assert c.call("FCALL", "fb", 0)[0] == "-"
+
+
+@test("a rewrite under load keeps everything, leaves no old file, and begins by itself when the file has grown")
+def _():
+    for workers in (1, 4):
+        with home_dir() as home, Local(home, workers, [*AOF, "--auto-aof-rewrite-min-size", "64kb"]) as server:
+            c = server.client()
+            counts = [0] * 3
+            stop = threading.Event()
+
+            def write(i):
+                w = server.client()
+                while not stop.is_set():
+                    w.pipeline([("INCR", f"n{i}")] * 50)
+                    counts[i] += 50
+            threads = [threading.Thread(target=write, args=(i,)) for i in range(3)]
+            for t in threads:
+                t.start()
+            wait_for(lambda: int(info(c, "aof_rewrites")) >= 1, 60, "a rewrite of its own accord")
+            stop.set()
+            for t in threads:
+                t.join()
+            wait_for(lambda: info(c, "aof_rewrite_in_progress") == "0", 60, "the end of rewrites")
+            rewrite(c)
+            assert len(aof_files(home)) == 3, aof_files(home)
+            synced(c)
+            check_aof(home)
+            server.kill()
+            server.start()
+            for i in range(3):
+                assert server.client().call("GET", f"n{i}") == ("$", b"%d" % counts[i])
+
+
+@test("keys that expire while the server is down are not revived by what was done to them before")
+def _():
+    with home_dir() as home, Local(home, 2, [*AOF, "--appendfsync", "always"]) as server:
+        c = server.client()
+        ok(c.call("SET", "a", 1, "PX", 400))
+        assert c.call("INCR", "a") == (":", 2)
+        ok(c.call("SET", "b", 1, "PX", 400))
+        assert c.call("PEXPIRE", "b", 3600000) == (":", 1)
+        ok(c.call("SET", "c", 1, "PX", 400))
+        assert c.call("PERSIST", "c") == (":", 1)
+        rewrite(c)
+        server.kill()
+        time.sleep(0.6)
+        server.start()
+        c = server.client()
+        wait_for(lambda: c.call("EXISTS", "a") == (":", 0), 5, "what is due to go")
+        assert c.call("GET", "c") == ("$", b"1")
+        assert c.call("PTTL", "b")[1] > 1000000
+
+
+@test("DEBUG LOADAOF loads what was written; WAITAOF waits for the disk")
+def _():
+    with home_dir() as home, Local(home, 2, AOF) as server:
+        c = server.client()
+        for i in range(50):
+            ok(c.call("SET", f"k{i}", i))
+        assert c.call("WAITAOF", 1, 0, 5000) == ("*", [(":", 1), (":", 0)])
+        assert info(c, "aof_bytes_unsynced") == "0"
+        ok(c.call("DEBUG", "LOADAOF"))
+        assert c.call("DBSIZE") == (":", 50)
+        started = time.monotonic()
+        assert c.call("WAITAOF", 1, 1, 200) == ("*", [(":", 1), (":", 0)])
+        assert time.monotonic() - started >= 0.19
+
+
+# ---- damage ----
+
+def start_fails(server, *texts):
+    server.start(wait=False)
+    assert server.process.wait(timeout=60) != 0
+    log = server.log_text()
+    for text in texts:
+        assert text in log, (text, log[-1500:])
+    server.process = None
+
+
+def incr(home):
+    return next(f"{home}/appendonlydir/{n}" for n in aof_files(home) if n.endswith(".incr.aof"))
+
+
+@test("an unfinished command at the end is dropped or refused; damage elsewhere is refused with offset and mend")
+def _():
+    with home_dir() as home, Local(home, 2, [*AOF, "--appendfsync", "always"]) as server:
+        c = server.client()
+        for i in range(10):
+            ok(c.call("SET", f"k{i}", "value"))
+        assert c.call("MSET", *[w for i in range(8) for w in (f"m{i}", i)]) == ("+", b"OK")
+        server.kill()
+        whole = open(incr(home), "rb").read()
+        exec_at = whole.rindex(b"*1\r\n$4\r\nEXEC")
+        for cut in (len(whole) - 3, exec_at, exec_at - 5):
+            open(incr(home), "wb").write(whole[:cut])
+            server.options = [*AOF, "--aof-load-truncated", "no"]
+            start_fails(server, "ends in the middle of a command", "aof-load-truncated")
+            server.options = AOF
+            server.start()
+            assert server.client().call("EXISTS", *[f"m{i}" for i in range(8)]) == (":", 0)
+            assert server.client().call("DBSIZE") == (":", 10)
+            assert "are dropped" in server.log_text()
+            ok(server.client().call("SET", "more", 1))
+            server.stop()
+            check_aof(home)
+        damaged = whole.replace(b"k4\r\n", b"k4xx", 1)
+        open(incr(home), "wb").write(damaged)
+        start_fails(server, f"offset {damaged.index(b'k4xx') - 17}", "redis-check-aof --fix")
+        open(incr(home), "wb").write(whole.replace(b"SET", b"SXT", 1))
+        start_fails(server, "unknown command 'SXT'")
+        open(incr(home), "wb").write(whole + b"\0" * 700)
+        server.start()
+        assert server.client().call("DBSIZE") == (":", 18)
+        server.kill()
+        os.unlink(incr(home))
+        start_fails(server, "No such file")
+
+
+@test("the manifest or the directory in a bad state: refused with the reason")
+def _():
+    with home_dir() as home, Local(home, 1, AOF) as server:
+        ok(server.client().call("SET", "a", 1))
+        server.stop()
+        manifest = f"{home}/appendonlydir/appendonly.aof.manifest"
+        good = open(manifest).read()
+        open(manifest, "w").write(good + "nonsense\n")
+        start_fails(server, "line 3")
+        open(manifest, "w").write(good)
+        with Local(home, 1, AOF) as first:
+            start_fails(server, "another Redpoll")
+            assert first.client().call("GET", "a") == ("$", b"1")
+        shutil.rmtree(f"{home}/appendonlydir")
+        open(f"{home}/appendonlydir", "w").close()
+        start_fails(server, "appendonlydir", "Not a directory")
+
+
+@contextlib.contextmanager
+def small_disk(megabytes):
+    with tempfile.TemporaryDirectory() as at:
+        run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", at)
+        try:
+            yield at
+        finally:
+            run("umount", "-l", at)
+
+
+@test("disk full: writers are told MISCONF, readers go on, nothing acknowledged is lost, and it heals by itself")
+def _():
+    for fsync in ("always", "everysec"):
+        with small_disk(4) as home:
+            open(f"{home}/filler", "wb").write(b"x" * (2 << 20))
+            with Local(home, 2, [*AOF, "--appendfsync", fsync, "--journal-buffer", "8mb"]) as server:
+                c, r, acked = server.client(timeout=60), server.client(), []
+                ok(c.call("SET", "seen", 1))
+
+                def write():
+                    for i in range(150):
+                        reply = c.call("SET", f"k{i}", "x" * 20000)
+                        if reply[0] == "-":
+                            assert reply[1].startswith(b"MISCONF Errors writing to the AOF file: "), reply
+                            return
+                        acked.append(i)
+                writer = threading.Thread(target=write)
+                writer.start()
+                wait_for(lambda: info(r, "aof_last_write_status") == "err", 30, "the disk to be full")
+                assert r.call("SET", "another", 1)[1].startswith(b"MISCONF"), "a writer is let in"
+                assert r.call("GET", "seen") == ("$", b"1")
+                os.unlink(f"{home}/filler")
+                wait_for(lambda: info(r, "aof_last_write_status") == "ok", 30, "it to heal")
+                writer.join()
+                ok(r.call("SET", "another", 1))
+                synced(r)
+                server.kill()
+                server.start()
+                c = server.client()
+                assert c.call("EXISTS", *[f"k{i}" for i in acked]) == (":", len(acked))
+                assert c.call("GET", "another") == ("$", b"1")
+
+
+@contextlib.contextmanager
+def hollow_disk(megabytes, promised):
+    """A file system that believes in more room than its device has: write() succeeds, fsync() does not. Gives its path and
+    what gives the device the room."""
+    with small_disk(megabytes) as under, tempfile.TemporaryDirectory() as at:
+        with open(f"{under}/device", "wb") as device:
+            device.truncate(promised << 20)
+        run("mkfs.ext4", "-q", "-F", "-m", "0", "-O", "^has_journal", "-E", "nodiscard", f"{under}/device")
+        run("mount", "-o", "loop,errors=continue", f"{under}/device", at)
+        try:
+            yield at, lambda: run("mount", "-o", f"remount,size={2 * promised}m", under)
+        finally:
+            run("umount", "-l", at)
+
+
+@test("the disk fails at fsync: nobody is told that his write is kept, writers are refused, readers go on, until a new file "
+      "is on the disk")
+def _():
+    for fsync in ("always", "everysec"):
+        with hollow_disk(12, 64) as (home, heal):
+            server = Local(home, 2, [*AOF, "--appendfsync", fsync])
+            server.log = "/dev/null"
+            with server:
+                c, r, acked = server.client(timeout=120), server.client(), []
+                ok(c.call("SET", "seen", 1))
+                before = [True]
+
+                def write():
+                    for i in range(2000):
+                        reply = c.call("SET", f"k{i}", "x" * 20000)
+                        if reply[0] == "-":
+                            assert reply[1].startswith(b"MISCONF Errors writing to the AOF file: "), reply
+                            return
+                        acked.append((i, before[0]))
+                writer = threading.Thread(target=write)
+                writer.start()
+                try:
+                    wait_for(lambda: info(r, "aof_last_write_status") == "err", 60, "the disk to fail")
+                    told = len(acked)
+                    assert r.call("SET", "another", 1)[1].startswith(b"MISCONF"), "a writer is let in"
+                    assert r.call("GET", "seen") == ("$", b"1")
+                    time.sleep(3)  # a new file is tried meanwhile, and fails, too
+                    assert info(r, "aof_last_write_status") == "err"
+                    assert r.call("SET", "another", 1)[1].startswith(b"MISCONF"), "a writer is let in"
+                    if fsync == "always":
+                        assert len(acked) == told, "somebody was told that a write is kept"
+                finally:
+                    before[0] = False
+                    heal()
+                    writer.join(1 if sys.exc_info()[0] else 60)
+                wait_for(lambda: info(r, "aof_last_write_status") == "ok", 60, "the new file")
+                ok(r.call("SET", "another", 1))
+                synced(r)
+                server.kill()
+                server.start()
+                c = server.client()
+                assert c.call("EXISTS", *[f"k{i}" for i, _ in acked]) == (":", len(acked))
+                assert c.call("GET", "another") == ("$", b"1")
+                check_aof(home)
+
+
+@test("a file that is given up is written anew from memory; writers are refused until that is on the disk")
+def _():
+    with small_disk(8) as home:
+        open(f"{home}/filler", "wb").write(b"x" * (5 << 20))
+        with Local(home, 2, [*AOF, "--journal-buffer", "256kb"]) as server:
+            c = server.client(timeout=60)
+            for start in range(0, 12000, 1000):
+                replies = c.pipeline([("SET", f"due{i}", 1, "PX", 4000) for i in range(start, start + 1000)])
+                assert all(r == ("+", b"OK") for r in replies)
+            kept = 0
+            while info(c, "aof_last_write_status") == "ok":
+                kept += c.call("SET", f"k{kept}", "x" * 20000) == ("+", b"OK")
+            # What expires meanwhile fills the rings, and nothing takes it from there.
+            wait_for(lambda: "written anew from memory" in server.log_text(), 30, "the file to be given up")
+            assert c.call("SET", "refused", 1)[1].startswith(b"MISCONF"), "a writer is let in"
+            assert c.call("GET", "k0")[0] == "$"
+            os.unlink(f"{home}/filler")
+            wait_for(lambda: info(c, "aof_last_write_status") == "ok", 30, "the new file")
+            ok(c.call("SET", "after", 1))
+            wait_for(lambda: c.call("EXISTS", *[f"due{i}" for i in range(12000)]) == (":", 0), 10, "what is due to go")
+            synced(c)
+            size = c.call("DBSIZE")
+            server.kill()
+            server.start()
+            c = server.client()
+            assert c.call("DBSIZE") == size
+            assert c.call("EXISTS", *[f"k{i}" for i in range(kept)]) == (":", kept)
+            check_aof(home)
+
+
+@test("scripts, transactions and functions are there after a restart, whole")
+def _():
+    for workers in (1, 4):
+        with home_dir() as home, Local(home, workers, [*AOF, "--appendfsync", "always"]) as server:
+            c = server.client()
+            text = "for i = 1, 20 do redis.call('SET', 'e' .. i, i) end return redis.call('INCR', 'n')"
+            assert c.call("EVAL", text, 0) == (
+                ":", 1)
+            code = "#!lua name=lib\nredis.register_function('f', function(keys) return redis.call('INCR', keys[1]) end)"
+            assert c.call("FUNCTION", "LOAD", code) == ("$", b"lib")
+            assert c.call("FCALL", "f", 1, "n") == (":", 2)
+            written = journal(home)
+            first = next(i for i, w in enumerate(written) if w[:2] == [b"SET", b"e1"] or w[:2] == [b"set", b"e1"])
+            assert [b"MULTI"] in written[:first] and [b"EXEC"] in written[first + 20:], written
+            server.kill()
+            server.start()
+            c = server.client()
+            assert c.call("FCALL", "f", 1, "n") == (":", 3)
+            assert c.call("EXISTS", *[f"e{i}" for i in range(1, 21)]) == (":", 20)
+            rewrite(c)
+            assert c.call("FUNCTION", "DELETE", "lib") == ("+", b"OK")
+            server.kill()
+            server.start()
+            assert server.client().call("FCALL", "f", 1, "n")[0] == "-"
+
+
+main()

@@ -1,0 +1,172 @@
+#!/usr/bin/python3
+"""CLIENT: the same steps of several clients played to redis-server and to Redpoll with one worker and with four; who was
+killed, paused or unblocked, and what each client was told."""
+import os
+import re
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../lib"))
+from labtest import Lab, main, test, wait_for
+from play import CLOSE, ID, SLEEP, Told
+from resp import Closed
+
+OPEN = [("a", "PING"), ("b", "PING"), ("c3", "PING"), ("s", "SUBSCRIBE", "x"), ("t3", "PSUBSCRIBE", "y*")]
+
+SCENARIOS = {
+    "kill: words": [
+        ("a", "CLIENT", "KILL"), ("a", "CLIENT", "KILL", "1.2.3.4:5"), ("a", "CLIENT", "KILL", "ID", "x"),
+        ("a", "CLIENT", "KILL", "ID", 0), ("a", "CLIENT", "KILL", "ID", -5), ("a", "CLIENT", "KILL", "ID", 123456),
+        ("a", "CLIENT", "KILL", "TYPE", "foo"), ("a", "CLIENT", "KILL", "USER", "nobody"), ("a", "CLIENT", "KILL", "SKIPME", "maybe"),
+        ("a", "CLIENT", "KILL", "FOO", "bar"), ("a", "CLIENT", "KILL", "ID"), ("a", "CLIENT", "KILL", "ADDR", "1.2.3.4:5"),
+        ("a", "CLIENT", "KILL", "LADDR", "1.2.3.4:5"), ("a", "CLIENT", "KILL", "TYPE", "master"), ("a", "CLIENT", "KILL", "TYPE", "replica"),
+        ("a", "CLIENT", "KILL", "TYPE", "slave"), ("a", "CLIENT", "KILL", "ID", 5, "TYPE"), ("a", "CLIENT", "KILL", "ADDR", "x", "ID", 1, "TYPE", "normal")],
+    "kill by number": OPEN + [("a", "CLIENT", "KILL", "ID", ID("b")), ("a", "CLIENT", "KILL", "ID", ID("b")), ("a", "CLIENT", "KILL", "ID", ID("a")),
+        ("a", "CLIENT", "KILL", "ID", ID("s"), "TYPE", "normal"), ("a", "CLIENT", "KILL", "ID", ID("s"), "TYPE", "pubsub"),
+        ("a", "CLIENT", "LIST"), ("a", "CLIENT", "KILL", "ID", ID("a"), "SKIPME", "no")],
+    "kill by type": OPEN + [("a", "CLIENT", "KILL", "TYPE", "pubsub"), ("a", "CLIENT", "LIST", "TYPE", "pubsub"), ("a", "CLIENT", "KILL", "TYPE", "normal"),
+        ("a", "CLIENT", "LIST"), ("a", "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no")],
+    "kill by user": [("a", "ACL", "SETUSER", "u", "on", ">p", "~*", "&*", "+@all"), ("b", "AUTH", "u", "p"), ("c3", "AUTH", "u", "p"), ("d", "PING"),
+        ("a", "CLIENT", "KILL", "USER", "u", "TYPE", "pubsub"), ("a", "CLIENT", "KILL", "USER", "u"), ("a", "CLIENT", "KILL", "USER", "default"),
+        ("a", "ACL", "DELUSER", "u"), ("a", "CLIENT", "LIST")],
+    "kill what waits, listens, or is in a transaction": [
+        ("a", "PING"), ("b", "BLPOP", "l", 0), ("c3", "MULTI"), ("c3", "SET", "k", 1), ("d", "WATCH", "k"), ("s", "SUBSCRIBE", "x"), ("m", "MONITOR"),
+        ("a", "CLIENT", "KILL", "ID", ID("b")), ("a", "LPUSH", "l", 1), ("a", "LLEN", "l"), ("a", "CLIENT", "KILL", "ID", ID("c3")), ("a", "EXISTS", "k"),
+        ("a", "CLIENT", "KILL", "ID", ID("d")), ("a", "CLIENT", "KILL", "ID", ID("s")), ("a", "PUBLISH", "x", "m"), ("a", "CLIENT", "KILL", "ID", ID("m")),
+        ("a", "CLIENT", "LIST")],
+    "list": OPEN + [("a", "CLIENT", "SETNAME", "me"), ("b", "SELECT", 3), ("b", "MULTI"), ("b", "GET", "k"), ("c3", "CLIENT", "TRACKING", "ON", "BCAST"),
+        ("a", "CLIENT", "LIST"), ("a", "CLIENT", "LIST", "TYPE", "normal"), ("a", "CLIENT", "LIST", "TYPE", "pubsub"), ("a", "CLIENT", "LIST", "TYPE", "PUBSUB"),
+        ("a", "CLIENT", "LIST", "TYPE", "master"), ("a", "CLIENT", "LIST", "TYPE", "replica"), ("a", "CLIENT", "LIST", "TYPE", "foo"),
+        ("a", "CLIENT", "LIST", "ID", ID("b")), ("a", "CLIENT", "LIST", "ID", ID("b"), ID("s"), 99999), ("a", "CLIENT", "LIST", "ID", "x"),
+        ("a", "CLIENT", "LIST", "ID"), ("a", "CLIENT", "LIST", "TYPE"), ("a", "CLIENT", "LIST", "TYPE", "normal", "ID", 1), ("a", "CLIENT", "LIST", "FOO"),
+        ("a", "CLIENT", "INFO"), ("w", "BLPOP", "l", 0), ("a", "CLIENT", "LIST", "ID", ID("w")), ("m", "MONITOR"), ("a", "CLIENT", "NO-EVICT", "ON"),
+        ("a", "CLIENT", "LIST", "ID", ID("m"), ID("a"))],
+    "reply": [
+        ("a", "CLIENT", "REPLY", "OFF"), ("a", "SET", "k", 1), ("a", "GET", "k"), ("a", "NOSUCH"), ("a", "CLIENT", "REPLY", "ON"), ("a", "GET", "k"),
+        ("a", "CLIENT", "REPLY", "SKIP"), ("a", "SET", "k", 2), ("a", "GET", "k"), ("a", "CLIENT", "REPLY", "SKIP"), ("a", "CLIENT", "REPLY", "SKIP"), ("a", "GET", "k"),
+        ("a", "GET", "k"), ("a", "CLIENT", "REPLY", "SKIP"), ("a", "NOSUCH"), ("a", "PING"), ("a", "CLIENT", "REPLY", "MAYBE"), ("a", "CLIENT", "REPLY", "SKIP"), ("a", "MULTI"),
+        ("a", "GET", "k"), ("a", "CLIENT", "REPLY", "OFF"), ("a", "GET", "k"), ("a", "EXEC"), ("a", "GET", "k"), ("a", "CLIENT", "REPLY", "ON"),
+        ("a", "CLIENT", "REPLY", "SKIP"), ("a", "BLPOP", "l", 0.05), ("a", "PING"), ("a", "CLIENT", "REPLY", "SKIP"), ("a", "EVAL", "return 1", 0), ("a", "PING"),
+        ("a", "CLIENT", "REPLY", "SKIP"), ("a", "MGET", "a", "b", "c", "d"), ("a", "PING"), ("a", "CLIENT", "REPLY", "SKIP"), ("a", "CONFIG", "GET", "port"), ("a", "PING"),
+        ("b3", "CLIENT", "REPLY", "OFF"), ("b3", "SUBSCRIBE", "x"), ("a", "PUBLISH", "x", 1), ("b3", "PING"), ("b3", "CLIENT", "REPLY", "ON"), ("b3", "PING"),
+        ("c3", "CLIENT", "TRACKING", "ON"), ("c3", "CLIENT", "REPLY", "OFF"), ("c3", "GET", "k"), ("a", "SET", "k", 9), ("a", "CLIENT", "REPLY", "OFF"), ("a", "RESET"), ("a", "PING")],
+    "pause of writes": [
+        ("a", "CLIENT", "PAUSE", 100000, "WRITE"), ("b", "GET", "k"), ("b", "SET", "k", 1), ("c3", "GET", "k"), ("c3", "PING"), ("a", "CLIENT", "UNPAUSE"), ("c3", "GET", "k"),
+        ("a", "CLIENT", "PAUSE", 100000, "WRITE"), ("c3", "MULTI"), ("c3", "GET", "k"), ("c3", "EXEC"), ("c3", "MULTI"), ("c3", "GET", "k"), ("c3", "SET", "k", 2), ("c3", "EXEC"),
+        ("b", "EVAL", "return redis.call('set', KEYS[1], 3)", 1, "k9"), ("d", "EVAL_RO", "return redis.call('get', KEYS[1])", 1, "k"), ("e", "PUBLISH", "x", 1), ("f", "PFCOUNT", "hll"),
+        ("g", "EVAL", "#!lua flags=no-writes\nreturn redis.call('get', KEYS[1])", 1, "k"), ("a", "CLIENT", "UNPAUSE"), ("a", "GET", "k"),
+        ("a", "CLIENT", "PAUSE", 1000, "WRITE"), ("b", "INCR", "n"), (SLEEP, 1.2), ("a", "GET", "n"), ("a", "CLIENT", "PAUSE", 100000, "WRITE"), ("b", "BLPOP", "l", 0), ("d", "XREAD", "COUNT", 1, "STREAMS", "x", 0),
+        ("e", "WATCH", "k"), ("f", "FLUSHALL"), ("g", "EXPIRE", "nothing", 100), ("a", "CLIENT", "UNPAUSE"), ("a", "RPUSH", "l", 1)],
+    "pause of everything": [
+        ("b", "PING"), ("c3", "PING"), ("d", "PING"), ("a", "CLIENT", "PAUSE", 1500), ("b", "GET", "k"), ("c3", "PING"), ("d", "SET", "l", 1), (SLEEP, 1.7), ("a", "GET", "l"),
+        ("a", "CLIENT", "PAUSE", 1000, "ALL"), ("b", "GET", "k"), (SLEEP, 1.2)],
+    "pause: words": [
+        ("a", "CLIENT", "PAUSE", "x"), ("a", "CLIENT", "PAUSE", -1), ("a", "CLIENT", "PAUSE"), ("a", "CLIENT", "PAUSE", 1, "FOO"), ("a", "CLIENT", "PAUSE", 1, "ALL", "x"),
+        ("a", "CLIENT", "PAUSE", "x", "FOO"), ("a", "CLIENT", "UNPAUSE", "x"), ("a", "CLIENT", "UNPAUSE"), ("a", "CLIENT", "PAUSE", 0), ("a", "PING"), ("a", "CLIENT", "PAUSE", 9223372036854775807, "WRITE"),
+        ("a", "CLIENT", "UNPAUSE")],
+    "unblock": [
+        ("a", "PING"), ("a", "CLIENT", "UNBLOCK", ID("a")), ("a", "CLIENT", "UNBLOCK", 99999), ("a", "CLIENT", "UNBLOCK", "x"), ("a", "CLIENT", "UNBLOCK", 1, "FOO"),
+        ("a", "CLIENT", "UNBLOCK", 1, "ERROR", "x"), ("b", "BLPOP", "l", 0), ("a", "CLIENT", "UNBLOCK", ID("b")), ("b", "BLPOP", "l", "m", 0), ("a", "CLIENT", "UNBLOCK", ID("b"), "ERROR"),
+        ("b", "XREAD", "BLOCK", 0, "STREAMS", "x", "$"), ("a", "CLIENT", "UNBLOCK", ID("b"), "timeout"), ("b", "BZPOPMIN", "z", 0), ("a", "CLIENT", "UNBLOCK", ID("b"), "error"), ("b", "WAIT", 1, 0),
+        ("a", "CLIENT", "UNBLOCK", ID("b")), ("b", "PING"), ("c3", "BLMOVE", "l", "m", "LEFT", "LEFT", 0), ("a", "CLIENT", "UNBLOCK", ID("c3")), ("c3", "BLMPOP", 0, 1, "l", "LEFT"),
+        ("a", "CLIENT", "UNBLOCK", ID("c3"), "TIMEOUT"), ("c3", "PING")],
+    "the rest": [
+        ("a", "CLIENT", "NO-EVICT", "ON"), ("a", "CLIENT", "NO-EVICT", "OFF"), ("a", "CLIENT", "NO-EVICT", "MAYBE"), ("a", "CLIENT", "NO-EVICT"), ("a", "CLIENT", "GETNAME"), ("a", "CLIENT", "SETNAME", "a b"),
+        ("a", "CLIENT", "SETNAME", "ab"), ("a", "CLIENT", "GETNAME"), ("a", "CLIENT", "SETNAME", ""), ("a", "CLIENT", "GETNAME"), ("a", "CLIENT", "ID"), ("a", "CLIENT", "FOO"), ("a", "CLIENT"),
+        ("a", "MULTI"), ("a", "CLIENT", "SETNAME", "x"), ("a", "CLIENT", "GETNAME"), ("a", "CLIENT", "KILL", "ID", 77777), ("a", "CLIENT", "UNBLOCK", 77777), ("a", "EXEC"), ("c3", "CLIENT", "GETNAME"),
+        ("a", "EVAL", "return redis.call('client', 'list')", 0), ("a", "EVAL", "return redis.call('client', 'id')", 0)],
+    "questions about channels": [
+        ("s", "SUBSCRIBE", "a", "b", "c"), ("t3", "SUBSCRIBE", "b"), ("t3", "PSUBSCRIBE", "x*", "y*"), ("s", "PSUBSCRIBE", "x*"), ("u3", "SSUBSCRIBE", "sh1", "sh2"), ("v", "SSUBSCRIBE", "sh1"),
+        ("q", "PUBSUB", "CHANNELS", "a"), ("q", "PUBSUB", "CHANNELS", "[bd]"), ("q", "PUBSUB", "NUMSUB"), ("q", "PUBSUB", "NUMSUB", "a", "b", "z", "sh1"), ("q", "PUBSUB", "NUMPAT"),
+        ("q", "PUBSUB", "SHARDCHANNELS", "sh1"), ("q", "PUBSUB", "SHARDCHANNELS", "nothing"), ("q", "PUBSUB", "SHARDNUMSUB", "sh1", "sh2", "a"), ("q", "PUBSUB", "SHARDNUMSUB"),
+        ("q", "PUBSUB", "FOO"), ("q", "PUBSUB", "CHANNELS", "a", "b"), ("q", "PUBSUB", "NUMPAT", "x"), ("q", "PUBLISH", "sh1", "m"), ("q", "SPUBLISH", "sh1", "m"), ("q", "SPUBLISH", "a", "m"), ("q", "PUBLISH", "xx", "m"),
+        ("u3", "SUNSUBSCRIBE", "sh2"), ("q", "PUBSUB", "SHARDCHANNELS"), ("u3", "SUNSUBSCRIBE"), ("v", "SUNSUBSCRIBE", "sh1"), ("q", "PUBSUB", "SHARDCHANNELS"), (CLOSE, "t3"), ("q", "PUBSUB", "NUMPAT"),
+        ("q", "PUBSUB", "NUMSUB", "b")],
+}
+TOLD = Told(SCENARIOS)
+
+
+def fresh(lab):
+    c = lab.client()
+    c.pipeline([("CLIENT", "UNPAUSE"), ("FLUSHALL",)])
+    wait_for(lambda: len(c.call("CLIENT", "LIST")[1].splitlines()) == 1, what="the clients of before are gone")
+    c.close()
+    time.sleep(0.05)
+
+
+def figure(c, section, name):
+    return int(re.search(rb"%s:(\d+)" % name.encode(), c.call("INFO", section)[1])[1])
+
+
+def is_open(c):
+    try:
+        return c.call("PING") == ("+", b"PONG")
+    except (Closed, ConnectionError):
+        return False
+
+
+def large_clients_are_evicted(lab, *limit):
+    """Those that hold the most go first; who said NO-EVICT, and small ones, stay."""
+    c = lab.client()
+    c.pipeline([("FLUSHALL",), ("SET", "big", "x" * 2_000_000), ("CONFIG", "SET", *limit), ("CONFIG", "RESETSTAT",)])
+    small = [lab.client() for _ in range(5)]
+    readers, spared, queuer = [lab.client() for _ in range(8)], lab.client(), lab.client()
+    spared.call("CLIENT", "NO-EVICT", "ON")
+    spared.send([("GET", "big")] * 10)
+    queuer.call("MULTI")
+    for _ in range(3):
+        assert queuer.call("SET", "k", "y" * 1_000_000) == ("+", b"QUEUED")
+    for i, r in enumerate(readers):
+        r.send([("GET", "big")] * (2 + i))
+    wait_for(lambda: figure(c, "stats", "evicted_clients") > 0, what="an eviction")
+    time.sleep(0.5)
+    evicted = figure(c, "stats", "evicted_clients")
+    assert 1 <= evicted < 8, evicted
+    assert all(map(is_open, small)) and is_open(c)
+    for _ in range(10):
+        assert spared.read() == ("$", b"x" * 2_000_000)
+    assert is_open(spared)
+
+    def reads_all(r, n):
+        try:
+            return all(r.read()[0] == "$" for _ in range(n))
+        except (Closed, ConnectionError):
+            return False
+
+    left = [reads_all(r, 2 + i) for i, r in enumerate(readers)]
+    assert left[0] and not left[7] and left.count(False) == evicted, (left, evicted)
+    c.call("CONFIG", "SET", "maxmemory-clients", 0, "maxmemory", 0)
+    for x in (c, spared, queuer, *small, *readers):
+        x.close()
+
+
+def keys_that_are_waited_for(lab):
+    c, some = lab.client(), [lab.client() for _ in range(3)]
+    some[0].send([("BLPOP", "a", "b", "c", 0)])
+    some[1].send([("BLPOP", "c", 0)])
+    c.call("XGROUP", "CREATE", "x", "g", "$", "MKSTREAM")
+    some[2].send([("XREADGROUP", "GROUP", "g", "me", "BLOCK", 0, "STREAMS", "x", ">")])
+    wait_for(lambda: figure(c, "clients", "blocked_clients") == 3, what="they wait")
+    assert (figure(c, "clients", "total_blocking_keys"), figure(c, "clients", "total_blocking_keys_on_nokey")) == (4, 1)
+    for change in (("RPUSH", "a", 1), ("RPUSH", "c", 1), ("XADD", "x", "*", "f", "v")):
+        c.call(*change)  # one after the other: sent together they may run in any order, each on its key's shard
+    wait_for(lambda: figure(c, "clients", "total_blocking_keys") == 0, what="nothing is waited for")
+    for x in (c, *some):
+        x.close()
+
+
+for workers in (1, 4):
+    @test(f"clients that hold too much are closed, the largest first, {workers} workers")
+    def _(workers=workers):
+        with Lab("af_packet", workers) as lab:
+            limit = ("maxmemory-clients", "30mb") if workers == 1 else ("maxmemory", "3gb", "maxmemory-clients", "1%")
+            large_clients_are_evicted(lab, *limit)
+            keys_that_are_waited_for(lab)
+
+    @test(f"answers and does what redis-server does, {workers} workers")
+    def _(workers=workers):
+        with Lab("af_packet", workers) as lab:
+            wrong = TOLD.all_wrong(lab, fresh)
+        assert not wrong, wrong
+
+main()

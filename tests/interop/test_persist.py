@@ -1,0 +1,399 @@
+#!/usr/bin/python3
+"""Snapshots: with redis-server there and back, while clients write, and when things go wrong."""
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../lib"))
+from labtest import BUILD, LAB, Lab, main, run, test, wait_for
+from resp import Closed
+from values import LIMITS, content, encoding, redis_server, values
+
+LATER_MS = 4102444800000
+LARGE = 3000
+
+
+def ok(reply):
+    assert reply == ("+", b"OK"), reply
+
+
+def info(c, field):
+    text = c.call("INFO", "persistence")[1].decode()
+    return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)[field]
+
+
+def bgsave(c):
+    """Starts a save and waits for its end."""
+    before = int(info(c, "rdb_saves"))
+    reply = c.call("BGSAVE")
+    assert reply == ("+", b"Background saving started"), reply
+    wait_for(lambda: info(c, "rdb_bgsave_in_progress") == "0", 60, "the end of the save")
+    assert info(c, "rdb_last_bgsave_status") == "ok", "the save failed"
+    assert int(info(c, "rdb_saves")) == before + 1
+
+
+def large_values():
+    """Values that are written in slices."""
+    some = [f"m{i}" for i in range(LARGE)]
+    yield "large list", [("RPUSH", "k", *[f"{m}-{'x' * 200}" for m in some])]
+    yield "large set", [("SADD", "k", *some)]
+    yield "large hash", [("HSET", "k", *[x for m in some for x in (m, m * 3)])]
+    yield "large zset", [("ZADD", "k", *[x for i, m in enumerate(some) for x in (i / 3, m)])]
+    yield "large stream", ([("XADD", "k", f"{i + 1}-{i}", m, m * 20) for i, m in enumerate(some)] +
+                           [("XGROUP", "CREATE", "k", "g", "0"), ("XGROUP", "CREATE", "k", "h", "0"),
+                            ("XREADGROUP", "GROUP", "g", "c", "COUNT", 2000, "STREAMS", "k", ">"),
+                            ("XREADGROUP", "GROUP", "g", "d", "STREAMS", "k", ">")])
+    yield "large string", [("SET", "k", os.urandom(3 << 20))]
+    yield "large string that compresses", [("SET", "k", b"abcd" * 30000)]
+
+
+def fill(c):
+    """Every value under a name of its own, in several databases, some with a TTL. Returns {(db, key): had a TTL}."""
+    keys = {}
+    for i, (name, commands) in enumerate([*values(), *large_values()]):
+        db, key = (0, 3, 9)[i % 3], f"key {i} {name}".encode()
+        ok(c.call("SELECT", db))
+        for command in commands:
+            reply = c.call(command[0], *[key if word == "k" else word for word in command[1:]])
+            assert reply[0] != "-", (name, reply)
+        keys[db, key] = i % 4 == 0 and c.call("PEXPIREAT", key, LATER_MS + i) == (":", 1)
+    ok(c.call("SELECT", 0))
+    for name in ("one", "two"):
+        code = f"#!lua name={name}\nredis.register_function('{name}', function() return '{name}' end)"
+        assert c.call("FUNCTION", "LOAD", "REPLACE", code) == ("$", name.encode())
+    ok(c.call("SET", "expires soon", "x", "PX", 30))
+    return keys
+
+
+def same(a, b, keys):
+    """Both hold these keys, alike, and no others."""
+    for db in {db for db, _ in keys}:
+        for side in (a, b):
+            ok(side.call("SELECT", db))
+            assert side.call("DBSIZE") == (":", sum(k[0] == db for k in keys)), (db, side.call("DBSIZE"))
+    for side in (a, b):
+        assert side.call("FCALL", "two", 0) == ("$", b"two")
+        assert len(side.call("FUNCTION", "LIST")[1]) == 2
+    for db, key in keys:
+        for side in (a, b):
+            ok(side.call("SELECT", db))
+        assert content(a, key) == content(b, key), key
+        assert encoding(a, key) == encoding(b, key), key
+        assert a.call("PEXPIRETIME", key) == b.call("PEXPIRETIME", key), key
+
+
+@test("redis-server loads what is saved here, here loads what redis-server saves: every type, form and database")
+def _():
+    for workers in (1, 4):
+        for limits in ({}, LIMITS):
+            options = [word for name, value in limits.items() for word in (f"--{name}", str(value))]
+            with tempfile.TemporaryDirectory() as home:
+                with Lab("af_packet", workers, [*options, "--dir", home]) as lab:
+                    c = lab.client()
+                    keys = fill(c)
+                    time.sleep(0.1)
+                    bgsave(c)
+                    check = run("redis-check-rdb", f"{home}/dump.rdb")
+                    assert "RDB looks OK" in check and "Checksum OK" in check, check
+                    with redis_server(*options, home=home) as redis:
+                        same(c, redis, keys)
+                        os.unlink(f"{home}/dump.rdb")
+                        ok(redis.call("SAVE"))
+                with (Lab("af_packet", workers, [*options, "--dir", home]) as lab,
+                      redis_server(*options, home=home) as redis):
+                    same(lab.client(), redis, keys)
+
+
+def keys_of(home):
+    """What redis-server finds in the file."""
+    with redis_server(home=home) as redis:
+        keys = [key for _, key in redis.call("KEYS", "*")[1]]
+        return dict(zip(keys, (value for _, value in redis.call("MGET", *keys)[1]))) if keys else {}
+
+
+class Bank(threading.Thread):
+    """Moves money between accounts on all shards, one command at a time; the sum stays."""
+    ACCOUNTS, MONEY = 40, 1000
+
+    def __init__(self, lab, number):
+        super().__init__()
+        self.c, self.number, self.stop, self.moves, self.failed = lab.client(), number, False, 0, None
+        self.have = [self.MONEY] * self.ACCOUNTS
+        ok(self.c.call("MSET", *[x for i in range(self.ACCOUNTS) for x in (self.name_of(i), self.MONEY)]))
+
+    def name_of(self, i):
+        return f"bank:{self.number}:{i}"
+
+    def run(self):
+        try:
+            while not self.stop:
+                i, k = self.moves % self.ACCOUNTS, self.moves * 7 % self.ACCOUNTS
+                self.have[i] -= self.moves % 13
+                self.have[k] += self.moves % 13
+                ok(self.c.call("MSET", self.name_of(i), self.have[i], self.name_of(k), self.have[k]))
+                self.moves += 1
+        except (AssertionError, OSError, Closed) as e:
+            self.failed = e
+
+
+@test("every snapshot taken under load is of one moment, over all shards")
+def _():
+    for workers in (1, 4):
+        with tempfile.TemporaryDirectory() as home, Lab("af_packet", workers, ["--dir", home]) as lab:
+            c = lab.client()
+            for i in range(0, 20000, 500):
+                ok(c.call("MSET", *[x for k in range(i, i + 500) for x in (f"other:{k}", "x" * 100)]))
+            banks = [Bank(lab, n) for n in range(4)]
+            for bank in banks:
+                bank.start()
+            try:
+                for _ in range(8):
+                    before = sum(bank.moves for bank in banks)
+                    bgsave(c)
+                    found = keys_of(home)
+                    assert len(found) == 20000 + 4 * Bank.ACCOUNTS, len(found)
+                    for bank in banks:
+                        total = sum(int(found[bank.name_of(i).encode()]) for i in range(Bank.ACCOUNTS))
+                        assert total == Bank.ACCOUNTS * Bank.MONEY, (workers, bank.number, total)
+                    assert sum(bank.moves for bank in banks) > before, "nobody wrote meanwhile"
+            finally:
+                for bank in banks:
+                    bank.stop = True
+                for bank in banks:
+                    bank.join()
+            assert not any(bank.failed for bank in banks), [bank.failed for bank in banks]
+
+
+@test("a large value is written in slices: who changes it waits, nobody else")
+def _():
+    with tempfile.TemporaryDirectory() as home:
+        with Lab("af_packet", 1, ["--dir", home, "--snapshot-bandwidth", "1mb", "--rdbcompression", "no"]) as lab:
+            c, other = lab.client(), lab.client(timeout=60)
+            for i in range(0, 200000, 1000):
+                c.call("SADD", "large", *[f"member {k:013}" for k in range(i, i + 1000)])
+            assert c.call("BGSAVE")[0] == "+"
+            other.send([("SADD", "large", "late"), ("SCARD", "large")])
+            for i in range(1000):
+                ok(c.call("SET", f"small {i}", i))
+            assert c.call("SCARD", "large") == (":", 200000), "the late one came too early"
+            assert info(c, "rdb_bgsave_in_progress") == "1"
+            assert other.read() == (":", 1)
+            assert other.read() == (":", 200001)
+            wait_for(lambda: info(c, "rdb_bgsave_in_progress") == "0", 60, "the end of the save")
+            assert info(c, "snapshot_large_at_once") == "0"
+            assert int(info(c, "snapshot_waits")) >= 1
+        with redis_server(home=home) as redis:
+            assert redis.call("SCARD", "large") == (":", 200000)
+            assert redis.call("DBSIZE") == (":", 1)
+
+
+@test("a slow disk makes writers wait, and nobody else; memory stays within its bound")
+def _():
+    with tempfile.TemporaryDirectory() as home:
+        options = ["--dir", home, "--snapshot-bandwidth", "2mb", "--snapshot-buffer", "1mb", "--rdbcompression", "no"]
+        with Lab("af_packet", 1, options) as lab:
+            c, writer = lab.client(), lab.client(timeout=60)
+            for i in range(0, 60000, 1000):
+                ok(c.call("MSET", *[x for k in range(i, i + 1000) for x in (f"key {k}", "x" * 100)]))
+            assert c.call("BGSAVE")[0] == "+"
+            most, done = 0, threading.Event()
+
+            def write():
+                for i in range(0, 60000, 100):
+                    writer.send([("SET", f"key {k}", "y" * 100) for k in range(i, i + 100)])
+                    for _ in range(100):
+                        ok(writer.read())
+                done.set()
+
+            thread = threading.Thread(target=write)
+            thread.start()
+            while not done.is_set() and info(c, "rdb_bgsave_in_progress") == "1":
+                most = max(most, int(info(c, "snapshot_bytes_before_writes_in_flight")))
+                assert c.call("GET", "key 1")[0] == "$"
+            thread.join()
+            assert most < 3 << 20, most
+            assert int(info(c, "snapshot_waits")) > 0
+            wait_for(lambda: info(c, "rdb_bgsave_in_progress") == "0", 60, "the end of the save")
+        found = keys_of(home)
+        assert len(found) == 60000 and set(found.values()) == {b"x" * 100}
+
+
+@test("kill -9 during a snapshot leaves the file of the one before")
+def _():
+    for workers in (1, 4):
+        with tempfile.TemporaryDirectory() as home:
+            for i in range(6):
+                with Lab("af_packet", workers, ["--dir", home, "--snapshot-bandwidth", "4mb"]) as lab:
+                    c = lab.client()
+                    if i > 0:
+                        assert c.call("GET", "round") == ("$", str(i - 1).encode()), "not the file of the last save"
+                        assert c.call("DBSIZE") == (":", 20001)
+                    ok(c.call("CONFIG", "SET", "snapshot-bandwidth", 0))
+                    for k in range(0, 20000, 1000):
+                        ok(c.call("MSET", *[x for n in range(k, k + 1000) for x in (f"key {n}", f"{i}" * 300)]))
+                    ok(c.call("SET", "round", i))
+                    bgsave(c)
+                    ok(c.call("CONFIG", "SET", "snapshot-bandwidth", "1mb"))
+                    ok(c.call("SET", "round", "not saved"))
+                    assert c.call("BGSAVE")[0] == "+"
+                    time.sleep(0.05 * i)
+                    os.kill(lab.pid(), signal.SIGKILL)
+                    lab.stopped = True
+                    run(LAB, "stop", "--name", lab.name, check=False)
+            found = keys_of(home)
+            assert found[b"round"] == b"5" and found[b"key 7"] == b"5" * 300
+
+
+@test("a full disk: the old file stays, writes are refused until a save succeeds")
+def _():
+    with tempfile.TemporaryDirectory() as home:
+        run("mount", "-t", "tmpfs", "-o", "size=2m", "redpoll-test", home)
+        try:
+            with Lab("af_packet", 2, ["--dir", home, "--save", "3600 1000000", "--rdbcompression", "no"]) as lab:
+                c = lab.client()
+                ok(c.call("SET", "a", "old"))
+                bgsave(c)
+                for i in range(40):
+                    ok(c.call("SET", f"large {i}", os.urandom(100000)))
+                assert c.call("BGSAVE")[0] == "+"
+                wait_for(lambda: info(c, "rdb_last_bgsave_status") == "err", 20, "the failure")
+                kind, text = c.call("SET", "a", "new")
+                assert kind == "-" and text.startswith(b"MISCONF"), text
+                assert c.call("PING")[1].startswith(b"MISCONF")
+                assert c.call("GET", "a") == ("$", b"old")
+                assert sorted(os.listdir(home)) == ["dump.rdb", "redpoll.lock"], os.listdir(home)
+                assert keys_of(home) == {b"a": b"old"}
+                with open(f"/run/redpoll-lab/{lab.name}/log") as log:
+                    text = log.read()
+                assert "No space left on device; free space there" in text, text[-1000:]
+                kind, text = c.call("SAVE")
+                assert kind == "-" and b"No space left" in text, text
+                ok(c.call("CONFIG", "SET", "stop-writes-on-bgsave-error", "no"))
+                ok(c.call("SET", "b", 1))
+                ok(c.call("CONFIG", "SET", "stop-writes-on-bgsave-error", "yes"))
+                assert c.call("SET", "b", 2)[0] == "-"
+                run("mount", "-o", "remount,size=64m", home)
+                ok(c.call("SAVE"))
+                ok(c.call("SET", "b", 3))
+                assert len(keys_of(home)) == 42
+        finally:
+            run("umount", home)
+
+
+@test("a directory has one instance; another one does not start, or does not save")
+def _():
+    with tempfile.TemporaryDirectory() as home, Lab("af_packet", 1, ["--dir", home, "--save", "3600 1"]) as lab:
+        done = run(LAB, "start", "--name", f"{lab.name}-2", "--device", "af_packet", "--build", BUILD, "--quiet", "--",
+                   "--dir", home, "--save", "3600 1", check=False)
+        assert done.returncode and f"another Redpoll (process {lab.pid()})" in done.stdout, done.stdout
+        with Lab("af_packet", 1, ["--dir", home]) as second:
+            kind, text = second.client().call("BGSAVE")
+            assert kind == "-" and b"another Redpoll" in text, text
+        ok(lab.client().call("SET", "a", 1))
+
+
+@test("SIGTERM and SHUTDOWN save with save points; SHUTDOWN SAVE and NOSAVE as they say")
+def _():
+    def ends(lab):
+        lab.stopped = True
+        wait_for(lambda: os.path.exists(f"/run/redpoll-lab/{lab.name}/exit"), 20, "the end")
+        run(LAB, "stop", "--name", lab.name)
+
+    for points, how, saved in (("3600 1", "SIGTERM", True), ("", "SIGTERM", False), ("3600 1", ("SHUTDOWN",), True),
+                               ("", ("SHUTDOWN",), False), ("", ("SHUTDOWN", "SAVE"), True),
+                               ("3600 1", ("SHUTDOWN", "NOSAVE"), False)):
+        with tempfile.TemporaryDirectory() as home:
+            with Lab("af_packet", 2, ["--dir", home, "--save", points]) as lab:
+                c = lab.client()
+                for i in range(100):
+                    ok(c.call("SET", f"key {i}", i))
+                if how == "SIGTERM":
+                    os.kill(lab.pid(), signal.SIGTERM)
+                else:
+                    c.send([how])
+                assert c.file.read() == b"", "answered"
+                ends(lab)
+            assert os.path.exists(f"{home}/dump.rdb") == saved, (points, how)
+            if saved:
+                assert len(keys_of(home)) == 100, (points, how)
+
+
+@test("save points: so many changes in so many seconds")
+def _():
+    with tempfile.TemporaryDirectory() as home, Lab("af_packet", 2, ["--dir", home, "--save", "3600 1 1 100"]) as lab:
+        c = lab.client()
+        assert c.call("CONFIG", "GET", "save")[1][1] == ("$", b"3600 1 1 100")
+        for i in range(99):
+            ok(c.call("SET", f"key {i}", i))
+        assert info(c, "rdb_changes_since_last_save") == "99"
+        time.sleep(2.5)
+        assert info(c, "rdb_saves") == "0"
+        ok(c.call("SET", "key 99", 99))
+        wait_for(lambda: info(c, "rdb_saves") == "1", 10, "the save")
+        assert info(c, "rdb_changes_since_last_save") == "0"
+        assert len(keys_of(home)) == 100
+        last = c.call("LASTSAVE")[1]
+        assert abs(last - time.time()) < 5, last
+        ok(c.call("CONFIG", "SET", "save", ""))
+        assert c.call("CONFIG", "GET", "save")[1][1] == ("$", b"")
+
+
+@test("DEBUG RELOAD keeps everything; NOSAVE takes the file that is there; SAVE, LASTSAVE and errors as Redis")
+def _():
+    with tempfile.TemporaryDirectory() as home, Lab("af_packet", 2, ["--dir", home]) as lab:
+        with redis_server("--enable-debug-command", "yes", home=home) as redis:
+            c = lab.client()
+            before = {}
+            for db, key in fill(c):
+                ok(c.call("SELECT", db))
+                before[db, key] = content(c, key), c.call("PEXPIRETIME", key)
+            time.sleep(0.1)
+            c.call("BGSAVE")
+            ok(c.call("DEBUG", "RELOAD"))
+            assert info(c, "rdb_last_bgsave_status") == "ok", "a save that RELOAD cuts short is no failure"
+            for (db, key), held in before.items():
+                ok(c.call("SELECT", db))
+                assert (content(c, key), c.call("PEXPIRETIME", key)) == held, key
+            ok(c.call("SELECT", 0))
+            ok(c.call("SET", "late", 1))
+            ok(c.call("DEBUG", "RELOAD", "NOSAVE"))
+            assert c.call("GET", "late") == ("$", None)
+            ok(c.call("SET", "late", 1))
+            ok(c.call("DEBUG", "RELOAD", "NOSAVE", "NOFLUSH", "MERGE"))
+            assert c.call("GET", "late") == ("$", b"1")
+            for words in (("DEBUG", "RELOAD", "X"), ("BGSAVE", "X"), ("SAVE", "X"), ("LASTSAVE", "X"),
+                          ("SHUTDOWN", "ABORT")):
+                assert c.call(*words) == redis.call(*words), words
+
+
+@test("a file that cannot be loaded: one sentence, exit status 1")
+def _():
+    def refuse(home, data, sentence):
+        with open(f"{home}/dump.rdb", "wb") as f:
+            f.write(data)
+        try:
+            with Lab("af_packet", 2, ["--dir", home]):
+                raise AssertionError(f"it starts with {data[:40]}")
+        except AssertionError as e:
+            assert sentence in str(e), (sentence, str(e))
+
+    with tempfile.TemporaryDirectory() as home:
+        with redis_server(home=home) as redis:
+            for i in range(1000):
+                redis.call("SET", f"key {i}", "x" * 100)
+            redis.call("SAVE")
+        with open(f"{home}/dump.rdb", "rb") as f:
+            good = f.read()
+        refuse(home, good[:-1], "it ends in the middle")
+        refuse(home, good[:len(good) // 2], "it ends in the middle")
+        refuse(home, good[:5000] + bytes([good[5000] ^ 1]) + good[5001:], "dump.rdb: byte")
+        refuse(home, b"REDIS0013" + good[9:], "versions 1 to 12 are read")
+        refuse(home, b"hello", "this is no RDB file")
+        refuse(home, good[:9] + b"\x07\x01k\x81\x5e\x1d\x4a\xa9\x09\x27\x2c\x00", "module type 'Xh1KqQknL'")
+        refuse(home, good[:9] + b"\xfe\x14" + good[9:], "set databases to 21")
+
+
+main()

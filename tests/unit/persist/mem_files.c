@@ -1,0 +1,330 @@
+#include "mem_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define FILES 64
+#define OPS   16
+#define BLOCK 512
+
+struct content {
+	char *data;
+	size_t len;
+};
+
+struct mem_file { /* an inode */
+	struct content now, disk;
+	uint32_t links; /* names that lead to it, in memory or on the disk */
+};
+
+struct entry {
+	char path[256];
+	int file; /* -1: none */
+};
+
+struct mem_files {
+	struct file_sys sys;
+	struct rng rng;
+	struct mem_file file[FILES];
+	uint32_t nfiles;
+	struct entry now[FILES], disk[FILES];
+	struct file_op *op[OPS];
+	uint32_t nops;
+	bool dead; /* power was lost: what is under way comes to nothing */
+	uint64_t calls, fail_at, fail_until;
+	int fail_errno;
+};
+
+#define DIR_FD 1000
+
+static struct mem_files *of(struct file_sys *f)
+{
+	return (struct mem_files *)f;
+}
+
+static bool fails(struct mem_files *m)
+{
+	m->calls++;
+	return m->fail_at != 0 && m->calls >= m->fail_at && m->calls < m->fail_at + m->fail_until;
+}
+
+static struct entry *find(struct entry *dir, const char *path)
+{
+	for (uint32_t i = 0; i < FILES; i++)
+		if (dir[i].path[0] != '\0' && strcmp(dir[i].path, path) == 0)
+			return &dir[i];
+	return NULL;
+}
+
+static struct entry *find_or_make(struct entry *dir, const char *path)
+{
+	struct entry *e = find(dir, path);
+
+	for (uint32_t i = 0; i < FILES && e == NULL; i++)
+		if (dir[i].path[0] == '\0') {
+			e = &dir[i];
+			snprintf(e->path, sizeof e->path, "%s", path);
+			e->file = -1;
+		}
+	assert_non_null(e);
+	return e;
+}
+
+static void set(struct content *c, const char *data, size_t len)
+{
+	char *p = malloc(len + 1);
+
+	memcpy(p, data != NULL ? data : "", data != NULL ? len : 0);
+	free(c->data);
+	c->data = p;
+	c->len = len;
+}
+
+static int mem_open(struct file_sys *f, const char *path, int flags, mode_t mode)
+{
+	struct mem_files *m = of(f);
+
+	if (flags & O_DIRECTORY)
+		return DIR_FD;
+	if (fails(m))
+		return -m->fail_errno;
+	struct entry *e = find(m->now, path);
+	if (e == NULL && !(flags & O_CREAT))
+		return -ENOENT;
+	if (e == NULL) {
+		assert_true(m->nfiles < FILES);
+		e = find_or_make(m->now, path);
+		e->file = (int)m->nfiles++;
+	}
+	if (flags & O_TRUNC)
+		set(&m->file[e->file].now, NULL, 0);
+	return e->file;
+}
+
+static int mem_close(struct file_sys *f, int fd)
+{
+	return 0;
+}
+
+static ssize_t mem_read(struct file_sys *f, int fd, void *buf, size_t len, uint64_t off)
+{
+	struct content *c = &of(f)->file[fd].now;
+	size_t n = off < c->len ? RP_MIN(len, c->len - off) : 0;
+
+	memcpy(buf, c->data + off, n);
+	return (ssize_t)n;
+}
+
+static int64_t mem_size(struct file_sys *f, int fd)
+{
+	return (int64_t)of(f)->file[fd].now.len;
+}
+
+static int mem_truncate(struct file_sys *f, int fd, uint64_t len)
+{
+	struct content *c = &of(f)->file[fd].now;
+
+	c->len = RP_MIN(c->len, len);
+	return 0;
+}
+
+static int mem_buffered(struct file_sys *f, int fd)
+{
+	return 0;
+}
+
+static int mem_rename(struct file_sys *f, const char *from, const char *to)
+{
+	struct mem_files *m = of(f);
+
+	if (fails(m))
+		return -m->fail_errno;
+	struct entry *e = find(m->now, from);
+	if (e == NULL)
+		return -ENOENT;
+	find_or_make(m->now, to)->file = e->file;
+	e->path[0] = '\0';
+	return 0;
+}
+
+static int mem_unlink(struct file_sys *f, const char *path)
+{
+	struct entry *e = find(of(f)->now, path);
+
+	if (e == NULL)
+		return -ENOENT;
+	e->path[0] = '\0';
+	return 0;
+}
+
+static int mem_mkdir(struct file_sys *f, const char *path, mode_t mode)
+{
+	return fails(of(f)) ? -of(f)->fail_errno : 0;
+}
+
+static int mem_submit(struct file_sys *f, struct file_op *op)
+{
+	struct mem_files *m = of(f);
+
+	if (m->nops + 1 >= OPS)
+		return -EAGAIN;
+	m->op[m->nops++] = op;
+	return 0;
+}
+
+static void perform_write(struct mem_files *m, struct file_op *op)
+{
+	struct content *c = &m->file[op->fd].now;
+	size_t n = op->len;
+
+	if (fails(m)) {
+		op->result = -m->fail_errno;
+		return;
+	}
+	if (op->len > 1 && rng_below(&m->rng, 4) == 0)
+		n = 1 + rng_below(&m->rng, op->len - 1);
+	size_t end = RP_MAX(c->len, op->off + n);
+	c->data = realloc(c->data, end + 1);
+	if (op->off > c->len)
+		memset(c->data + c->len, 0, op->off - c->len);
+	memcpy(c->data + op->off, op->data, n);
+	c->len = end;
+	op->result = (int64_t)n;
+}
+
+static void perform(struct mem_files *m, struct file_op *op)
+{
+	if (m->dead) {
+		op->result = -EIO;
+		return;
+	}
+	if (op->kind == FILE_OP_WRITE) {
+		perform_write(m, op);
+		return;
+	}
+	op->result = fails(m) ? -m->fail_errno : 0;
+	if (op->result != 0)
+		return;
+	if (op->fd == DIR_FD)
+		memcpy(m->disk, m->now, sizeof m->disk);
+	else
+		set(&m->file[op->fd].disk, m->file[op->fd].now.data, m->file[op->fd].now.len);
+}
+
+/* Some time passes: one of those under way ends, or none. */
+static uint32_t mem_reap(struct file_sys *f, struct file_op **done, uint32_t n, bool wait)
+{
+	struct mem_files *m = of(f);
+
+	if (m->nops == 0 || (!wait && rng_below(&m->rng, 3) == 0))
+		return 0;
+	uint32_t i = (uint32_t)rng_below(&m->rng, m->nops);
+	done[0] = m->op[i];
+	m->op[i] = m->op[--m->nops];
+	perform(m, done[0]);
+	struct file_op *then = done[0]->then;
+	if (then == NULL)
+		return 1;
+	if (done[0]->result == (done[0]->kind == FILE_OP_WRITE ? (int64_t)done[0]->len : 0)) {
+		m->op[m->nops++] = then;
+		return 1;
+	}
+	then->result = -ECANCELED;
+	done[1] = then;
+	return 2;
+}
+
+static int mem_event_fd(struct file_sys *f)
+{
+	return -1;
+}
+
+static const struct file_sys_ops mem_ops = {
+	.open = mem_open,
+	.close = mem_close,
+	.read = mem_read,
+	.size = mem_size,
+	.truncate = mem_truncate,
+	.buffered = mem_buffered,
+	.rename = mem_rename,
+	.unlink = mem_unlink,
+	.mkdir = mem_mkdir,
+	.submit = mem_submit,
+	.reap = mem_reap,
+	.event_fd = mem_event_fd,
+};
+
+struct mem_files *mem_files_create(uint64_t seed)
+{
+	struct mem_files *m = calloc(1, sizeof *m);
+
+	m->sys.ops = &mem_ops;
+	rng_init(&m->rng, seed);
+	return m;
+}
+
+struct file_sys *mem_files_sys(struct mem_files *m)
+{
+	return &m->sys;
+}
+
+void mem_files_destroy(struct mem_files *m)
+{
+	for (uint32_t i = 0; i < m->nfiles; i++) {
+		free(m->file[i].now.data);
+		free(m->file[i].disk.data);
+	}
+	free(m);
+}
+
+uint64_t mem_files_calls(const struct mem_files *m)
+{
+	return m->calls;
+}
+
+void mem_files_fail(struct mem_files *m, uint64_t n, int err, uint64_t until)
+{
+	m->fail_at = n != 0 ? m->calls + n : 0;
+	m->fail_errno = err;
+	m->fail_until = until;
+}
+
+/* Any part of what was not synced may have got there; the last block of that may be nonsense. */
+static void lose(struct mem_files *m, struct mem_file *f)
+{
+	size_t synced = RP_MIN(f->disk.len, f->now.len), extra = f->now.len - synced;
+
+	if (extra != 0)
+		extra = rng_below(&m->rng, extra + 1);
+	char *p = malloc(synced + extra + 1);
+	memcpy(p, f->disk.data != NULL ? f->disk.data : "", f->disk.data != NULL ? synced : 0);
+	memcpy(p + synced, f->now.data != NULL ? f->now.data + synced : "", extra);
+	if (extra > 0 && rng_below(&m->rng, 2) == 0)
+		for (size_t i = synced + extra - RP_MIN(extra, (size_t)BLOCK); i < synced + extra; i++)
+			p[i] = '\0';
+	free(f->now.data);
+	f->now = (struct content){p, synced + extra};
+	set(&f->disk, p, f->now.len);
+}
+
+void mem_files_power_loss(struct mem_files *m)
+{
+	m->dead = true;
+	m->fail_at = 0;
+	/* The directory as it was synced, or as it is now. */
+	memcpy(m->now, m->disk, sizeof m->now);
+	for (uint32_t i = 0; i < m->nfiles; i++)
+		lose(m, &m->file[i]);
+}
+
+const char *mem_files_get(struct mem_files *m, const char *path, size_t *len)
+{
+	struct entry *e = find(m->now, path);
+
+	if (e == NULL)
+		return NULL;
+	*len = m->file[e->file].now.len;
+	return m->file[e->file].now.data;
+}

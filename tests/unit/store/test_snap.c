@@ -1,0 +1,521 @@
+/* Snapshots of a shard: random changes while it is walked, and the state of the epoch must come out, each key once. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "rdb_world.h"
+#include "store/evict.h"
+#include "store/hash.h"
+#include "store/set.h"
+#include "store/snap.h"
+
+#define DATABASES 3
+#define KEYS      400 /* names in each database */
+#define NOW_MS    1000000
+#define BEFORE    ((size_t)256 * 1024)
+
+struct world {
+	struct rdb_world *rw; /* makes values and shows them; its own store is not used */
+	struct heap *heap, *other_heap;
+	struct store *s, *other; /* the one under test; the one that reads the snapshot */
+	struct rng rng;
+	char *want[DATABASES][KEYS]; /* the epoch; NULL: no such key */
+	struct snap *snap;
+	struct rdb_out file;
+	uint32_t open; /* the stream that must go on, plus 1 */
+	uint64_t written;
+};
+
+static struct world w;
+
+static struct slice key_of(uint32_t i, char *buf)
+{
+	return (struct slice){buf, (size_t)sprintf(buf, "key:%u", i)};
+}
+
+static struct store *make_store(struct heap *h, uint64_t seed)
+{
+	struct store_params p = {.databases = DATABASES, .hash_seed = seed, .index_initial = 8, .heap = h};
+	struct store *s = store_create(&p, NULL);
+
+	assert_non_null(s);
+	store_set_now(s, NOW_MS * 1000);
+	return s;
+}
+
+static void world_begin(uint64_t seed)
+{
+	memset(&w, 0, sizeof w);
+	w.rw = rdb_world_create(seed);
+	w.heap = fixture_heap(256 << 20);
+	w.other_heap = fixture_heap(256 << 20);
+	w.s = make_store(w.heap, seed);
+	w.other = make_store(w.other_heap, seed + 1);
+	rng_init(&w.rng, seed);
+}
+
+static void store_end(struct store *s, struct heap *h)
+{
+	store_flush(s, UINT32_MAX);
+	for (int i = 0; i < 1000; i++)
+		store_poll(s, 1000);
+	store_destroy(s);
+	fixture_heap_check(h);
+}
+
+static void world_end(void)
+{
+	for (uint32_t db = 0; db < DATABASES; db++)
+		for (uint32_t i = 0; i < KEYS; i++)
+			free(w.want[db][i]);
+	store_end(w.s, w.heap);
+	store_end(w.other, w.other_heap);
+	rdb_world_destroy(w.rw);
+}
+
+static uint32_t any(uint32_t n)
+{
+	return (uint32_t)rng_below(&w.rng, n);
+}
+
+/* ---- changes ---- */
+
+/* A value of any type and size becomes the key's. */
+static void set_value(uint32_t db, struct slice key)
+{
+	static const uint8_t types[] = {RDB_STRING, RDB_LIST, RDB_SET, RDB_HASH, RDB_ZSET_2};
+	static const uint32_t counts[] = {1, 5, 40, 300, 1500};
+	uint8_t type = types[any(RP_ARRAY_LEN(types))];
+	uint32_t n = counts[any(any(4) ? 3 : 5)];
+	struct rdb_out out;
+	char text[64];
+
+	rdb_out_init(&out, w.rw->own, false);
+	if (type == RDB_STRING) {
+		static char bytes[70000];
+		memset(bytes, (int)any(256), sizeof bytes);
+		rdb_put_string(&out, (struct slice){bytes, 1 + any(any(8) ? 100 : sizeof bytes)});
+	} else {
+		rdb_put_len(&out, n);
+	}
+	for (uint32_t i = 0; type != RDB_STRING && i < n; i++) {
+		size_t len = (size_t)sprintf(text, "member %u of %u padded to be long enough", i, any(9));
+		rdb_put_string(&out, (struct slice){text, len});
+		if (type == RDB_HASH)
+			rdb_put_i64_string(&out, (int64_t)any(1000));
+		if (type == RDB_ZSET_2)
+			rdb_put_double(&out, any(1000) / 7.0);
+	}
+	struct rdb_in in = {.p = out.p, .end = out.p + out.len, .heap = w.rw->own};
+	struct rdb_target t = {.s = w.s,
+			       .db = db,
+			       .key = key,
+			       .expire_at_ms = any(3) ? STORE_NO_EXPIRE : NOW_MS + any(5000),
+			       .limits = &w.rw->limits,
+			       .rng = &w.rng};
+	assert_int_equal(rdb_load_value(&in, type, &t), RDB_LOADED);
+	rdb_out_fini(&out);
+}
+
+/* The value becomes another in its place. */
+static void edit(uint32_t db, struct slice key, struct object *o)
+{
+	struct set_rules sr = {&w.rw->limits, 7};
+	struct hash_rules hr = {&w.rw->limits, 7, NULL};
+	struct slice pair[] = {SLICE("new"), SLICE("value")};
+
+	if (o->type == OBJ_SET) {
+		set_add(w.s, db, key, o, 2, pair, &sr);
+	} else if (o->type == OBJ_HASH) {
+		hash_set(w.s, db, key, o, 1, pair, HASH_NO_TTL, &hr);
+	} else if (o->type == OBJ_STRING) {
+		o = store_write(w.s, db, key);
+		assert_non_null(store_string_edit(w.s, db, key, &o, obj_string_len(o) + any(100)));
+	}
+}
+
+static void change_key(uint32_t db, struct slice key)
+{
+	struct object *o = store_peek(w.s, db, key);
+	char buf[32];
+	struct slice to = key_of(any(KEYS), buf);
+	uint32_t to_db = any(DATABASES);
+
+	switch (any(8)) {
+	case 0:
+		store_delete(w.s, db, key);
+		break;
+	case 1:
+		if (o != NULL && (to_db != db || !slice_eq(to, key)))
+			assert_true(store_move(w.s, db, key, w.s, to_db, to));
+		break;
+	case 2:
+		if (o != NULL && (to_db != db || !slice_eq(to, key)))
+			assert_non_null(store_clone(w.s, o, w.s, to_db, to));
+		break;
+	case 3:
+		if (o != NULL && (o = store_write(w.s, db, key)) != NULL)
+			assert_true(store_set_expire(w.s, db, &o, NOW_MS + any(5000)));
+		break;
+	case 4:
+		if (o != NULL && (o = store_write(w.s, db, key)) != NULL)
+			store_persist(w.s, db, &o);
+		break;
+	case 5:
+		if (o != NULL)
+			edit(db, key, o);
+		break;
+	default:
+		set_value(db, key);
+	}
+}
+
+static void change(uint32_t i)
+{
+	char buf[32];
+
+	switch (any(400)) {
+	case 0:
+		store_flush(w.s, any(4) ? any(DATABASES) : UINT32_MAX);
+		return;
+	case 1:
+	case 2:
+		store_swap(w.s, any(DATABASES), any(DATABASES));
+		return;
+	default:
+		change_key(any(DATABASES), key_of(any(KEYS), buf));
+	}
+	store_set_now(w.s, NOW_MS * 1000 + (int64_t)i * 300);
+	store_poll(w.s, any(64));
+	store_evict(w.s, any(50) ? EVICT_NONE : EVICT_ALLKEYS_RANDOM, 5);
+}
+
+/* ---- the epoch ---- */
+
+static void remember_epoch(void)
+{
+	char buf[32];
+
+	for (uint32_t db = 0; db < DATABASES; db++)
+		for (uint32_t i = 0; i < KEYS; i++) {
+			struct slice key = key_of(i, buf);
+			if (store_peek(w.s, db, key) != NULL)
+				w.want[db][i] = strdup(rdb_world_show_in(w.rw, w.s, db, key));
+		}
+}
+
+static void snapshot_begin(void)
+{
+	struct snap_params p = {.compress = any(2), .before_max_bytes = BEFORE, .walk_max_bytes = 128 * 1024};
+
+	w.snap = snap_create(&p);
+	assert_non_null(w.snap);
+	remember_epoch();
+	store_snap_begin(w.s, w.snap);
+	rdb_out_init(&w.file, w.rw->own, false);
+}
+
+/* Takes a chunk, as the control thread does. */
+static bool take(void)
+{
+	uint32_t first = w.open ? w.open - 1 : any(SNAP_STREAMS), tries = w.open ? 1 : SNAP_STREAMS;
+
+	for (uint32_t k = 0; k < tries; k++) {
+		enum snap_stream st = (enum snap_stream)((first + k) % SNAP_STREAMS);
+		struct snap_chunk *c = snap_take(w.snap, st);
+		if (c == NULL)
+			continue;
+		rdb_put_raw(&w.file, c->data, c->len);
+		if (c->blob != NULL)
+			rdb_put_string(&w.file, (struct slice){c->blob->data, c->blob->len});
+		w.open = c->open ? st + 1u : 0;
+		w.written += c->keys;
+		snap_chunk_done(w.snap, st, c);
+		return true;
+	}
+	return false;
+}
+
+static void snapshot_end(void)
+{
+	for (int i = 0; !snap_ended(w.snap); i++) {
+		assert_true(i < 1000000);
+		store_snap_poll(w.s, any(2) ? 0 : UINT64_MAX);
+		store_poll(w.s, 100);
+		take();
+	}
+	while (take())
+		;
+	assert_int_equal(w.open, 0);
+	assert_false(store_snap_active(w.s));
+}
+
+/* ---- what came out ---- */
+
+static uint32_t number_of(struct slice key)
+{
+	char text[32];
+
+	assert_true(key.len < sizeof text);
+	memcpy(text, key.ptr, key.len);
+	text[key.len] = '\0';
+	return (uint32_t)atoi(text + 4);
+}
+
+/* A file does not say whether a string may be written ("raw"). */
+static const char *held(const char *shown)
+{
+	return strncmp(shown, "string", 6) == 0 ? strchr(shown, ':') : shown;
+}
+
+/* Reads a record's key and value into the other store, and compares. Returns false at the end. */
+static bool check_record(struct rdb_in *in, uint32_t *db, bool seen[DATABASES][KEYS])
+{
+	int64_t at_ms = STORE_NO_EXPIRE;
+	uint8_t op;
+
+	if (in->p == in->end)
+		return false;
+	while ((op = rdb_get_u8(in)) == RDB_OP_SELECTDB || op == RDB_OP_EXPIRETIME_MS) {
+		if (op == RDB_OP_SELECTDB)
+			*db = (uint32_t)rdb_get_len(in);
+		else
+			at_ms = rdb_get_i64(in);
+	}
+	struct rdb_str key;
+	assert_true(rdb_get_string(in, &key));
+	struct rdb_target t = {
+		.s = w.other, .db = *db, .key = key.s, .expire_at_ms = at_ms, .limits = &w.rw->limits, .rng = &w.rng};
+	assert_int_equal(rdb_load_value(in, op, &t), RDB_LOADED);
+	uint32_t i = number_of(key.s);
+	assert_true(*db < DATABASES && i < KEYS);
+	assert_false(seen[*db][i]);
+	seen[*db][i] = true;
+	assert_non_null(w.want[*db][i]);
+	assert_string_equal(held(rdb_world_show_in(w.rw, w.other, *db, key.s)), held(w.want[*db][i]));
+	rdb_str_free(in, &key);
+	return true;
+}
+
+static void check_file(void)
+{
+	static bool seen[DATABASES][KEYS];
+	struct rdb_in in = {.p = w.file.p, .end = w.file.p + w.file.len, .heap = w.rw->own};
+	uint64_t n = 0, want = 0;
+	uint32_t db = 0;
+
+	memset(seen, 0, sizeof seen);
+	assert_false(w.file.failed);
+	for (; check_record(&in, &db, seen); n++)
+		;
+	for (db = 0; db < DATABASES; db++)
+		for (uint32_t i = 0; i < KEYS; i++)
+			want += w.want[db][i] != NULL;
+	assert_int_equal(n, want);
+	assert_int_equal(w.written, want);
+	assert_int_equal(snap_stats_get(w.snap)->keys, want);
+}
+
+static void snapshot_forget(void)
+{
+	rdb_out_fini(&w.file);
+	snap_destroy(w.snap);
+	w.snap = NULL;
+	w.written = 0;
+	w.open = 0;
+	for (uint32_t db = 0; db < DATABASES; db++)
+		for (uint32_t i = 0; i < KEYS; i++) {
+			free(w.want[db][i]);
+			w.want[db][i] = NULL;
+		}
+	store_flush(w.other, UINT32_MAX);
+	while (store_poll(w.other, 10000) > 0)
+		;
+}
+
+static void fill(uint32_t n)
+{
+	char buf[32];
+
+	for (uint32_t i = 0; i < n; i++)
+		set_value(any(DATABASES), key_of(any(KEYS), buf));
+}
+
+/* ---- tests ---- */
+
+static void one_snapshot(uint32_t changes)
+{
+	snapshot_begin();
+	for (uint32_t i = 0; i < changes && !snap_ended(w.snap); i++) {
+		change(i);
+		if (any(4) == 0)
+			store_snap_poll(w.s, 0);
+		if (any(3) == 0)
+			take();
+	}
+	snapshot_end();
+	check_file();
+	snapshot_forget();
+}
+
+static void test_snap__the_epoch_comes_out_whatever_changes(void **state)
+{
+	for (uint64_t seed = 0; seed < 40; seed++) {
+		world_begin(seed);
+		fill(any(2) ? 300 : 1500);
+		for (int i = 0; i < 3; i++)
+			one_snapshot(any(3000));
+		world_end();
+	}
+}
+
+static void test_snap__an_empty_shard_ends_at_once(void **state)
+{
+	world_begin(1);
+	snapshot_begin();
+	store_snap_poll(w.s, 0);
+	assert_true(snap_ended(w.snap));
+	assert_false(take());
+	snapshot_forget();
+	world_end();
+}
+
+/* After one that was cancelled the next one must not miss a key. */
+static void test_snap__after_a_cancelled_one_all_keys_are_due_again(void **state)
+{
+	for (uint64_t seed = 100; seed < 120; seed++) {
+		world_begin(seed);
+		fill(1000);
+		snapshot_begin();
+		for (uint32_t i = 0; i < 300; i++) {
+			change(i);
+			store_snap_poll(w.s, 0);
+		}
+		snap_cancel(w.snap);
+		for (uint32_t i = 0; i < 100; i++) {
+			change(i);
+			store_snap_poll(w.s, 0);
+			take();
+		}
+		while (!snap_ended(w.snap))
+			store_snap_poll(w.s, 0);
+		w.open = 0;
+		while (take())
+			w.open = 0;
+		snapshot_forget();
+		one_snapshot(500);
+		world_end();
+	}
+}
+
+static void test_snap__writers_of_a_large_value_wait_until_it_is_written(void **state)
+{
+	static char member[32];
+	struct slice key = SLICE("key:1"), small = SLICE("key:2");
+	struct set_rules rules = {&w.rw->limits, 7};
+
+	world_begin(5);
+	rules.limits = &w.rw->limits;
+	assert_non_null(store_set_string(w.s, 0, small, SLICE("v"), NULL, STORE_NO_EXPIRE));
+	for (int i = 0; i < 5000; i++) {
+		struct slice m = {member, (size_t)sprintf(member, "member number %d", i)};
+		set_add(w.s, 0, key, store_peek(w.s, 0, key), 1, &m, &rules);
+	}
+	assert_false(store_snap_must_wait(w.s, 0, key));
+	snapshot_begin();
+	assert_true(store_snap_must_wait(w.s, 0, key));
+	assert_false(store_snap_must_wait(w.s, 0, small));
+	assert_false(store_snap_must_wait(w.s, 1, key));
+	uint32_t slices = 0;
+	for (; store_snap_must_wait(w.s, 0, key); slices++) {
+		store_snap_poll(w.s, 0);
+		take();
+	}
+	assert_true(slices > 1000); /* a member each: until_tsc was over */
+	assert_int_equal(snap_stats_get(w.snap)->inline_large, 0);
+	/* the one that is waited for goes first */
+	assert_int_equal(snap_stats_get(w.snap)->keys, 1);
+	snapshot_end();
+	check_file();
+	snapshot_forget();
+	world_end();
+}
+
+static void test_snap__writers_wait_when_too_much_is_under_way(void **state)
+{
+	char buf[32];
+
+	world_begin(6);
+	for (uint32_t i = 0; i < KEYS; i++) {
+		static char bytes[8000];
+		for (size_t k = 0; k < sizeof bytes; k++)
+			bytes[k] = (char)any(256);
+		assert_non_null(store_set_string(w.s, 0, key_of(i, buf), (struct slice){bytes, sizeof bytes}, NULL,
+						 STORE_NO_EXPIRE));
+	}
+	snapshot_begin();
+	uint32_t n = 0;
+	for (; !store_snap_full(w.s); n++) {
+		assert_true(n < KEYS);
+		store_delete(w.s, 0, key_of(n, buf));
+	}
+	assert_true(n * 8000 > BEFORE / 2 && n * 8000 < BEFORE * 2);
+	while (take())
+		;
+	assert_false(store_snap_full(w.s));
+	snapshot_end();
+	check_file();
+	snapshot_forget();
+	world_end();
+}
+
+static void test_snap__without_memory_it_fails_and_the_write_does_not(void **state)
+{
+	char buf[32];
+
+	for (uint64_t n = 1; n < 12; n++) {
+		world_begin(n);
+		fill(300);
+		snapshot_begin();
+		heap_fail_after(w.heap, n);
+		for (uint32_t i = 0; i < KEYS; i++)
+			store_delete(w.s, any(DATABASES), key_of(i, buf));
+		for (int i = 0; i < 100; i++)
+			store_snap_poll(w.s, UINT64_MAX);
+		heap_fail_after(w.heap, 0);
+		while (!snap_ended(w.snap)) {
+			store_snap_poll(w.s, UINT64_MAX);
+			store_poll(w.s, 1000);
+			take();
+		}
+		while (take())
+			;
+		if (!snap_failed(w.snap))
+			check_file();
+		w.open = 0;
+		while (take())
+			w.open = 0;
+		snapshot_forget();
+		fill(100);
+		one_snapshot(200);
+		world_end();
+	}
+}
+
+static int setup(void **state)
+{
+	return fixture_eal("test_snap", "16");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_snap__the_epoch_comes_out_whatever_changes),
+		cmocka_unit_test(test_snap__an_empty_shard_ends_at_once),
+		cmocka_unit_test(test_snap__after_a_cancelled_one_all_keys_are_due_again),
+		cmocka_unit_test(test_snap__writers_of_a_large_value_wait_until_it_is_written),
+		cmocka_unit_test(test_snap__writers_wait_when_too_much_is_under_way),
+		cmocka_unit_test(test_snap__without_memory_it_fails_and_the_write_does_not),
+	};
+
+	return cmocka_run_group_tests_name("snap", tests, setup, NULL);
+}

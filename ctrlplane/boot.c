@@ -282,7 +282,10 @@ static int boot_host(struct ctrl *c, struct err *e)
 					.first_client_id = c->nworkers + 1,
 					.client_id_step = c->nworkers + 1,
 					.tsc_hz = c->clock.tsc_hz,
-					.ops = {.ctx = c, .slow = upcalls_own_slow, .denied = upcalls_own_denied},
+					.ops = {.ctx = c,
+						.slow = upcalls_own_slow,
+						.slow_told = upcalls_slow_told,
+						.denied = upcalls_own_denied},
 					.owner = c};
 	rng_system(&p.seed, sizeof p.seed);
 	if (host_init(&c->host, &p, e) != 0)

@@ -2,10 +2,8 @@
 #include "ctrlplane/acl_log.h"
 #include "ctrlplane/ctrl_priv.h"
 
-static void up_slow(void *owner, struct msg *m)
+static void log_slow(struct ctrl *c, struct slow_note *n)
 {
-	struct ctrl *c = owner;
-	struct slow_note *n = m->arg[0];
 	const struct cmd *cmd = cmd_at((uint32_t)n->cmd_id);
 	if (!(cmd->flags & CMD_F_SKIP_SLOWLOG) && c->dp.slowlog_us >= 0 && n->us >= (uint64_t)c->dp.slowlog_us)
 		slowlog_add(c->slowlog, n, (uint32_t)c->config.slowlog_max_len);
@@ -15,13 +13,30 @@ static void up_slow(void *owner, struct msg *m)
 	heap_free_remote(n->heap, n);
 }
 
+static void up_slow(void *owner, struct msg *m)
+{
+	log_slow(owner, m->arg[0]);
+}
+
 void upcalls_own_slow(void *ctx, const struct cmd_ctx *cc, uint64_t us)
 {
 	struct ctrl *c = ctx;
 	struct slow_note *n = slow_note_create(c->heap, cc, c->now.wall_us, us);
-	struct msg m = {.arg = {n}};
-	if (n != NULL)
-		up_slow(c, &m);
+
+	if (n == NULL)
+		return;
+	if (c->host.serving != NULL)
+		slow_note_hang(c->host.serving, n);
+	else
+		log_slow(c, n);
+}
+
+void upcalls_slow_told(void *ctx, struct msg *m, const struct client *cl)
+{
+	struct slow_note *n;
+
+	while ((n = slow_note_take(m, cl)) != NULL)
+		log_slow(ctx, n);
 }
 
 static void up_denied(void *owner, struct msg *m)

@@ -37,6 +37,14 @@ static struct msg *late_take(struct script_thread *t)
 	return m;
 }
 
+/* Clients are paused, and it may write. */
+static void hand_back(struct script_thread *t, struct msg *m)
+{
+	acl_user_drop(m->user);
+	m->handed_back = true;
+	msg_reply(t->host.bus, m);
+}
+
 /* The rings are emptied however long the queue is: a transaction that keeps the queue's shards from it may be among
  * those who wait in them. */
 uint32_t script_take(struct script_thread *t)
@@ -53,8 +61,13 @@ uint32_t script_take(struct script_thread *t)
 			late_add(t, m[i]);
 	}
 	while (t->late != NULL && t->queued < SCRIPT_QUEUE) {
+		struct msg *next = late_take(t);
+		if (rp_unlikely(next->unless_writes) && script_may_change(t, next)) {
+			hand_back(t, next);
+			continue;
+		}
 		struct script_entry *e = &t->queue[t->queued++];
-		e->m = late_take(t);
+		e->m = next;
 		script_entry_prepare(t, e);
 	}
 	return n;

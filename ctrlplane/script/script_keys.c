@@ -32,6 +32,21 @@ static bool may_be_wide(struct script_thread *t, enum kind kind, struct script_e
 	return kind == KIND_SHA && s == NULL ? false : s == NULL || s->wide || !s->known;
 }
 
+bool script_may_change(struct script_thread *t, const struct msg *m)
+{
+	const struct slice word = m->req.argv[1];
+	const struct script_code *code = NULL;
+
+	if (kind_of(m->cmd) == KIND_FUNCTION) {
+		const struct script_function *f = script_function_find(t->libraries, word);
+		code = f != NULL ? &f->code : NULL;
+	} else {
+		const struct script *s = script_cache_find(t->cache, word);
+		code = s != NULL ? &s->code : NULL;
+	}
+	return code == NULL || !(code->flags & SCRIPT_NO_WRITES);
+}
+
 void script_entry_prepare(struct script_thread *t, struct script_entry *e)
 {
 	const struct resp_request *req = &e->m->req;

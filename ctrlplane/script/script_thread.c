@@ -93,6 +93,7 @@ static void run_elsewhere(void *ctx, struct cmd_ctx *c)
 	}
 	c->out->failed |= m->failed;
 	reply_splice(c->out, m->reply_head, m->reply_tail, m->reply_bytes);
+	slow_notes_drop(m);
 	msg_put(h->bus, m);
 }
 

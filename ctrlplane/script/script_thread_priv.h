@@ -86,6 +86,8 @@ bool script_memory_short(struct script_thread *t);
 /* ---- script_keys.c ---- */
 /* Which shards the command needs. */
 void script_entry_prepare(struct script_thread *t, struct script_entry *e);
+/* May the script that EVALSHA or FCALL names write, as far as it is known? */
+bool script_may_change(struct script_thread *t, const struct msg *m);
 
 /* ---- script_watch.c ---- */
 void script_run_began(struct script_thread *t, bool function);

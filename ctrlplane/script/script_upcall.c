@@ -56,14 +56,9 @@ void script_log(void *ctx, int level, struct slice text)
 void script_report_slow(struct script_thread *t, const struct cmd_ctx *c, uint64_t us)
 {
 	struct slow_note *n = slow_note_create(t->host.heap, c, t->now.wall_us, us);
-	struct msg *m = n != NULL ? upcall(t, t->up.slow) : NULL;
 
-	if (m == NULL) {
-		heap_free(t->host.heap, n);
-		return;
-	}
-	m->arg[0] = n;
-	msg_send(t->host.bus, m);
+	if (n != NULL)
+		slow_note_hang(t->current->m, n);
 }
 
 void script_report_denied(void *ctx, const struct acl_denial *d)

@@ -127,11 +127,13 @@ struct msg *msg_get(struct msg_bus *b, uint32_t home)
 	m->next = NULL;
 	m->done = false;
 	m->failed = false;
-	m->deny_block = false;
+	m->deny_block = m->unless_writes = false;
+	m->handed_back = false;
 	m->held = 0;
 	m->tx = NULL;
 	m->back = NULL;
 	m->track = NULL;
+	m->slow = NULL;
 	m->block = NULL;
 	m->home = (uint8_t)home;
 	m->reply_head = m->reply_tail = NULL;

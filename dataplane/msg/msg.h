@@ -63,12 +63,15 @@ struct msg {
 	uint8_t proto;
 	bool muted;
 	bool deny_block;       /* see struct cmd_ctx */
+	bool unless_writes;    /* a script that is handed back if it may write: clients are paused */
 	uint64_t held;         /* shards that its sender has leased, and waits with them for the answer */
 	struct tx *tx;         /* EXEC: the transaction */
 	struct watcher *track; /* see struct cmd_ctx; a reference of it, home's */
 	/* MSG_CMD, MSG_CMD_FREE: filled by owner */
 	bool failed;
-	struct block *block; /* it found nothing and waits: session/block.h */
+	bool handed_back;       /* nothing of it has run */
+	struct slow_note *slow; /* worker.h: of what it ran, latest first; home tells whose it was */
+	struct block *block;    /* it found nothing and waits: session/block.h */
 	struct rte_mbuf *reply_head, *reply_tail;
 	size_t reply_bytes;
 	uint64_t gate; /* round of the journal that the reply waits for; 0: none */

@@ -32,10 +32,9 @@ static bool says_no_writes(const struct resp_request *req)
 	return memmem(text.ptr, len, "no-writes", strlen("no-writes")) != NULL;
 }
 
-/* A script may write unless it is run by one of the read-only commands, or says that it does not. */
-static bool script_may_write(const struct cmd *cmd, const struct resp_request *req)
+bool script_may_write(const struct cmd *cmd, const struct resp_request *req)
 {
-	if ((cmd->flags & (CMD_F_MOVABLE_KEYS | CMD_F_READONLY)) != CMD_F_MOVABLE_KEYS)
+	if (cmd->route != CMD_SCRIPT || (cmd->flags & (CMD_F_MOVABLE_KEYS | CMD_F_READONLY)) != CMD_F_MOVABLE_KEYS)
 		return false;
 	return strcmp(cmd->name, "eval") != 0 || !says_no_writes(req);
 }
@@ -44,14 +43,15 @@ static bool script_may_write(const struct cmd *cmd, const struct resp_request *r
 static bool paused(const struct session_host *h, const struct session *s, const struct cmd *cmd, uint32_t flags,
 		   const struct resp_request *req)
 {
-	if (rp_likely(h->conf.pause_until_ms == 0) || h->now.wall_us / 1000 >= h->conf.pause_until_ms)
+	if (rp_likely(!host_paused(h)) || s->cl.flags & CLIENT_F_ADMIN || cmd == NULL)
 		return false;
-	if (s->cl.flags & CLIENT_F_ADMIN || cmd == NULL)
-		return false;
-	if (h->conf.pause_all)
-		return cmd->route != CMD_CONTROL;
-	return (flags & (CMD_F_WRITE | CMD_F_MAY_REPLICATE)) != 0 ||
-	       (cmd->route == CMD_SCRIPT && script_may_write(cmd, req));
+	return h->conf.pause_all || (flags & (CMD_F_WRITE | CMD_F_MAY_REPLICATE)) != 0 || script_may_write(cmd, req);
+}
+
+/* EVALSHA and FCALL name a script that only the script thread knows. */
+static bool names_a_script(const struct cmd *cmd, const struct resp_request *req)
+{
+	return script_may_write(cmd, req) && strcmp(cmd->name, "eval") != 0;
 }
 
 /* What a session's batch has come to so far. */
@@ -145,12 +145,6 @@ static bool takes_kept(struct session_host *h, const struct session *s, struct b
 	return true;
 }
 
-/* A script that may write. */
-static bool scripted(const struct batch_entry *e)
-{
-	return e->cmd != NULL && e->cmd->route == CMD_SCRIPT && script_may_write(e->cmd, &e->req);
-}
-
 /* Decides what becomes of a request. false: the session takes no further request in this batch. *sent: SENT_* of those
  * before it in this batch. */
 static bool route_entry(struct session_host *h, struct session *s, struct batch_entry *e, struct tx_parse *p,
@@ -161,13 +155,17 @@ static bool route_entry(struct session_host *h, struct session *s, struct batch_
 	e->m = NULL;
 	e->own_key = false;
 	e->lease = e->held = 0;
-	e->queue = e->exec = e->leasing = false;
+	e->queue = e->exec = e->leasing = e->asks = false;
 	uint32_t flags = e->cmd != NULL ? tx_cmd_flags(p, e->cmd) : 0;
 	if (rp_unlikely(paused(h, s, e->cmd, flags, &e->req))) {
-		keep(s, e, WAIT_PAUSE);
-		return false;
+		e->asks = !h->conf.pause_all && !p->open && names_a_script(e->cmd, &e->req);
+		if (!e->asks) {
+			keep(s, e, WAIT_PAUSE);
+			return false;
+		}
 	}
-	if (rp_unlikely(h->journal_tight) && ((flags & (CMD_F_WRITE | CMD_F_MAY_REPLICATE)) || scripted(e))) {
+	if (rp_unlikely(h->journal_tight) &&
+	    ((flags & (CMD_F_WRITE | CMD_F_MAY_REPLICATE)) || (e->cmd != NULL && script_may_write(e->cmd, &e->req)))) {
 		h->count.journal_waits++;
 		keep(s, e, WAIT_JOURNAL);
 		return false;
@@ -221,7 +219,7 @@ static bool route_entry(struct session_host *h, struct session *s, struct batch_
 		*sent |= SENT_ANY | (to == ROUTE_SEND ? SENT_SHARD : e->cmd->route == CMD_SCRIPT ? SENT_SCRIPT : 0);
 		h->nbatch++;
 		/* A control command may change what the following ones see: they wait for it. */
-		return e->cmd->route != CMD_CONTROL && !cmd_may_block(e->cmd, e->req.argc, e->req.argv);
+		return e->cmd->route != CMD_CONTROL && !e->asks && !cmd_may_block(e->cmd, e->req.argc, e->req.argv);
 	case ROUTE_LEASE:
 		if (takes_kept(h, s, e, p, e->lease, *sent))
 			return true;
@@ -299,7 +297,7 @@ static bool parse_session(struct session_host *h, struct session *s)
 		if (e->protocol_error != NULL) {
 			e->m = NULL;
 			e->lease = e->held = 0;
-			e->own_key = e->queue = e->exec = e->leasing = false;
+			e->own_key = e->queue = e->exec = e->leasing = e->asks = false;
 			h->nbatch++;
 			return false;
 		}

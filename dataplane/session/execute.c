@@ -141,22 +141,23 @@ void execute_home(struct session_host *h, struct session *s, const struct cmd *c
 	}
 }
 
-/* What cannot be answered while the keys are loaded, and what must not change while they cannot be saved. */
-static const struct cmd *admit_disk(const struct dp_conf *conf, const struct cmd *cmd, struct reply *r)
+bool admit_disk(const struct dp_conf *conf, const struct cmd *cmd, uint32_t flags, struct reply *r)
 {
-	if (conf->loading && !(cmd->flags & CMD_F_LOADING)) {
+	bool saved = (flags & CMD_F_WRITE) || cmd->fn == cmd_ping;
+
+	if (conf->loading && !(flags & CMD_F_LOADING)) {
 		reply_error(r, "LOADING Redis is loading the dataset in memory");
-		return NULL;
+		return false;
 	}
-	if (conf->misconf && ((cmd->flags & CMD_F_WRITE) || slice_is(SLICE("ping"), cmd->name))) {
+	if (conf->misconf && saved) {
 		reply_error(r, SESSION_MISCONF);
-		return NULL;
+		return false;
 	}
-	if (conf->aof_fails && ((cmd->flags & CMD_F_WRITE) || slice_is(SLICE("ping"), cmd->name))) {
+	if (conf->aof_fails && saved) {
 		reply_errorf(r, SESSION_AOF_FAILS "%s", conf->aof_why);
-		return NULL;
+		return false;
 	}
-	return cmd;
+	return true;
 }
 
 /* Nothing speaks against it at first sight. */
@@ -201,8 +202,8 @@ static const struct cmd *admit(struct session *s, struct batch_entry *e, struct 
 		reply_error(r, "OOM command not allowed when used memory > 'maxmemory'.");
 		cmd = NULL;
 	}
-	if (cmd != NULL && (s->host->conf.loading || s->host->conf.misconf || s->host->conf.aof_fails))
-		cmd = admit_disk(&s->host->conf, cmd, r);
+	if (cmd != NULL && !admit_disk(&s->host->conf, cmd, cmd->flags, r))
+		cmd = NULL;
 	if (cmd == NULL) {
 		tx_refused(s);
 		s->cl.flags &= ~CLIENT_F_SKIP_NEXT;
@@ -242,7 +243,8 @@ static void send_away(struct session_host *h, struct batch_entry *e)
 	if (rp_unlikely(s->cl.flags & CLIENT_F_TRACKING) && (m->track = tracking_begin(s, e->cmd)) != NULL)
 		watcher_ref(m->track);
 	m->req = e->req;
-	if (rp_unlikely(h->monitored) && !e->exec)
+	m->unless_writes = e->asks;
+	if (rp_unlikely(h->monitored) && !e->exec && !e->asks)
 		monitor_tell(h, e->cmd, e->req.argc, e->req.argv, s->cl.db, &s->cl.addr);
 	if (rp_unlikely(e->exec)) {
 		m->tx = s->cl.tx;
@@ -266,7 +268,7 @@ static void send_away(struct session_host *h, struct batch_entry *e)
 	session_flight_push(s, m);
 	h->count.delegated_out++;
 	msg_send(h->bus, m);
-	if (e->cmd->route == CMD_CONTROL || cmd_may_block(e->cmd, e->req.argc, e->req.argv))
+	if (e->cmd->route == CMD_CONTROL || e->asks || cmd_may_block(e->cmd, e->req.argc, e->req.argv))
 		session_wait(s, WAIT_DRAIN);
 }
 

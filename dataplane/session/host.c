@@ -127,8 +127,7 @@ static uint32_t poll_waiting(struct session_host *h)
 		retry_waiting(h, WAIT_MSG);
 	if (rp_unlikely(h->waiting[WAIT_JOURNAL] != NULL && !h->journal_tight))
 		retry_waiting(h, WAIT_JOURNAL);
-	if (h->waiting[WAIT_PAUSE] != NULL &&
-	    (h->conf.pause_until_ms == 0 || h->now.wall_us / 1000 >= h->conf.pause_until_ms))
+	if (h->waiting[WAIT_PAUSE] != NULL && !host_paused(h))
 		retry_waiting(h, WAIT_PAUSE);
 	return h->waiting[WAIT_LEASE] != NULL ? host_poll_leases(h) : 0;
 }
@@ -142,6 +141,7 @@ uint32_t host_poll(struct session_host *h)
 	h->busy = lease_busy(h->leases, &h->busy_why);
 	if (h->own >= 0 && !h->own_leased) {
 		store_set_now(h->env.stores[h->own], h->now.wall_us);
+		store_freeze(h->env.stores[h->own], host_paused(h));
 		host_serve_notes(h); /* of whoever held it meanwhile, and of what ran out */
 	}
 	if (h->durable != NULL) {
@@ -194,7 +194,9 @@ static void run_for_other(struct session_host *h, struct msg *m)
 			    .deny_block = m->deny_block};
 	if (rp_unlikely(h->tight) && (m->cmd->flags & CMD_F_DENYOOM))
 		room_make(h); /* it was let in where it came from */
+	h->serving = m;
 	execute_counted(h, &c);
+	h->serving = NULL;
 	m->gate = h->gate;
 	if (rp_unlikely(c.block.on))
 		m->block = block_make(h, &c, m->session, m->fill, m->muted);
@@ -367,6 +369,37 @@ void session_flight_push(struct session *s, struct msg *m)
 	s->flight_tail = m;
 }
 
+/* A script that may write, asked for while clients are paused: the session waits with it. */
+static void take_back(struct session_host *h, struct session *s, struct msg *m)
+{
+	struct resp_request req = m->req;
+
+	if (s->gone || s->closing)
+		return;
+	m->req = (struct resp_request){.argc = 0};
+	if (!resp_request_keep(&req, h->heap)) {
+		h->count.killed_nomem++;
+		resp_request_free(&req, h->heap);
+		session_kill(s, true);
+		return;
+	}
+	if (m->muted && !(s->cl.flags & CLIENT_F_REPLY_OFF))
+		s->cl.flags |= CLIENT_F_SKIP_NEXT;
+	struct session_parked *p = session_park(s);
+	p->req = req;
+	p->cmd = m->cmd;
+	session_wait(s, WAIT_PAUSE);
+}
+
+/* The answer to one that was sent though clients are paused. */
+static void answered_in_pause(struct session_host *h, struct session *s, struct msg *m)
+{
+	if (m->handed_back)
+		take_back(h, s, m);
+	else if (rp_unlikely(h->monitored))
+		monitor_tell(h, m->cmd, m->req.argc, m->req.argv, m->db, &s->cl.addr);
+}
+
 void session_flight_advance(struct session_host *h, struct session *s)
 {
 	struct msg *m;
@@ -386,6 +419,10 @@ void session_flight_advance(struct session_host *h, struct session *s)
 			listener_of(s)->standing = false;
 			continue;
 		}
+		if (rp_unlikely(m->unless_writes))
+			answered_in_pause(h, s, m);
+		if (rp_unlikely(m->slow != NULL))
+			h->ops.slow_told(h->ops.ctx, m, &s->cl);
 		if (rp_unlikely(m->track != NULL))
 			tracking_end(s, m->track);
 		session_untrack(m);

@@ -40,7 +40,8 @@ static bool others_may(const struct session_host *h)
 
 bool room_make(struct session_host *h)
 {
-	if (used_bytes(h) <= h->conf.maxmemory)
+	/* While clients are paused the keys stay as they are. */
+	if (used_bytes(h) <= h->conf.maxmemory || host_paused(h))
 		return true;
 	if (h->own >= 0 && !h->own_leased && evict_down(h, EVICT_STEPS))
 		return true;
@@ -57,7 +58,7 @@ uint32_t host_poll_memory(struct session_host *h)
 	}
 	uint64_t used = used_bytes(h);
 	h->tight = used + TIGHT_BYTES > max;
-	if (used <= max || h->own < 0 || h->own_leased || h->conf.evict == EVICT_NONE)
+	if (used <= max || h->own < 0 || h->own_leased || h->conf.evict == EVICT_NONE || host_paused(h))
 		return 0;
 	const struct store *own = h->env.stores[h->own];
 	if (heap_used(store_heap(own)) < max / h->env.nstores && h->env.nstores > 1)

@@ -130,6 +130,7 @@ struct batch_entry {
 	bool queue;    /* joins its session's transaction; lease: the shards that it will need there */
 	bool exec;     /* EXEC of a transaction */
 	bool leasing;  /* runs under a lease, of no shard at all perhaps */
+	bool asks;     /* clients are paused, and only the script thread knows whether this may write */
 	bool own_key;  /* key lies on our own shard */
 	bool hinted;   /* and was looked up ahead */
 };
@@ -146,6 +147,8 @@ struct session_host_ops {
 	void *ctx;
 	/* A command took longer than slowlog_us or latency_ms: tell the control thread. */
 	void (*slow)(void *ctx, const struct cmd_ctx *c, uint64_t us);
+	/* m->slow came back with the answer to this client of ours: likewise. */
+	void (*slow_told)(void *ctx, struct msg *m, const struct client *cl);
 	acl_denied_fn denied; /* gets the params' owner */
 };
 
@@ -165,6 +168,7 @@ struct session_host {
 	uint32_t reply_bufs; /* how many of them one reply may take: its client is closed rather than all others starved
 			      */
 	uint64_t hint_epoch; /* of the lookups of this batch */
+	struct msg *serving; /* another thread's, whose command is running, or NULL */
 	bool stale_flights;  /* answers came while a batch was under way */
 	struct msg *stale_calls, **stale_calls_end; /* and calls with a `back`, oldest first */
 	struct msg_bus *bus;

@@ -82,10 +82,20 @@ uint64_t route_shards_of(const struct session_host *h, const struct cmd *cmd, co
 /* ---- tx_route.c, tx_exec.c ---- */
 /* TX_NEEDS_* of a command. */
 uint8_t tx_needs(const struct session_host *h, const struct cmd *cmd);
-uint32_t tx_flags_of(const struct cmd *cmd);
+/* Its CMD_F_*; a script that may write has CMD_F_MAY_REPLICATE. */
+uint32_t tx_flags_of(const struct cmd *cmd, const struct resp_request *req);
 void tx_op_exec(struct cmd_ctx *c);
 
+/* Clients are paused. */
+static inline bool host_paused(const struct session_host *h)
+{
+	return rp_unlikely(h->conf.pause_until_ms != 0) && h->now.wall_us / 1000 < h->conf.pause_until_ms;
+}
+
 /* ---- batch.c ---- */
+/* EVAL and its like may write, unless it is one of the read-only commands or its script says that it does not. false:
+ * no such command. */
+bool script_may_write(const struct cmd *cmd, const struct resp_request *req);
 /* Parses ready sessions into h->batch and looks the keys up. */
 void batch_parse(struct session_host *h);
 void batch_prefetch(struct session_host *h);
@@ -107,6 +117,9 @@ struct msg *hold_take(struct session_host *h, struct hold_walk *w);
 
 /* ---- execute.c ---- */
 void batch_execute(struct session_host *h);
+/* Answers what cannot be asked while the keys are loaded, or changed while they cannot be saved. flags: CMD_F_* of what
+ * will run, which EXEC's commands have a part in. false: refused. */
+bool admit_disk(const struct dp_conf *conf, const struct cmd *cmd, uint32_t flags, struct reply *r);
 /* Runs one command with counters and the slow log's threshold. Unless a unit is open it is one by itself, whose gate is
  * h->gate afterwards. */
 void execute_counted(struct session_host *h, struct cmd_ctx *c);

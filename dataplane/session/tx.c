@@ -68,7 +68,8 @@ void tx_queue(struct session *s, struct batch_entry *e, struct reply *r)
 	} else {
 		tx->cmd[tx->info.n++] = (struct tx_cmd){e->cmd, e->req};
 		tx->shards |= e->lease;
-		tx->flags |= tx_flags_of(e->cmd);
+		tx->flags |= tx_flags_of(e->cmd, &e->req);
+		tx->lacks |= ~e->cmd->flags;
 		tx->needs |= tx_needs(s->host, e->cmd);
 	}
 	r->muted = (s->cl.flags & (CLIENT_F_REPLY_OFF | CLIENT_F_SKIP_NEXT)) != 0;

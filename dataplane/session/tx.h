@@ -43,6 +43,7 @@ struct tx {
 	bool running;      /* EXEC has begun */
 	uint8_t needs;     /* TX_NEEDS_*: of all its commands */
 	uint32_t flags;    /* CMD_F_*: likewise */
+	uint32_t lacks;    /* CMD_F_* that one of them does not have */
 	uint64_t shards;   /* of its commands */
 	uint64_t watched;  /* of its watched keys */
 	struct watcher *watcher;

@@ -57,6 +57,10 @@ bool tx_admit_exec(struct session *s, const struct batch_entry *e, struct reply 
 	why.muted = false;
 	why.errors = NULL;
 	bool ok = cmd_admit(&s->host->env, &s->cl, e->req.argc, e->req.argv, &why) != NULL;
+	/* What it would run decides, also if it will not. */
+	if (ok && s->cl.tx != NULL && s->cl.tx->info.open)
+		ok = admit_disk(&s->host->conf, e->cmd,
+				(e->cmd->flags | s->cl.tx->flags) & ~(s->cl.tx->lacks & CMD_F_LOADING), &why);
 	if (ok && no_room(s)) {
 		reply_error(&why, "OOM command not allowed when used memory > 'maxmemory'.");
 		ok = false;
@@ -120,7 +124,7 @@ static uint64_t run_one(struct session_host *h, struct tx *tx, struct tx_cmd *q,
 			    .env = &h->env,
 			    .client = cl,
 			    .client_id = exec->client_id,
-			    .client_flags = cl != NULL ? cl->flags : exec->client_flags,
+			    .client_flags = exec->client_flags,
 			    .db = cl != NULL ? cl->db : exec->db,
 			    .req = &q->req,
 			    .rng = exec->rng,
@@ -131,6 +135,8 @@ static uint64_t run_one(struct session_host *h, struct tx *tx, struct tx_cmd *q,
 
 	if (cl != NULL && !cmd_readmit(&h->env, cl, q->cmd, c.argc, c.argv, c.out))
 		return 0;
+	if (cl != NULL) /* as the look at its rights left them */
+		c.client_flags = cl->flags;
 	if (rp_likely(cl == NULL || !h->monitored))
 		execute_counted(h, &c);
 	else
@@ -213,6 +219,8 @@ static bool take_answer(struct session *s)
 	reply_splice(&tx->out, m->reply_head, m->reply_tail, m->reply_bytes);
 	tx->out.failed |= m->failed;
 	tx->cmd[tx->at++].req = m->req;
+	if (rp_unlikely(m->slow != NULL))
+		s->host->ops.slow_told(s->host->ops.ctx, m, &s->cl);
 	session_untrack(m);
 	msg_put(s->host->bus, m);
 	tx->away = NULL;

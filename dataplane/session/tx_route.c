@@ -89,10 +89,9 @@ uint8_t tx_needs(const struct session_host *h, const struct cmd *cmd)
 	return 0;
 }
 
-/* A script may write. */
-uint32_t tx_flags_of(const struct cmd *cmd)
+uint32_t tx_flags_of(const struct cmd *cmd, const struct resp_request *req)
 {
-	return cmd->route == CMD_SCRIPT ? cmd->flags | CMD_F_MAY_REPLICATE : cmd->flags;
+	return rp_unlikely(script_may_write(cmd, req)) ? cmd->flags | CMD_F_MAY_REPLICATE : cmd->flags;
 }
 
 /* MULTI or DISCARD will do what it says. */
@@ -109,7 +108,7 @@ bool tx_parsed(const struct session *s, struct tx_parse *p, const struct batch_e
 		return true;
 	if (e->queue) {
 		p->shards |= e->lease;
-		p->flags |= tx_flags_of(cmd);
+		p->flags |= tx_flags_of(cmd, &e->req);
 		p->needs |= tx_needs(s->host, cmd);
 	} else if (cmd->fn == cmd_multi) {
 		p->active = true;

@@ -182,6 +182,8 @@ static inline uint32_t store_notes_pending(const struct store *s)
 
 /* Off: expired keys stay until somebody asks for them, as DEBUG SET-ACTIVE-EXPIRE 0 wants it. */
 void store_set_active_expire(struct store *s, bool on);
+/* While clients are paused the keys stay as they are: what expires is not seen any more and not removed. */
+void store_freeze(struct store *s, bool on);
 
 /* ---- background ---------------------------------------------------------------------------------------------- */
 /* A bounded slice: expiry due now, index growth, deferred freeing, remote frees. Returns work done. */

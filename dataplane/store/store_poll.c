@@ -53,6 +53,11 @@ void store_set_active_expire(struct store *s, bool on)
 	s->keep_expired = !on;
 }
 
+void store_freeze(struct store *s, bool on)
+{
+	s->frozen = on;
+}
+
 uint32_t store_poll(struct store *s, uint32_t budget)
 {
 	uint32_t done = heap_poll(s->heap, budget), expiry = budget;
@@ -66,7 +71,7 @@ uint32_t store_poll(struct store *s, uint32_t budget)
 		uint32_t db = s->poll_db + i;
 		if (db >= s->params.databases)
 			db -= s->params.databases;
-		if (rp_likely(!s->keep_expired))
+		if (rp_likely(!s->keep_expired && !s->frozen))
 			done += poll_expiry(s, db, &expiry);
 		done += index_poll(s->db[db].ix, budget);
 	}

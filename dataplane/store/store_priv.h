@@ -61,6 +61,7 @@ struct store {
 	int64_t clock_ms;          /* the same, but for store_set_replay() */
 	uint32_t version;          /* of the latest touch */
 	bool keep_expired;         /* store_set_active_expire() */
+	bool frozen;               /* store_freeze() */
 	struct store_gates *gates; /* NULL: no reply waits for the journal; atomic: store_show_gates() */
 	uint32_t inserts, moves;
 	struct store_key_hint hint;

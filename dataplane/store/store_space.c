@@ -36,10 +36,21 @@ struct object *space_find_live(struct store *s, uint32_t db, struct slice key, u
 	struct object *o = space_find(s, db, key, hash);
 
 	if (o != NULL && rp_unlikely(obj_expired(s, o))) {
-		space_expire(s, db, o, *hash);
+		if (!s->frozen)
+			space_expire(s, db, o, *hash);
 		return NULL;
 	}
 	return o;
+}
+
+/* One that a pause has left, though nobody sees it any more. */
+static void expire_frozen(struct store *s, uint32_t db, struct slice key)
+{
+	uint64_t hash;
+	struct object *o = space_find(s, db, key, &hash);
+
+	if (o != NULL && obj_expired(s, o))
+		space_expire(s, db, o, hash);
 }
 
 void space_link_expiry(struct store *s, uint32_t db, struct object *o, int64_t at_ms)
@@ -74,6 +85,8 @@ bool space_insert(struct store *s, uint32_t db, struct object *o, uint64_t hash,
 {
 	struct slice key = obj_key(o);
 
+	if (rp_unlikely(s->frozen))
+		expire_frozen(s, db, key);
 	store_touch_for_write(s, db, key, NULL);
 	if (!index_insert(s->db[db].ix, o, hash))
 		return false;

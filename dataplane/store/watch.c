@@ -192,8 +192,14 @@ bool watch_has(const struct store *s, uint32_t db, struct slice key, const struc
 void watch_expire(struct store *s, uint32_t db, struct slice key)
 {
 	uint64_t hash;
+	const struct object *o = space_find(s, db, key, &hash);
 
-	space_find_live(s, db, key, &hash);
+	if (o == NULL || !obj_expired(s, o))
+		return;
+	if (rp_unlikely(s->frozen)) /* it stays for now, and is gone nevertheless */
+		watch_touch(s, db, key);
+	else
+		space_find_live(s, db, key, &hash);
 }
 
 void watch_unlink(struct store *s, struct watch_link *l)

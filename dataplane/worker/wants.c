@@ -14,6 +14,13 @@ static struct msg *upcall(struct worker *w, msg_call_fn fn)
 	return m;
 }
 
+static void name_client(struct slow_note *n, const struct client *cl)
+{
+	n->addr = cl->addr;
+	if (cl->text != NULL)
+		memcpy(n->name, cl->text->name, sizeof n->name - 1);
+}
+
 struct slow_note *slow_note_create(struct heap *h, const struct cmd_ctx *c, int64_t wall_us, uint64_t us)
 {
 	uint32_t argc = RP_MIN(c->argc, SLOW_ARGS);
@@ -30,11 +37,8 @@ struct slow_note *slow_note_create(struct heap *h, const struct cmd_ctx *c, int6
 				.cmd_id = c->cmd->id,
 				.argc = argc,
 				.argc_total = c->argc};
-	if (c->client != NULL) {
-		n->addr = c->client->addr;
-		if (c->client->text != NULL)
-			memcpy(n->name, c->client->text->name, sizeof n->name - 1);
-	}
+	if (c->client != NULL)
+		name_client(n, c->client);
 	char *p = n->text;
 	for (uint32_t i = 0; i < argc; i++) {
 		struct slice word = monitor_word(c->cmd, c->argv, i);
@@ -47,17 +51,65 @@ struct slow_note *slow_note_create(struct heap *h, const struct cmd_ctx *c, int6
 	return n;
 }
 
-void wants_slow(void *ctx, const struct cmd_ctx *c, uint64_t us)
+void slow_note_hang(struct msg *m, struct slow_note *n)
 {
-	struct worker *w = ctx;
-	struct slow_note *n = slow_note_create(w->heap, c, w->now.wall_us, us);
-	struct msg *m = n != NULL ? upcall(w, w->up.slow) : NULL;
+	n->next = m->slow;
+	m->slow = n;
+}
+
+void slow_notes_drop(struct msg *m)
+{
+	for (struct slow_note *n = m->slow, *next; n != NULL; n = next) {
+		next = n->next;
+		heap_free_remote(n->heap, n);
+	}
+	m->slow = NULL;
+}
+
+struct slow_note *slow_note_take(struct msg *m, const struct client *cl)
+{
+	struct slow_note **at = &m->slow, *n = *at;
+
+	if (n == NULL)
+		return NULL;
+	for (; n->next != NULL; n = *at)
+		at = &n->next;
+	*at = NULL;
+	name_client(n, cl);
+	return n;
+}
+
+static void tell_slow(struct worker *w, struct slow_note *n)
+{
+	struct msg *m = upcall(w, w->up.slow);
+
 	if (m == NULL) {
-		heap_free(w->heap, n);
+		heap_free_remote(n->heap, n);
 		return; /* the log is for people: nothing waits for it */
 	}
 	m->arg[0] = n;
 	msg_send(w->bus, m);
+}
+
+void wants_slow(void *ctx, const struct cmd_ctx *c, uint64_t us)
+{
+	struct worker *w = ctx;
+	struct slow_note *n = slow_note_create(w->heap, c, w->now.wall_us, us);
+
+	if (n == NULL)
+		return;
+	if (w->host.serving != NULL)
+		slow_note_hang(w->host.serving, n);
+	else
+		tell_slow(w, n);
+}
+
+void wants_slow_told(void *ctx, struct msg *m, const struct client *cl)
+{
+	struct slow_note *n;
+
+	while ((n = slow_note_take(m, cl)) != NULL)
+		tell_slow(ctx, n);
 }
 
 static uint16_t note_text(char *to, struct slice from)

@@ -248,29 +248,30 @@ static bool make_net(struct worker *w, const struct worker_params *p, struct err
 
 static bool make_host(struct worker *w, const struct worker_params *p, struct err *e)
 {
-	struct session_host_params hp = {.self = p->id,
-					 .own = (int32_t)p->id,
-					 .nstores = p->nworkers,
-					 .stores = p->stores,
-					 .slot_map = p->slot_map,
-					 .bus = p->bus,
-					 .leases = p->leases,
-					 .mbufs = port_pool(p->port, p->id),
-					 .heap = w->heap,
-					 .conf = p->conf,
-					 .users = p->users,
-					 .max_sessions = p->max_sessions,
-					 .shared = p->shared,
-					 .durable = p->durable,
-					 .gathers = true,
-					 .heaps = p->heaps,
-					 .nheaps = p->nheaps,
-					 .first_client_id = p->id + 1,
-					 .client_id_step = p->nworkers + 1,
-					 .seed = p->seed,
-					 .tsc_hz = p->tsc_hz,
-					 .ops = {.ctx = w, .slow = wants_slow, .denied = wants_denied},
-					 .owner = w};
+	struct session_host_params hp = {
+		.self = p->id,
+		.own = (int32_t)p->id,
+		.nstores = p->nworkers,
+		.stores = p->stores,
+		.slot_map = p->slot_map,
+		.bus = p->bus,
+		.leases = p->leases,
+		.mbufs = port_pool(p->port, p->id),
+		.heap = w->heap,
+		.conf = p->conf,
+		.users = p->users,
+		.max_sessions = p->max_sessions,
+		.shared = p->shared,
+		.durable = p->durable,
+		.gathers = true,
+		.heaps = p->heaps,
+		.nheaps = p->nheaps,
+		.first_client_id = p->id + 1,
+		.client_id_step = p->nworkers + 1,
+		.seed = p->seed,
+		.tsc_hz = p->tsc_hz,
+		.ops = {.ctx = w, .slow = wants_slow, .slow_told = wants_slow_told, .denied = wants_denied},
+		.owner = w};
 	return host_init(&w->host, &hp, e) == 0;
 }
 

@@ -30,12 +30,13 @@ struct worker_upcalls {
 #define SLOW_ARG_BYTES 128
 struct slow_note {
 	struct heap *heap;
+	struct slow_note *next; /* of its message, an earlier one */
 	int64_t wall_us;
 	uint64_t us;
 	uint64_t client_id;
 	int16_t cmd_id;
-	struct endpoint addr; /* of the client; empty, like name, when the command was delegated */
-	char name[64];        /* a longer one is cut */
+	struct endpoint addr; /* of the client, which only its home knows */
+	char name[64];        /* likewise; a longer one is cut */
 	uint32_t argc;        /* kept here */
 	uint32_t argc_total;  /* of the command */
 	uint16_t len[SLOW_ARGS];
@@ -45,6 +46,12 @@ struct slow_note {
 
 /* NULL: out of memory. The owner of h. */
 struct slow_note *slow_note_create(struct heap *h, const struct cmd_ctx *c, int64_t wall_us, uint64_t us);
+/* Whoever runs m: the note goes home with it. */
+void slow_note_hang(struct msg *m, struct slow_note *n);
+/* What a script had another thread do is part of the script. */
+void slow_notes_drop(struct msg *m);
+/* At home: takes the earliest note off m, and names its client. NULL: there is none left. */
+struct slow_note *slow_note_take(struct msg *m, const struct client *cl);
 
 /* A refusal, as ACL LOG keeps it; long texts are cut. One block of `heap`. */
 #define ACL_NOTE_TEXT 256

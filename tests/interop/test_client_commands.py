@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """CLIENT: the same steps of several clients played to redis-server and to Redpoll with one worker and with four; who was
 killed, paused or unblocked, and what each client was told."""
+import hashlib
 import os
 import re
 import sys
@@ -12,6 +13,14 @@ from play import CLOSE, ID, SLEEP, Told
 from resp import Closed
 
 OPEN = [("a", "PING"), ("b", "PING"), ("c3", "PING"), ("s", "SUBSCRIBE", "x"), ("t3", "PSUBSCRIBE", "y*")]
+
+READS = "#!lua flags=no-writes\nreturn redis.call('get', KEYS[1])"
+WRITES = "return redis.call('incr', KEYS[1])"
+
+
+def sha(script):
+    return hashlib.sha1(script.encode()).hexdigest()
+
 
 SCENARIOS = {
     "kill: words": [
@@ -60,6 +69,30 @@ SCENARIOS = {
     "pause of everything": [
         ("b", "PING"), ("c3", "PING"), ("d", "PING"), ("a", "CLIENT", "PAUSE", 1500), ("b", "GET", "k"), ("c3", "PING"), ("d", "SET", "l", 1), (SLEEP, 1.7), ("a", "GET", "l"),
         ("a", "CLIENT", "PAUSE", 1000, "ALL"), ("b", "GET", "k"), (SLEEP, 1.2)],
+    "pause of everything, management too": [
+        ("a", "PING"), ("b", "PING"), ("c3", "PING"), ("d", "PING"), ("e", "PING"), ("a", "CLIENT", "PAUSE", 1500, "ALL"), ("b", "CONFIG", "GET", "maxmemory"), ("c3", "CLIENT", "ID"),
+        ("d", "EVAL_RO", "return 1", 0), ("e", "CLIENT", "UNPAUSE"), (SLEEP, 1.7), ("a", "PING")],
+    "pause of writes: scripts that say that they only read": [
+        ("a", "SET", "k", 1), ("a", "SCRIPT", "LOAD", READS), ("a", "SCRIPT", "LOAD", WRITES),
+        ("a", "FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function{function_name='reads', callback=function(k) return redis.call('get', k[1]) end, flags={'no-writes'}}\n"
+         "redis.register_function('writes', function(k) return redis.call('incr', k[1]) end)"),
+        ("a", "CLIENT", "PAUSE", 100000, "WRITE"), ("b", "FCALL", "reads", 1, "k"), ("b", "FCALL_RO", "reads", 1, "k"), ("c3", "EVALSHA", sha(READS), 1, "k"), ("c3", "EVALSHA_RO", sha(READS), 1, "k"),
+        ("c3", "EVAL", READS, 1, "k"), ("d", "FCALL", "writes", 1, "k"), ("e", "EVALSHA", sha(WRITES), 1, "k"), ("f", "EVALSHA", "f" * 40, 0), ("g", "FCALL", "nothing", 0),
+        ("h", "MULTI"), ("h", "EVAL_RO", "return 1", 0), ("h", "FCALL_RO", "reads", 1, "k"), ("h", "EVAL", READS, 1, "k"), ("h", "SCRIPT", "EXISTS", sha(READS)), ("h", "FUNCTION", "STATS"), ("h", "EXEC"),
+        ("b", "GET", "k"), ("i", "MULTI"), ("i", "FCALL", "writes", 1, "k"), ("a", "CLIENT", "UNPAUSE"), ("i", "EXEC"), ("a", "GET", "k"),
+        ("a", "CLIENT", "PAUSE", 100000, "WRITE"), ("b", "CLIENT", "REPLY", "SKIP"), ("b", "EVALSHA", sha(WRITES), 1, "k"), ("a", "CLIENT", "UNPAUSE"), ("b", "PING"), ("a", "GET", "k")],
+    "a pause keeps what expires": [
+        ("a", "SET", "gone", 1, "PX", 100), ("a", "HSET", "h", "f", 1), ("a", "PEXPIRE", "h", 100), ("a", "SET", "stays", 1), ("a", "CONFIG", "RESETSTAT"), ("w", "WATCH", "gone"),
+        ("a", "CLIENT", "PAUSE", 100000, "WRITE"), (SLEEP, 0.3), ("b", "GET", "gone"), ("b", "EXISTS", "h"), ("b", "TTL", "gone"), ("b", "DBSIZE"), ("w", "MULTI"), ("w", "PING"), ("w", "EXEC"),
+        ("b", "SCAN", 0, "COUNT", 100), ("b", "KEYS", "*"), ("c3", "SET", "gone", 2), ("d", "HSET", "h", "g", 2), ("e", "RENAME", "stays", "gone2"), ("a", "CLIENT", "UNPAUSE"), ("a", "MGET", "gone", "gone2"), ("a", "HGETALL", "h"),
+        (SLEEP, 0.3), ("a", "DBSIZE")],
+    "rights are looked at again by EXEC": [
+        ("a", "ACL", "SETUSER", "u", "on", ">p", "~*", "&*", "+@all"), ("b", "AUTH", "u", "p"), ("b", "MULTI"), ("b", "SET", "k", 1), ("b", "GET", "k"), ("b", "PUBLISH", "c", 1), ("b", "EVAL", "return 1", 0),
+        ("a", "ACL", "SETUSER", "u", "-set"), ("b", "EXEC"), ("a", "EXISTS", "k"), ("a", "ACL", "SETUSER", "u", "+@all"),
+        ("b", "MULTI"), ("b", "SET", "k", 1), ("b", "SET", "j", 1), ("b", "PUBLISH", "c", 1), ("b", "EVAL", "return 1", 0), ("a", "ACL", "SETUSER", "u", "resetkeys", "~j", "resetchannels", "-eval"), ("b", "EXEC"),
+        ("a", "MGET", "k", "j"), ("a", "ACL", "SETUSER", "u", "allkeys", "allchannels", "+@all"), ("b", "MULTI"), ("b", "SET", "k", 5), ("a", "ACL", "SETUSER", "u", "-exec"), ("b", "EXEC"), ("b", "DISCARD"), ("a", "GET", "k"),
+        ("a", "ACL", "SETUSER", "u", "+@all"), ("b", "MULTI"), ("b", "SORT", "l", "BY", "w_*"), ("b", "SORT", "l", "BY", "nosort"), ("a", "ACL", "SETUSER", "u", "resetkeys", "~l"), ("b", "EXEC"),
+        ("a", "ACL", "SETUSER", "u", "off"), ("b", "PING"), ("a", "ACL", "DELUSER", "u"), ("a", "PING")],
     "pause: words": [
         ("a", "CLIENT", "PAUSE", "x"), ("a", "CLIENT", "PAUSE", -1), ("a", "CLIENT", "PAUSE"), ("a", "CLIENT", "PAUSE", 1, "FOO"), ("a", "CLIENT", "PAUSE", 1, "ALL", "x"),
         ("a", "CLIENT", "PAUSE", "x", "FOO"), ("a", "CLIENT", "UNPAUSE", "x"), ("a", "CLIENT", "UNPAUSE"), ("a", "CLIENT", "PAUSE", 0), ("a", "PING"), ("a", "CLIENT", "PAUSE", 9223372036854775807, "WRITE"),
@@ -155,7 +188,34 @@ def keys_that_are_waited_for(lab):
         x.close()
 
 
+def slow_log_names_the_client(lab):
+    """Whoever ran the command: its own worker, another one, the script thread."""
+    c = lab.client()
+    c.call("CLIENT", "SETNAME", "me")
+    addr = re.search(rb" addr=(\S+)", c.call("CLIENT", "INFO")[1])[1]
+    c.pipeline([("CONFIG", "SET", "slowlog-log-slower-than", 0, "slowlog-max-len", 1000), ("SLOWLOG", "RESET")])
+    for i in range(16):
+        c.call("SET", f"k{i}", 1)
+        c.pipeline([("MULTI",), ("INCR", f"k{i}"), ("EVAL", "return redis.call('decr', KEYS[1])", 1, f"k{i}"), ("EXEC",)])
+        c.pipeline([("MULTI",), ("APPEND", f"k{i}", 1), ("EXEC",)])
+    c.call("EVAL", "return redis.call('incr', KEYS[1])", 1, "k1")
+    c.call("EVAL", "return redis.call('publish', 'x', 'y')", 0)
+    c.call("MSET", *(x for i in range(16) for x in (f"k{i}", 2)))
+    seen = [(e[1][3][1][0][1], e[1][4][1], e[1][5][1]) for e in c.call("SLOWLOG", "GET", -1)[1]]
+    words = [w for w, _, _ in seen]
+    counts = {w: words.count(w) for w in (b"SET", b"INCR", b"EVAL", b"APPEND", b"MSET", b"PUBLISH", b"publish")}
+    assert counts == {b"SET": 16, b"INCR": 16, b"EVAL": 18, b"APPEND": 16, b"MSET": 1, b"PUBLISH": 0, b"publish": 0}, counts
+    assert all((a, n) == (addr, b"me") for _, a, n in seen), [x for x in seen if x[1:] != (addr, b"me")]
+    c.call("CONFIG", "SET", "slowlog-log-slower-than", 10000)
+    c.close()
+
+
 for workers in (1, 4):
+    @test(f"the slow log names the client of each command, whoever ran it, {workers} workers")
+    def _(workers=workers):
+        with Lab("af_packet", workers) as lab:
+            slow_log_names_the_client(lab)
+
     @test(f"clients that hold too much are closed, the largest first, {workers} workers")
     def _(workers=workers):
         with Lab("af_packet", workers) as lab:

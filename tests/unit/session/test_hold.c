@@ -251,6 +251,43 @@ static void test_hold__what_cannot_be_saved_is_not_changed(void **state)
 	rig_destroy(r);
 }
 
+static void set_conf(struct rig *r)
+{
+	for (uint32_t i = 0; i <= r->n; i++)
+		host_set_conf(r->host[i], &r->conf);
+}
+
+/* EXEC is refused for what it would run, as a whole. */
+static void test_hold__nor_by_a_transaction_that_was_queued_before(void **state)
+{
+	struct rig *r = rig_create(2, 1);
+	struct rig_conn *writes = rig_open(r, 0), *reads = rig_open(r, 0);
+
+	answers(r, writes, "SET a 1", "+OK\r\n");
+	for (int loading = 0; loading < 2; loading++) {
+		const char *why = loading ? "-EXECABORT Transaction discarded because of: LOADING "
+					  : "-EXECABORT Transaction discarded because of: MISCONF ";
+		answers(r, writes, "MULTI", "+OK\r\n");
+		answers(r, writes, "SET a 2", "+QUEUED\r\n");
+		answers(r, reads, "MULTI", "+OK\r\n");
+		answers(r, reads, loading ? "CLIENT ID" : "GET a", "+QUEUED\r\n");
+		r->conf.misconf = !loading;
+		r->conf.loading = loading;
+		set_conf(r);
+		ask(reads, "EXEC");
+		ask(writes, "EXEC");
+		steps(r, 20);
+		assert_memory_equal(reads->out, "*1\r\n", 4);
+		assert_memory_equal(writes->out, why, strlen(why));
+		reads->out_len = writes->out_len = 0;
+		r->conf.misconf = r->conf.loading = false;
+		set_conf(r);
+		answers(r, writes, "EXEC", "-ERR EXEC without MULTI\r\n");
+		answers(r, writes, "GET a", "$1\r\n1\r\n");
+	}
+	rig_destroy(r);
+}
+
 static int setup(void **state)
 {
 	rig_eal("test_hold");
@@ -267,6 +304,7 @@ int main(void)
 		cmocka_unit_test(test_hold__all_writers_wait_while_too_much_is_under_way),
 		cmocka_unit_test(test_hold__while_loading_only_what_needs_no_key_is_answered),
 		cmocka_unit_test(test_hold__what_cannot_be_saved_is_not_changed),
+		cmocka_unit_test(test_hold__nor_by_a_transaction_that_was_queued_before),
 	};
 
 	return cmocka_run_group_tests_name("hold", tests, setup, NULL);

@@ -89,6 +89,7 @@ static double run(struct rig *r, struct session **s, uint32_t conns, write_fn wr
 	for (uint32_t i = 0; i < rounds; i++) {
 		for (uint32_t k = 0; k < conns; k++)
 			m[k] = request(r, write, keys, pipeline);
+		heap_prefault(store_heap(r->stores[0]), 4 << 20); /* as the control thread does it ahead of a worker */
 		uint64_t t = rte_rdtsc();
 		for (uint32_t k = 0; k < conns; k++)
 			session_input(s[k], m[k]);

@@ -253,7 +253,7 @@ static int boot_workers(struct ctrl *c, const struct memory_plan *m, struct err 
 		if (boot_worker(c, m, i, hash_seed, e) != 0)
 			return -1;
 	for (uint32_t i = 0; i < c->nworkers; i++)
-		heap_prefault(c->workers[i]->shard_heap, 16 << 20);
+		heap_prefault(c->workers[i]->shard_heap, c->config.prefault_memory);
 	return 0;
 }
 

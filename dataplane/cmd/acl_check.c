@@ -200,7 +200,7 @@ const char *acl_refusal_exec(enum acl_verdict v, char buf[ACL_TEXT_MAX])
 		[ACL_DENIED_CMD] = "no permission to execute the command or subcommand",
 		[ACL_DENIED_KEY] = "no permission to touch the specified keys",
 		[ACL_DENIED_AUTH] = "no permission",
-		[ACL_DENIED_CHANNEL] = "no permission to access one of the channels used as arguments to the command",
+		[ACL_DENIED_CHANNEL] = "no permission to access one of the channels used as arguments",
 	};
 
 	snprintf(buf, ACL_TEXT_MAX,

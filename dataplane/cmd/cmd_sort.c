@@ -67,7 +67,7 @@ static bool alien_keys_ok(struct cmd_ctx *c, const char *option)
 {
 	if (rp_likely(!(c->client_flags & CLIENT_F_NO_ALIEN_KEYS)))
 		return true;
-	reply_errorf(c->out, "ERR %s option of SORT denied due to insufficient ACL permissions", option);
+	reply_errorf(c->out, "ERR %s option of SORT denied due to insufficient ACL permissions.", option);
 	return false;
 }
 

@@ -14,7 +14,7 @@ def error(text):
     return "-", text.encode()
 
 
-BY_DENIED = error("ERR BY option of SORT denied due to insufficient ACL permissions")
+BY_DENIED = error("ERR BY option of SORT denied due to insufficient ACL permissions.")
 
 
 def bulk(text):
@@ -68,7 +68,7 @@ def rights(lab):
             ("GET", error("ERR wrong number of arguments for 'get' command")), ("RPUSH a:l 2 1", (":", 2)),
             ("SORT a:l BY x", ("*", [bulk("2"), bulk("1")])),
             ("SORT a:l BY w_*", BY_DENIED),
-            ("SORT a:l GET #", error("ERR GET option of SORT denied due to insufficient ACL permissions")),
+            ("SORT a:l GET #", error("ERR GET option of SORT denied due to insufficient ACL permissions.")),
             ("SORT a:l STORE b", key), ("SORT a:l STORE w:l", (":", 2))):
         assert c.call(*words.split()) == reply, (words, c.call(*words.split()))
     c.send([("SET", f"{'a:' if i % 3 else 'b:'}{i}", i) for i in range(60)])

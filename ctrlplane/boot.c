@@ -9,7 +9,6 @@
 
 #define OWN_HEAP_RESERVE (8ull << 30) /* address space of a thread's own heap: requests being received */
 #define INDEX_INITIAL    16384
-#define ADMIN_SESSIONS   1024
 
 /* ---- settings of the data path ---- */
 
@@ -198,6 +197,13 @@ static void fill_tcp(const struct ctrl *c, uint32_t id, struct tcp_params *t)
 				 .time_wait_ms = (uint32_t)(cf->tcp_time_wait_us / 1000),
 				 .user_timeout_ms = (uint32_t)(cf->tcp_user_timeout_us / 1000),
 				 .init_cwnd = (uint32_t)cf->tcp_initial_window,
+				 .rto_init_us = (uint32_t)cf->tcp_rto_initial_us,
+				 .syn_retries = (uint32_t)cf->tcp_syn_retries,
+				 .synack_retries = (uint32_t)cf->tcp_synack_retries,
+				 .challenge_per_s = (uint32_t)cf->tcp_challenge_acks,
+				 .rst_per_s = (uint32_t)cf->tcp_resets,
+				 .ooo_bufs = (uint32_t)cf->tcp_reorder_buffers,
+				 .snd_segs = (uint32_t)cf->tcp_send_buffers,
 				 .timestamps = cf->tcp_timestamps,
 				 .window_scale = cf->tcp_window_scaling,
 				 .no_sack = !cf->tcp_sack,
@@ -274,7 +280,7 @@ static int boot_host(struct ctrl *c, struct err *e)
 					.heap = c->heap,
 					.conf = &c->dp,
 					.users = c->users,
-					.max_sessions = ADMIN_SESSIONS,
+					.max_sessions = (uint32_t)c->config.admin_maxclients,
 					.shared = &c->shared,
 					.durable = &c->durable,
 					.heaps = c->heaps,

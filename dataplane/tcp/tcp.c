@@ -27,6 +27,12 @@ static void set_defaults(struct tcp_params *p)
 	DEFAULT(time_wait_ms, 1000);
 	DEFAULT(user_timeout_ms, 30000);
 	DEFAULT(init_cwnd, 10);
+	DEFAULT(syn_retries, 5);
+	DEFAULT(synack_retries, 4);
+	DEFAULT(challenge_per_s, 1000);
+	DEFAULT(rst_per_s, 1000);
+	DEFAULT(ooo_bufs, RP_MAX(RP_MIN(p->rcv_buf, (uint32_t)TCP_RCV_BUF_BASE) / TCP_MERGE_BYTES, 16u));
+	DEFAULT(snd_segs, RP_MAX(RP_MIN(p->snd_buf, (uint32_t)TCP_SND_BUF_BASE) / TCP_BYTES_PER_BUF, 16u));
 #undef DEFAULT
 	p->rcv_buf = RP_MIN(p->rcv_buf, 65535u << TCP_WSCALE_MAX);
 	p->delack_us = RP_MIN(p->delack_us, 500000u); /* RFC 1122 section 4.2.3.2 */
@@ -55,8 +61,8 @@ static void set_limits(struct tcp *t)
 	uint32_t room = rte_pktmbuf_data_room_size(t->p.pool);
 
 	t->mss_cap = (uint16_t)(room > BUF_TX_HEADROOM + TCP_MIN_MSS ? room - BUF_TX_HEADROOM : TCP_MIN_MSS);
-	t->ooo_bufs_max = (uint16_t)RP_MAX(RP_MIN(t->p.rcv_buf, (uint32_t)TCP_RCV_BUF_BASE) / TCP_MERGE_BYTES, 16u);
-	t->snd_segs_max = RP_MAX(RP_MIN(t->p.snd_buf, (uint32_t)TCP_SND_BUF_BASE) / TCP_BYTES_PER_BUF, 16u);
+	t->ooo_bufs_max = (uint16_t)RP_MIN(t->p.ooo_bufs, (uint32_t)UINT16_MAX);
+	t->snd_segs_max = t->p.snd_segs;
 	if (t->p.window_scale) {
 		while (t->rcv_ws < TCP_WSCALE_MAX && t->p.rcv_buf >> t->rcv_ws > 65535u)
 			t->rcv_ws++;

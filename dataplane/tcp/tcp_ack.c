@@ -220,7 +220,7 @@ bool tcp_ack_process(struct tcp_conn *c, const struct tcp_seg *s)
 		if (tcp_seq_geq(s->ack, c->snd_una - c->max_snd_wnd))
 			return true;    /* late, but its text is welcome */
 		c->t->count.drop_ack++; /* RFC 5961 section 5.2 */
-		if (tcp_rate_ok(c->t, &c->t->challenge_rate, TCP_CHALLENGE_PER_S)) {
+		if (tcp_rate_ok(c->t, &c->t->challenge_rate, c->t->p.challenge_per_s)) {
 			c->t->count.challenge_acks++;
 			tcp_conn_ack_now(c);
 		}

@@ -25,16 +25,12 @@
 #define TCP_MIN_MSS          64  /* a smaller offer only serves to make us waste packets */
 #define TCP_DUPACK_THRESHOLD 3
 #define TCP_QUICK_ACKS       16 /* segments acknowledged at once while the peer's window is small: at first, after a loss */
-#define TCP_SYN_RETRIES      5
-#define TCP_SYNACK_RETRIES   4
 #define TCP_BACKOFF_MAX      16
 #define TCP_MERGE_BYTES      512 /* payloads up to this size are copied together rather than pin a buffer each */
 #define TCP_BYTES_PER_BUF    256 /* send buffer / this: buffers one send queue may hold */
 #define TCP_RCV_BUF_BASE     (256 << 10) /* the buffers of a connection before tcp_tune.c makes them larger */
 #define TCP_SND_BUF_BASE     (1 << 20)
 #define TCP_CWND_MAX         (1 << 26)
-#define TCP_CHALLENGE_PER_S  1000 /* RFC 5961 section 7 */
-#define TCP_RST_PER_S        1000
 #define TCP_STARVED_US       10000 /* SYNs are refused this long after an allocation failed */
 #define TCP_TIMERS_PER_POLL  256
 #define TCP_CLOCK_US         1000 /* granularity of our timers: G of RFC 6298, and the unit of our timestamps */

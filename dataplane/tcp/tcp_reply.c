@@ -51,7 +51,7 @@ void tcp_reply_rst(struct tcp *t, const struct tcp_seg *s)
 	struct rte_tcp_hdr h = {.tcp_flags = RTE_TCP_RST_FLAG};
 	struct net_path path;
 
-	if ((s->flags & RTE_TCP_RST_FLAG) || !tcp_rate_ok(t, &t->rst_rate, TCP_RST_PER_S))
+	if ((s->flags & RTE_TCP_RST_FLAG) || !tcp_rate_ok(t, &t->rst_rate, t->p.rst_per_s))
 		return;
 	if (s->flags & RTE_TCP_ACK_FLAG) {
 		h.sent_seq = rte_cpu_to_be_32(s->ack);
@@ -75,7 +75,7 @@ void tcp_reply_tw_ack(struct tcp *t, const struct tcp_tw *w)
 		.tcp_flags = RTE_TCP_ACK_FLAG,
 	};
 
-	if (!tcp_rate_ok(t, &t->challenge_rate, TCP_CHALLENGE_PER_S))
+	if (!tcp_rate_ok(t, &t->challenge_rate, t->p.challenge_per_s))
 		return;
 	tcp_opts_emit_ts(ts, tcp_ts_now(t, w->ts_off), w->ts_recent);
 	t->count.acks_out++;

@@ -4,7 +4,7 @@
 
 static void challenge_ack(struct tcp_conn *c)
 {
-	if (!tcp_rate_ok(c->t, &c->t->challenge_rate, TCP_CHALLENGE_PER_S))
+	if (!tcp_rate_ok(c->t, &c->t->challenge_rate, c->t->p.challenge_per_s))
 		return;
 	c->t->count.challenge_acks++;
 	tcp_output_ack(c);

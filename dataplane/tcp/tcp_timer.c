@@ -49,7 +49,7 @@ static void back_off(struct tcp_conn *c)
 
 static void on_syn_timeout(struct tcp_conn *c)
 {
-	uint32_t limit = c->state == TCP_SYN_SENT ? TCP_SYN_RETRIES : TCP_SYNACK_RETRIES;
+	uint32_t limit = c->state == TCP_SYN_SENT ? c->t->p.syn_retries : c->t->p.synack_retries;
 
 	if (c->probes >= limit) {
 		c->t->count.syn_timeouts += c->state == TCP_SYN_RECEIVED;

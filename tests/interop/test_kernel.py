@@ -5,6 +5,7 @@ import hashlib
 import os
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -103,18 +104,66 @@ def _():
                         there_and_back(lab, 2 * MIB)
 
 
-@test("as client of a kernel's redis-server: large values both ways over bad networks")
+# Takes one request of 4,000,000 bytes and more, after a minute in which it reads nothing.
+SLOW_SERVER = """
+import socket, time
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("", 7000))
+s.listen()
+c = s.accept()[0]
+time.sleep(62)
+got = b""
+while len(got) < 4000000:
+    got += c.recv(1 << 20)
+while not got.endswith(b"\\r\\n"):
+    got += c.recv(1 << 20)
+c.sendall(b"+OK\\r\\n")
+c.recv(1)
+"""
+
+
+def bench(*words):
+    return (f"{BUILD}/tools/bench/redpoll-bench", "--device", "af_packet:c0", "--verify", "--hugepages", "no", "-q", *words)
+
+
+def as_client(lab, family, *words):
+    ours = "fd77::3/64" if family == "IPv6" else "10.77.0.3/24"
+    run(*bench("--address", ours, "-h", FAMILIES[family], "-p", str(lab.port), "--load", *words))
+
+
+@test("as client of a kernel's servers: large values both ways over bad networks, small and large MTUs, thousands of connections, "
+      "while a shut window stays shut for a minute")
 def _():
     with Lab(server="redis") as lab:
-        for side in ([LAB, "exec", "-s", "--name", lab.name, "--"], []):
+        there = (LAB, "exec", "-s", "--name", lab.name, "--")
+        for side in (there, ()):
             run(*side, "ethtool", "-K", "c0" if not side else "s0", "tx", "off", "tso", "off", "gso", "off", "gro", "off")
-        for name, rules, size, wanted in NETWORKS:
-            requests = max(8, size // 2 // 200000)  # enough packets that what is rare happens
-            with impaired("s0", *rules, inside=(LAB, "exec", "-s", "--name", lab.name, "--")) as happened:
-                run(f"{BUILD}/tools/bench/redpoll-bench", "--device", "af_packet:c0", "--address", "10.77.0.3/24", "-h",
-                    lab.host, "-p", str(lab.port), "-c", "2", "-n", str(requests), "-r", "4", "-d", "200000", "-t", "set,get",
-                    "--load", "--verify", "--hugepages", "no", "-q")
-            assert happened[wanted] > 0, (name, happened)
+        run(*there, "sysctl", "-qw", "net.ipv6.conf.s0.disable_ipv6=0")
+        run(*there, "ip", "addr", "replace", "fd77::2/64", "dev", "s0", "nodad")
+        lab.client().call("CONFIG", "SET", "bind", "* -::*")
+        slow = subprocess.Popen([*there, "/usr/bin/python3", "-c", SLOW_SERVER])
+        shut = subprocess.Popen(bench("--address", "10.77.0.4/24", "-h", FAMILIES["IPv4"], "-p", "7000", "-c", "1", "-n", "1", "-d",
+                                      "4000000", "-t", "set"))
+        try:
+            for name, rules, size, wanted in NETWORKS:
+                requests = max(8, size // 2 // 200000)  # enough packets that what is rare happens
+                for family in FAMILIES if wanted in ("seen", "lost") else ["IPv4"]:
+                    with impaired("s0", *rules, inside=there) as happened:
+                        as_client(lab, family, "-c", "2", "-n", str(requests), "-r", "4", "-d", "200000", "-t", "set,get")
+                    assert happened[wanted] > 0, (name, family, happened)
+            for mtu in (576, 9000):
+                for side, dev in ((there, "s0"), ((), "c0")):
+                    run(*side, "ip", "link", "set", dev, "mtu", str(mtu))
+                with impaired("s0", "--lose", "1", inside=there):
+                    as_client(lab, "IPv4", "--mtu", str(mtu), "-c", "2", "-n", "20", "-r", "4", "-d", "100000", "-t", "set,get")
+            as_client(lab, "IPv4", "-c", "9900", "-n", "30000", "-r", "1000", "-t", "set,get")
+            assert shut.wait(90) == 0 and slow.wait(10) == 0
+        finally:
+            for process in (shut, slow):
+                process.kill()
+                process.wait()
 
 
 @test("half-close: requests before the client's FIN are all answered, then the server closes")

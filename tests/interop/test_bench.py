@@ -23,6 +23,8 @@ CPUS = sorted(os.sched_getaffinity(0))
 
 
 class Server:
+    ends = ("memif:{}", "memif:{},client")
+
     def __init__(self, *options):
         self.options = options
 
@@ -31,7 +33,7 @@ class Server:
         self.socket = f"{self.dir}/memif.sock"
         with open(f"{self.dir}/log", "w") as log:
             self.process = subprocess.Popen(
-                [REDPOLL, "--device", f"memif:{self.socket}", "--address", f"{SERVER}/24", "--cores", str(CPUS[-1]),
+                [REDPOLL, "--device", self.ends[0].format(self.socket), "--address", f"{SERVER}/24", "--cores", str(CPUS[-1]),
                  "--idle", "adaptive", "--admin-port", "0", "--hugepages", "no", "--eal-memory", "512mb",
                  "--file-prefix", f"redpoll-test-{os.getpid()}", "--dir", self.dir, "--save", "",
                  *self.options],
@@ -56,7 +58,7 @@ class Server:
 
     def command(self, *options):
         addresses = [w for a in CLIENTS for w in ("--address", a)]
-        return [BENCH, "--device", f"memif:{self.socket},client", *addresses, "-h", SERVER, "--hugepages", "no",
+        return [BENCH, "--device", self.ends[1].format(self.socket), *addresses, "-h", SERVER, "--hugepages", "no",
                 "--cores", str(CPUS[0]), *options]
 
     def bench(self, *options, status=0):
@@ -66,6 +68,10 @@ class Server:
 
     def results(self, *options):
         return {r["test"]: r for r in json.loads(self.bench("--json", *options))}
+
+
+class VhostServer(Server):
+    ends = ("vhost:{}", "virtio-user:{}")
 
 
 def check(result, requests=None):
@@ -120,6 +126,52 @@ def _():
         check(paced)
         assert 4800 <= paced["requests"] + paced["unsent"] <= 5010, paced
         check(s.results("-c", "16", "-n", "2000", "--rate", "4000", "-P", "4", "--verify", "-t", "get")["GET"], 2000)
+
+
+@test("at a fixed rate a server that stands still is seen in all requests that were due meanwhile")
+def _():
+    with Server() as s:
+        process = subprocess.Popen(s.command("--json", "-c", "4", "--seconds", "2", "--rate", "2000", "-t", "get"),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        time.sleep(1)
+        s.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.5)
+        s.process.send_signal(signal.SIGCONT)
+        result = json.loads(process.communicate(timeout=30)[0])[0]
+        check(result)
+        # A quarter of the requests were due while it stood; only four of them could be sent.
+        assert result["latency_ms"]["p95"] > 200 and result["latency_ms"]["max"] >= 400, result
+
+
+@test("over vhost and virtio-user: large values and scripts; what it sums and cuts is right")
+def _():
+    with VhostServer() as s:
+        for result in s.results("-c", "8", "-n", "2000", "-r", "50", "-d", "20000", "--load", "--verify", "-t", "set,get").values():
+            check(result)
+        check(s.results("-c", "8", "-n", "2000", "-r", "100", "--verify", "-t", "eval")["EVAL"], 2000)
+        check(s.results("-c", "8", "-n", "2000", "-r", "100", "--verify", "-t", "eval", "--script",
+                        "return {KEYS[1], ARGV[1]}")["EVAL"], 2000)
+        assert "failed_script" in s.bench("-n", "10", "-t", "eval", "--script", "return failed_script()")
+
+
+@test("--plot draws the percentiles; on a terminal a line tells how far it is")
+def _():
+    with Server() as s:
+        picture = f"{s.dir}/plot.png"
+        s.bench("-n", "2000", "-t", "get,set", "-q", "--plot", picture)
+        with open(picture, "rb") as f:
+            head = f.read(24)
+        assert head[:8] == b"\x89PNG\r\n\x1a\n" and int.from_bytes(head[16:20], "big") >= 400, head
+        master, terminal = os.openpty()
+        process = subprocess.Popen(s.command("--seconds", "2", "-t", "get"), stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal)
+        os.close(terminal)
+        text = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while part := os.read(master, 4096):
+                text += part
+        assert process.wait(10) == 0
+        progress = [line for line in text.split(b"\r") if b"requests per second" in line or b"rps" in line]
+        assert len(progress) >= 2, text
 
 
 @test("a connection for each request, and for each pipeline; also at a fixed rate")

@@ -210,10 +210,30 @@ def slow_log_names_the_client(lab):
     c.close()
 
 
+def flat_map(reply):
+    return {reply[1][i][1]: reply[1][i + 1] for i in range(0, len(reply[1]), 2)}
+
+
+def stages_are_timed(lab, workers):
+    c = lab.client()
+    for _ in range(20):
+        c.pipeline([("SET", f"k{i}", i) for i in range(200)])
+    told = flat_map(c.call("LATENCY", "STAGES"))
+    assert set(told) == {b"worker%d" % w for w in range(workers)}, told
+    for worker in told.values():
+        stages = {name: {k: v[1] for k, v in flat_map(s).items()} for name, s in flat_map(worker).items()}
+        assert {b"rx", b"parse", b"execute", b"tx"} <= set(stages), stages
+        for s in stages.values():
+            assert s[b"p50-ns"] <= s[b"p99-ns"] <= s[b"p99.9-ns"] and s[b"mean-ns"] <= s[b"max-ns"], stages
+        assert stages[b"execute"][b"samples"] > 0 and stages[b"execute"][b"max-ns"] > 0, stages
+    c.close()
+
+
 for workers in (1, 4):
-    @test(f"the slow log names the client of each command, whoever ran it, {workers} workers")
+    @test(f"LATENCY STAGES times them; the slow log names the client of each command, whoever ran it, {workers} workers")
     def _(workers=workers):
         with Lab("af_packet", workers) as lab:
+            stages_are_timed(lab, workers)
             slow_log_names_the_client(lab)
 
     @test(f"clients that hold too much are closed, the largest first, {workers} workers")

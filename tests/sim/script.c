@@ -25,6 +25,12 @@ struct sent {
 	struct tcp_opts opts;
 };
 
+/* Lines that are played several times, the numbers of both sides farther with each round. */
+struct loop {
+	long from; /* in the file */
+	uint32_t line, rounds, round, ours, theirs;
+};
+
 struct play {
 	struct tcp_params p;
 	struct tcp *t;
@@ -36,10 +42,11 @@ struct play {
 	struct rte_mbuf *burst[RP_MAX_BURST]; /* arrives with the next segment */
 	uint32_t nburst;
 	uint32_t isn, ts_base;
-	bool isn_known, ts_known, consume, refuse;
+	bool isn_known, ts_known, consume, refuse, ipv6;
 	uint64_t received, written;
 	bool peer_closed, closed;
 	enum tcp_close_reason why;
+	struct loop loop;
 	char problem[256];
 };
 
@@ -112,10 +119,11 @@ static void output(void *ctx, struct net_path *path, struct rte_mbuf *m, uint8_t
 {
 	struct play *pl = ctx;
 	const struct rte_tcp_hdr *h = rte_pktmbuf_mtod(m, const struct rte_tcp_hdr *);
-	struct sent *s = &pl->sent[pl->nsent];
 
-	rp_assert(pl->nsent + 1 < SCRIPT_PACKETS_MAX);
-	pl->nsent++;
+	if (pl->taken == pl->nsent)
+		pl->taken = pl->nsent = 0;
+	rp_assert(pl->nsent < SCRIPT_PACKETS_MAX);
+	struct sent *s = &pl->sent[pl->nsent++];
 	*s = (struct sent){
 		.at_us = pl->now.mono_us,
 		.flags = h->tcp_flags & ~RTE_TCP_PSH_FLAG,
@@ -146,9 +154,17 @@ static void confirm(void *ctx, struct net_path *path)
 {
 }
 
+/* 10.0.0.1 and fd00::1 are ours, .2 and ::2 the peer's. */
+static struct net_addr address(bool ipv6, uint8_t last)
+{
+	if (ipv6)
+		return (struct net_addr){.family = 6, .v6 = {0xfd, [15] = last}};
+	return (struct net_addr){.family = 4, .v4 = rte_cpu_to_be_32(0x0a000000u + last)};
+}
+
 static int local_for(void *ctx, const struct net_addr *remote, struct net_addr *local)
 {
-	*local = (struct net_addr){.family = 4, .v4 = rte_cpu_to_be_32(0x0a000001)};
+	*local = address(((struct play *)ctx)->ipv6, 1);
 	return 0;
 }
 
@@ -198,6 +214,29 @@ static void advance(struct play *pl, uint64_t until, bool stop)
 	}
 }
 
+/* The IP header from the peer to us: as much of it as TCP reads. Returns its bytes. */
+static uint16_t put_ip(struct play *pl, struct rte_mbuf *m, int ecn)
+{
+	struct net_addr from = address(pl->ipv6, 2), to = address(pl->ipv6, 1);
+	uint16_t len = pl->ipv6 ? 40 : 20;
+	uint8_t *ip = (uint8_t *)rte_pktmbuf_append(m, len);
+
+	rp_assert(ip != NULL);
+	memset(ip, 0, len);
+	if (pl->ipv6) {
+		ip[0] = 0x60;
+		ip[1] = ecn > 0 ? (uint8_t)(ecn << 4) : 0;
+		memcpy(ip + 8, from.v6, 16);
+		memcpy(ip + 24, to.v6, 16);
+	} else {
+		ip[0] = 0x45;
+		ip[1] = ecn > 0 ? (uint8_t)ecn : 0;
+		memcpy(ip + 12, &from.v4, 4);
+		memcpy(ip + 16, &to.v4, 4);
+	}
+	return len;
+}
+
 static struct rte_mbuf *make_packet(struct play *pl, const struct script_packet *p)
 {
 	struct rte_mbuf *m = buf_alloc(pool);
@@ -212,12 +251,7 @@ static struct rte_mbuf *make_packet(struct play *pl, const struct script_packet 
 	uint32_t olen = tcp_opts_emit_syn(opts, &o);
 	if (o.nblocks > 0)
 		olen += tcp_opts_emit_sack(opts + olen, o.block, o.nblocks);
-	uint8_t *ip = (uint8_t *)rte_pktmbuf_append(m, 20);
-	rp_assert(ip != NULL);
-	memset(ip, 0, 20);
-	ip[0] = 0x45;
-	ip[1] = p->ecn > 0 ? (uint8_t)p->ecn : 0;
-	memcpy(ip + 12, (uint8_t[]){10, 0, 0, 2, 10, 0, 0, 1}, 8);
+	uint16_t ip_len = put_ip(pl, m, p->ecn);
 	struct rte_tcp_hdr *h = (struct rte_tcp_hdr *)rte_pktmbuf_append(m, (uint16_t)(sizeof(*h) + olen));
 	*h = (struct rte_tcp_hdr){
 		.src_port = rte_cpu_to_be_16(PEER_PORT),
@@ -227,14 +261,15 @@ static struct rte_mbuf *make_packet(struct play *pl, const struct script_packet 
 		.data_off = (uint8_t)((sizeof(*h) + olen) / 4 << 4),
 		.tcp_flags = p->flags,
 		.rx_win = rte_cpu_to_be_16(p->has_win ? p->win : 65535),
+		.tcp_urp = rte_cpu_to_be_16(p->urg),
 	};
 	memcpy(h + 1, opts, olen);
 	uint8_t *data = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)p->len);
 	rp_assert(data != NULL);
 	for (uint32_t i = 0; i < p->len; i++)
-		data[i] = stream_byte(p->seq - 1 + i);
-	rte_pktmbuf_adj(m, 20);
-	m->l3_len = 20;
+		data[i] = stream_byte(p->seq - !(p->flags & RTE_TCP_SYN_FLAG) + i);
+	rte_pktmbuf_adj(m, ip_len);
+	m->l3_len = ip_len;
 	return m;
 }
 
@@ -301,13 +336,21 @@ static void do_send(struct play *pl, uint32_t bytes)
 	}
 }
 
+/* The next SYN of ours opens another connection: numbers count from it. */
+static void begin_anew(struct play *pl)
+{
+	pl->isn_known = false;
+	pl->received = pl->written = 0;
+	pl->peer_closed = pl->closed = false;
+}
+
 static void do_connect(struct play *pl, bool may)
 {
+	struct net_addr peer = address(pl->ipv6, 2);
 	int err;
 
-	pl->isn_known = false;
-	pl->c = tcp_connect(pl->t, &(struct net_addr){.family = 4, .v4 = rte_cpu_to_be_32(0x0a000002)}, PEER_PORT, PORT,
-			    NULL, &err);
+	begin_anew(pl);
+	pl->c = tcp_connect(pl->t, &peer, PEER_PORT, PORT, NULL, &err);
 	if ((pl->c != NULL) != may)
 		PROBLEM(pl, "connect: error %d", err);
 }
@@ -333,6 +376,7 @@ static bool set_param(struct play *pl, const char *name, uint32_t v)
 	} all[] = {
 		{"rto_min_us", &p->rto_min_us, NULL},
 		{"rto_init_us", &p->rto_init_us, NULL},
+		{"rto_max_us", &p->rto_max_us, NULL},
 		{"delack_us", &p->delack_us, NULL},
 		{"rcv_buf", &p->rcv_buf, NULL},
 		{"max_syn", &p->max_syn, NULL},
@@ -349,6 +393,7 @@ static bool set_param(struct play *pl, const char *name, uint32_t v)
 		{"window_scale", NULL, &p->window_scale},
 		{"no_sack", NULL, &p->no_sack},
 		{"consume", NULL, &pl->consume},
+		{"ipv6", NULL, &pl->ipv6},
 	};
 
 	for (uint32_t i = 0; i < RP_ARRAY_LEN(all); i++) {
@@ -392,6 +437,17 @@ static bool counter_value(struct play *pl, const char *name, uint64_t *v)
 	return true;
 }
 
+/* want is a number, or least..most. */
+static bool is_as_wanted(uint64_t v, const char *want)
+{
+	char *end;
+	uint64_t least = strtoull(want, &end, 0), most = least;
+
+	if (strncmp(end, "..", 2) == 0)
+		most = strtoull(end + 2, NULL, 0);
+	return v >= least && v <= most;
+}
+
 static void expect_value(struct play *pl, const char *name, const char *want)
 {
 	uint64_t v;
@@ -402,7 +458,7 @@ static void expect_value(struct play *pl, const char *name, const char *want)
 			PROBLEM(pl, "state %s", is);
 	} else if (!counter_value(pl, name, &v)) {
 		PROBLEM(pl, "no such value: %s", name);
-	} else if (v != strtoull(want, NULL, 0)) {
+	} else if (!is_as_wanted(v, want)) {
 		PROBLEM(pl, "%s is %lu", name, v);
 	}
 }
@@ -424,6 +480,12 @@ static void act(struct play *pl, const struct script_line *l)
 		expect_value(pl, l->arg[0], l->arg[1]);
 	else if (strcmp(l->word, "silence") == 0)
 		expect_silence(pl);
+	else if (strcmp(l->word, "forget") == 0)
+		pl->taken = pl->nsent;
+	else if (strcmp(l->word, "anew") == 0)
+		begin_anew(pl);
+	else if (strcmp(l->word, "unlisten") == 0)
+		tcp_unlisten(pl->t, PORT);
 	else if (pl->c == NULL)
 		PROBLEM(pl, "no connection to %s", l->word);
 	else if (strcmp(l->word, "send") == 0)
@@ -475,28 +537,71 @@ static void play_line(struct play *pl, const struct script_line *l)
 		act(pl, l);
 }
 
-static bool play_file(struct play *pl, const char *path)
+/* The marks of a loop; false: another line. */
+static bool play_loop(struct play *pl, FILE *f, uint32_t *at, const struct script_line *l)
 {
-	FILE *f = fopen(path, "r");
+	struct loop *lp = &pl->loop;
+
+	if (strcmp(l->word, "repeat") == 0) {
+		if (lp->rounds != 0)
+			PROBLEM(pl, "a loop in a loop");
+		*lp = (struct loop){
+			.from = ftell(f),
+			.line = *at,
+			.rounds = (uint32_t)strtoul(l->arg[0], NULL, 0),
+			.ours = (uint32_t)strtoul(l->arg[1], NULL, 0),
+			.theirs = (uint32_t)strtoul(l->arg[2], NULL, 0),
+		};
+		return true;
+	}
+	if (strcmp(l->word, "end") != 0)
+		return false;
+	if (lp->rounds == 0)
+		PROBLEM(pl, "the end of no loop");
+	if (++lp->round < lp->rounds) {
+		fseek(f, lp->from, SEEK_SET);
+		*at = lp->line;
+	} else {
+		lp->rounds = 0;
+	}
+	return true;
+}
+
+static void play_lines(struct play *pl, FILE *f, uint32_t *at)
+{
+	struct loop *lp = &pl->loop;
 	char text[512];
 	struct script_line l;
 	const char *why;
-	uint32_t at = 0;
 
-	set_up(pl);
-	if (f == NULL)
-		PROBLEM(pl, "cannot be opened");
-	while (f != NULL && pl->problem[0] == '\0' && fgets(text, sizeof(text), f) != NULL) {
-		at++;
+	while (pl->problem[0] == '\0' && fgets(text, sizeof(text), f) != NULL) {
+		++*at;
 		int rc = script_parse(text, &l, &why);
 		if (rc < 0)
 			PROBLEM(pl, "%s", why);
-		else if (rc > 0)
-			play_line(pl, &l);
+		if (rc <= 0 || play_loop(pl, f, at, &l))
+			continue;
+		if (lp->rounds != 0)
+			script_shift(&l, lp->round * lp->ours, lp->round * lp->theirs);
+		play_line(pl, &l);
+	}
+	if (lp->rounds != 0)
+		PROBLEM(pl, "a loop without end");
+}
+
+static bool play_file(struct play *pl, const char *path)
+{
+	FILE *f = fopen(path, "r");
+	uint32_t at = 0;
+
+	set_up(pl);
+	if (f != NULL) {
+		play_lines(pl, f, &at);
+		fclose(f);
+	} else {
+		PROBLEM(pl, "cannot be opened");
 	}
 	expect_silence(pl);
-	if (f != NULL)
-		fclose(f);
 	tcp_destroy(pl->t);
 	if (rte_mempool_avail_count(pool) != pool->size)
 		PROBLEM(pl, "buffers are missing");

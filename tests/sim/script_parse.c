@@ -123,11 +123,26 @@ static bool parse_packet(char *t, struct script_packet *p)
 		} else if (strcmp(word, "win") == 0) {
 			p->has_win = true;
 			p->win = (uint16_t)v;
+		} else if (strcmp(word, "urg") == 0) {
+			p->urg = (uint16_t)v;
 		} else {
 			return false;
 		}
 	}
 	return true;
+}
+
+void script_shift(struct script_line *l, uint32_t ours, uint32_t theirs)
+{
+	struct script_packet *p = &l->packet;
+	uint32_t sender = l->kind == SCRIPT_OUT ? ours : theirs, other = l->kind == SCRIPT_OUT ? theirs : ours;
+
+	p->seq += sender;
+	p->ack += other;
+	for (uint32_t i = 0; i < p->opts.nblocks; i++) {
+		p->opts.block[i].start += other;
+		p->opts.block[i].end += other;
+	}
 }
 
 int script_parse(char *text, struct script_line *l, const char **why)
@@ -145,9 +160,9 @@ int script_parse(char *text, struct script_line *l, const char **why)
 	l->kind = strcmp(mark, "<") == 0 ? SCRIPT_IN : strcmp(mark, ">") == 0 ? SCRIPT_OUT : SCRIPT_ACTION;
 	if (l->kind == SCRIPT_ACTION) {
 		snprintf(l->word, sizeof(l->word), "%s", mark);
-		sscanf(text + used, "%31s %31s", l->arg[0], l->arg[1]);
+		sscanf(text + used, "%31s %31s %31s", l->arg[0], l->arg[1], l->arg[2]);
 		return 1;
 	}
-	*why = "a segment is FLAGS from:to(length) [ack N] [win N] [<options>]";
+	*why = "a segment is FLAGS from:to(length) [ack N] [win N] [urg N] [<options>]";
 	return parse_packet(text + used, &l->packet) ? 1 : -1;
 }

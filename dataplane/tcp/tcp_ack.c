@@ -11,9 +11,7 @@ static void sample_rtt(struct tcp_conn *c, const struct tcp_acked *a)
 	if (!a->resent && a->xmit_us != 0) {
 		tcp_rto_sample(c, (uint32_t)RP_MIN(tcp_now_us(c->t) - a->xmit_us, (uint64_t)UINT32_MAX));
 	} else if (a->resent && a->has_ts) {
-		uint32_t ticks = tcp_ts_now(c->t, c->ts_off) - a->tsecr;
-		if (ticks < c->t->p.rto_max_us / TCP_CLOCK_US)
-			tcp_rto_sample(c, RP_MAX(ticks, 1u) * TCP_CLOCK_US);
+		tcp_rto_sample_ts(c, a->tsecr);
 	}
 }
 

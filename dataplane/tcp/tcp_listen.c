@@ -207,8 +207,7 @@ void tcp_input_syn_sent(struct tcp_conn *c, struct tcp_seg *s)
 		tcp_timer_rtx_restart(c);
 		return;
 	}
-	if (c->probes == 0)
-		tcp_rto_sample(c, (uint32_t)(tcp_now_us(t) - c->last_tx_us));
+	tcp_rto_handshake(c, s);
 	c->snd_una = s->ack;
 	tcp_conn_ack_now(c);
 	tcp_conn_establish(c);

@@ -176,8 +176,8 @@ struct tcp_conn {
 	uint16_t rcv_mss;  /* largest payload seen */
 	uint16_t peer_mss; /* its MSS option */
 	uint8_t dupacks;
-	uint8_t backoff;
-	uint8_t probes; /* SYN retries, persist and keepalive probes without an answer */
+	uint8_t backoff; /* timeouts since the last progress, or persist probes */
+	uint8_t probes;  /* SYN retries, persist and keepalive probes without an answer */
 	uint8_t ts_recent_valid;
 	struct rte_mbuf *ooo_head; /* out-of-order data, sorted, no overlaps, linked through buf_seg.next */
 
@@ -468,7 +468,14 @@ void tcp_recovery_check_undo(struct tcp_conn *c, const struct tcp_acked *a);
 /* tcp_rto.c */
 void tcp_rto_init(struct tcp_conn *c);
 void tcp_rto_sample(struct tcp_conn *c, uint32_t rtt_us);
-/* The timeout to run now: backed off, and never shorter than a peer may delay its ACK. */
+/* A sample of what the peer echoed: which transmission it answers is no question. */
+void tcp_rto_sample_ts(struct tcp_conn *c, uint32_t tsecr);
+/* Our SYN or SYN-ACK was acknowledged by s: a sample if we know which, else three seconds if its timer ran out. */
+void tcp_rto_handshake(struct tcp_conn *c, const struct tcp_seg *s);
+/* A timeout, (5.5). It stays doubled until there is a sample, or a path that became slower than the timeout would see
+ * everything twice for ever. */
+void tcp_rto_double(struct tcp_conn *c);
+/* The timeout to run now: never shorter than a peer may delay its ACK. */
 uint64_t tcp_rto_now(const struct tcp_conn *c);
 
 /* tcp_reass.c */

@@ -1,6 +1,8 @@
 /* Retransmission timeout: RFC 6298 with a configured floor and ceiling. */
 #include "tcp/tcp_priv.h"
 
+#define RTO_AFTER_SYN_US 3000000u /* (5.7) */
+
 void tcp_rto_init(struct tcp_conn *c)
 {
 	c->srtt_us = 0;
@@ -30,6 +32,14 @@ void tcp_rto_sample(struct tcp_conn *c, uint32_t rtt_us)
 	c->rto_us = RP_MIN(RP_MAX(rto, p->rto_min_us), p->rto_max_us);
 }
 
+void tcp_rto_sample_ts(struct tcp_conn *c, uint32_t tsecr)
+{
+	uint32_t ticks = tcp_ts_now(c->t, c->ts_off) - tsecr;
+
+	if (ticks < c->t->p.rto_max_us / TCP_CLOCK_US)
+		tcp_rto_sample(c, RP_MAX(ticks, 1u) * TCP_CLOCK_US);
+}
+
 /* How long the ACK of a short flight may take beside the round trip. */
 static uint64_t peer_delay_us(const struct tcp_conn *c)
 {
@@ -40,12 +50,29 @@ static uint64_t peer_delay_us(const struct tcp_conn *c)
 	return p->rto_min_us + p->delack_us; /* a peer like ourselves */
 }
 
+void tcp_rto_handshake(struct tcp_conn *c, const struct tcp_seg *s)
+{
+	bool cookie = c->flags & TCP_F_COOKIE; /* whatever it echoes, nobody knows when it was sent */
+
+	if (c->probes == 0)
+		tcp_rto_sample(c, (uint32_t)RP_MIN(tcp_now_us(c->t) - c->last_tx_us, (uint64_t)UINT32_MAX));
+	else if (!cookie && (c->flags & TCP_F_TS) && (s->opts.has & TCP_OPT_HAS_TS))
+		tcp_rto_sample_ts(c, s->opts.tsecr);
+	if (c->srtt_us == 0 && c->backoff > 0)
+		c->rto_us = RP_MIN(RP_MAX(c->t->p.rto_init_us, RTO_AFTER_SYN_US), c->t->p.rto_max_us);
+}
+
+void tcp_rto_double(struct tcp_conn *c)
+{
+	c->rto_us = (uint32_t)RP_MIN(2 * tcp_rto_now(c), (uint64_t)c->t->p.rto_max_us);
+}
+
 uint64_t tcp_rto_now(const struct tcp_conn *c)
 {
-	uint64_t rto = (uint64_t)c->rto_us << c->backoff;
+	uint64_t rto = c->rto_us;
 
 	/* A FIN is acknowledged at once. */
 	if (c->state >= TCP_ESTABLISHED && c->in_flight < 2u * tcp_conn_mss(c) && c->snd_nxt != c->snd_end + 1)
 		rto = RP_MAX(rto, peer_delay_us(c));
-	return RP_MIN(rto, c->t->p.rto_max_us);
+	return RP_MIN(rto, (uint64_t)c->t->p.rto_max_us);
 }

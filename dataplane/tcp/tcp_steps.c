@@ -64,6 +64,7 @@ static void unacceptable(struct tcp_conn *c, struct tcp_seg *s)
 	    (s->flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG)) == RTE_TCP_SYN_FLAG) {
 		if (tcp_output_syn(c))
 			c->t->count.retransmits++;
+		c->probes = RP_MAX(c->probes, 1u); /* which one will be answered? (RFC 6298 section 3) */
 		return;
 	}
 	tcp_conn_ack_now(c);
@@ -170,8 +171,7 @@ static bool finish_handshake(struct tcp_conn *c, struct tcp_seg *s)
 		tcp_conn_reset(c, TCP_CLOSED_ABORTED);
 		return false;
 	}
-	if (c->probes == 0)
-		tcp_rto_sample(c, (uint32_t)(tcp_now_us(t) - c->last_tx_us));
+	tcp_rto_handshake(c, s);
 	c->snd_una = c->iss + 1;
 	c->snd_wnd = c->max_snd_wnd = (uint32_t)s->wnd << c->snd_ws;
 	c->snd_wl1 = s->seq;

@@ -57,6 +57,7 @@ static void on_syn_timeout(struct tcp_conn *c)
 		return;
 	}
 	back_off(c);
+	tcp_rto_double(c);
 	if (tcp_output_syn(c))
 		c->t->count.retransmits++;
 	tcp_timer_rtx_restart(c);
@@ -109,6 +110,7 @@ static void on_reo(struct tcp_conn *c)
 static void on_rtx_timeout(struct tcp_conn *c)
 {
 	c->t->count.rtos++;
+	tcp_rto_double(c);
 	if (c->flags & TCP_F_SACK)
 		tcp_rack_timeout(c);
 	for (struct rte_mbuf *m = c->snd_head; !(c->flags & TCP_F_SACK) && m != NULL && m != c->snd_new;
@@ -136,7 +138,8 @@ static void on_persist(struct tcp_conn *c)
 		c->t->count.window_probes++;
 	back_off(c);
 	/* Several probes may be lost before the user timeout judges. */
-	tcp_timer_set(c, TCP_T_RTX, now + RP_MIN(tcp_rto_now(c), RP_MAX(user_timeout_us(c) / 4, 1u)));
+	uint64_t most = RP_MIN((uint64_t)c->t->p.rto_max_us, RP_MAX(user_timeout_us(c) / 4, 1u));
+	tcp_timer_set(c, TCP_T_RTX, now + RP_MIN(tcp_rto_now(c) << c->backoff, most));
 }
 
 static void on_rtx(struct tcp_conn *c)

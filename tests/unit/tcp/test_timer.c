@@ -56,8 +56,13 @@ static void test_tcp_rto__backs_off_and_gives_up(void **state)
 	peer_expect(&P, ACK);
 	peer_advance(&P, 46100); /* a lone small segment waits for a delayed ACK */
 	assert_int_equal(peer_expect(&P, ACK)->seq, isn + 1);
-	peer_advance(&P, 40000);
-	peer_expect_silence(&P); /* twice as long now */
+	for (uint64_t rto = 90000; rto < 1000000; rto *= 2) { /* each is twice as long as the last */
+		uint64_t was = P.now.mono_us;
+		while (P.taken == P.nsegs && P.now.mono_us - was < 2 * rto)
+			peer_advance(&P, 100);
+		assert_in_range(P.now.mono_us - was, rto - 1100, rto + 2100);
+		assert_int_equal(peer_expect(&P, ACK)->seq, isn + 1);
+	}
 	while (P.closed == 0 && P.now.mono_us < start + 60000000)
 		peer_advance(&P, 100000);
 	assert_int_equal(P.why, TCP_CLOSED_TIMEOUT);

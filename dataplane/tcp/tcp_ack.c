@@ -209,19 +209,11 @@ static void take_ack(struct tcp_conn *c, const struct tcp_seg *s)
 
 bool tcp_ack_process(struct tcp_conn *c, const struct tcp_seg *s)
 {
-	if (rp_unlikely(tcp_seq_gt(s->ack, c->snd_nxt))) { /* acknowledges what was never sent */
-		c->t->count.drop_ack++;
-		tcp_conn_ack_now(c);
-		return false;
-	}
-	if (rp_unlikely(tcp_seq_lt(s->ack, c->snd_una))) {
-		if (tcp_seq_geq(s->ack, c->snd_una - c->max_snd_wnd))
+	if (rp_unlikely(tcp_seq_lt(s->ack, c->snd_una) || tcp_seq_gt(s->ack, c->snd_nxt))) {
+		if (tcp_seq_lt(s->ack, c->snd_una) && tcp_seq_geq(s->ack, c->snd_una - c->max_snd_wnd))
 			return true;    /* late, but its text is welcome */
 		c->t->count.drop_ack++; /* RFC 5961 section 5.2 */
-		if (tcp_rate_ok(c->t, &c->t->challenge_rate, c->t->p.challenge_per_s)) {
-			c->t->count.challenge_acks++;
-			tcp_conn_ack_now(c);
-		}
+		tcp_challenge_ack(c);
 		return false;
 	}
 	take_ack(c, s);

@@ -251,6 +251,14 @@ void tcp_reap(struct tcp *t)
 	}
 }
 
+void tcp_challenge_ack(struct tcp_conn *c)
+{
+	if (!tcp_rate_ok(c->t, &c->t->challenge_rate, c->t->p.challenge_per_s))
+		return;
+	c->t->count.challenge_acks++;
+	tcp_output_ack(c);
+}
+
 bool tcp_rate_ok(struct tcp *t, struct tcp_rate *r, uint32_t per_s)
 {
 	uint64_t second = tcp_now_us(t) / 1000000;
@@ -258,8 +266,11 @@ bool tcp_rate_ok(struct tcp *t, struct tcp_rate *r, uint32_t per_s)
 	if (second != r->second) {
 		r->second = second;
 		r->used = 0;
+		/* A stranger who could count on it would learn from what is left what others' connections took
+		 * (CVE-2016-5696). */
+		r->limit = RP_MAX(per_s / 2 + (uint32_t)rng_below(&t->rng, per_s), 1u);
 	}
-	if (r->used >= per_s) {
+	if (r->used >= r->limit) {
 		t->count.rate_limited++;
 		return false;
 	}

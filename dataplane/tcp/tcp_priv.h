@@ -275,7 +275,7 @@ static inline uint32_t tcp_seg_end(const struct tcp_seg *s)
 
 struct tcp_rate {
 	uint64_t second;
-	uint32_t used;
+	uint32_t used, limit; /* in this second */
 };
 
 struct tcp_listener {
@@ -388,8 +388,10 @@ void tcp_conn_reset(struct tcp_conn *c, enum tcp_close_reason why);
 void tcp_reap(struct tcp *t);
 /* Payload of a full segment with the options that we send. */
 uint16_t tcp_conn_mss(const struct tcp_conn *c);
-/* Counts one event against per_s; false: over it. */
+/* Counts one event against a limit that is drawn anew each second, per_s on average; false: over it. */
 bool tcp_rate_ok(struct tcp *t, struct tcp_rate *r, uint32_t per_s);
+/* RFC 5961, of which section 7 limits how many. */
+void tcp_challenge_ack(struct tcp_conn *c);
 static inline void tcp_conn_want_output(struct tcp_conn *c)
 {
 	if (tcp_list_empty(&c->out_link))

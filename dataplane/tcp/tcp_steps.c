@@ -2,14 +2,6 @@
  * returns false when the segment needs no further step. */
 #include "tcp/tcp_priv.h"
 
-static void challenge_ack(struct tcp_conn *c)
-{
-	if (!tcp_rate_ok(c->t, &c->t->challenge_rate, c->t->p.challenge_per_s))
-		return;
-	c->t->count.challenge_acks++;
-	tcp_output_ack(c);
-}
-
 /* RFC 7323 section 5.3. A timestamp older than 24 days says nothing. */
 static bool paws_ok(struct tcp_conn *c, const struct tcp_seg *s)
 {
@@ -120,7 +112,7 @@ static bool step_rst(struct tcp_conn *c, struct tcp_seg *s)
 		return true;
 	if (s->seq != c->rcv_nxt) {
 		c->t->count.drop_rst++;
-		challenge_ack(c);
+		tcp_challenge_ack(c);
 		return false;
 	}
 	c->t->count.rst_in++;
@@ -134,7 +126,7 @@ static bool step_syn(struct tcp_conn *c, struct tcp_seg *s)
 	if (!(s->flags & RTE_TCP_SYN_FLAG))
 		return true;
 	c->t->count.drop_syn++;
-	challenge_ack(c);
+	tcp_challenge_ack(c);
 	return false;
 }
 

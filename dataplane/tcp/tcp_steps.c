@@ -62,17 +62,13 @@ static void unacceptable(struct tcp_conn *c, struct tcp_seg *s)
 	tcp_conn_ack_now(c);
 }
 
-/* Leaves only what lies inside the window. */
+/* Leaves only what lies inside the window. A SYN is not made any better by its text (RFC 5961 section 4.2). */
 static void trim_to_window(struct tcp_conn *c, struct tcp_seg *s)
 {
+	if (s->flags & RTE_TCP_SYN_FLAG)
+		return;
 	if (tcp_seq_lt(s->seq, c->rcv_nxt)) {
-		uint32_t old = c->rcv_nxt - s->seq;
-		if (s->flags & RTE_TCP_SYN_FLAG) {
-			s->flags &= ~RTE_TCP_SYN_FLAG;
-			s->seq++;
-			old--;
-		}
-		old = RP_MIN(old, s->len);
+		uint32_t old = RP_MIN(c->rcv_nxt - s->seq, s->len);
 		rte_pktmbuf_adj(s->m, (uint16_t)old);
 		s->seq += old;
 		s->len -= old;

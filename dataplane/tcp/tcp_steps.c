@@ -307,7 +307,7 @@ static void peer_fin(struct tcp_conn *c)
 }
 
 /* Eighth, FIN; it waits for the data in front of it. */
-static void step_fin(struct tcp_conn *c, bool fin, uint32_t fin_seq)
+static void step_fin(struct tcp_conn *c, bool fin, uint32_t fin_seq, bool text)
 {
 	if (!receiving(c)) {
 		if (fin)
@@ -317,7 +317,7 @@ static void step_fin(struct tcp_conn *c, bool fin, uint32_t fin_seq)
 	if (fin && !(c->flags & TCP_F_OOO_FIN)) {
 		c->flags |= TCP_F_OOO_FIN;
 		c->fin_seq = fin_seq;
-		if (fin_seq != c->rcv_nxt)
+		if (fin_seq != c->rcv_nxt && !text) /* else its ACK has left: the peer counts them */
 			tcp_conn_ack_now(c);
 	}
 	if ((c->flags & TCP_F_OOO_FIN) && c->fin_seq == c->rcv_nxt)
@@ -334,6 +334,7 @@ void tcp_input_steps(struct tcp_conn *c, struct tcp_seg *s)
 	if (!step_ack(c, s))
 		return;
 	uint32_t fin_seq = s->seq + s->len; /* before the text is trimmed and given away */
+	bool text = s->len > 0;
 	if (step_text(c, s))
-		step_fin(c, s->flags & RTE_TCP_FIN_FLAG, fin_seq);
+		step_fin(c, s->flags & RTE_TCP_FIN_FLAG, fin_seq, text);
 }

@@ -87,7 +87,7 @@ void tcp_input_time_wait(struct tcp *t, struct tcp_tw *w, struct tcp_seg *s)
 		return;
 	}
 	t->count.drop_time_wait++;
-	if (s->flags & RTE_TCP_FIN_FLAG)
+	if ((s->flags & RTE_TCP_FIN_FLAG) && tcp_seg_end(s) == w->rcv_nxt) /* the FIN that we had */
 		restart(t, w);
 	/* A bare ACK at the right place needs no answer: two TIME_WAITs must not talk for ever. */
 	if ((s->flags & (RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG)) || s->len > 0 || s->seq != w->rcv_nxt)

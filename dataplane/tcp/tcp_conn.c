@@ -100,7 +100,7 @@ struct tcp_conn *tcp_conn_new(struct tcp *t, const struct tcp_key *k, uint32_t h
 	c->lport = k->lport;
 	c->rport = k->rport;
 	c->hash = hash;
-	c->peer_mss = TCP_DEFAULT_MSS;
+	c->peer_mss = k->family == 4 ? TCP_DEFAULT_MSS : TCP_DEFAULT_MSS_IPV6;
 	c->rcv_mss = TCP_DEFAULT_MSS;
 	c->quick_acks = TCP_QUICK_ACKS;
 	c->ts_off = tcp_ts_offset(t, k);

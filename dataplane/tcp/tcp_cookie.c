@@ -35,10 +35,12 @@ static uint32_t cookie(const struct tcp *t, const struct tcp_key *k, uint32_t ir
 	return mac(t, k, irs, epoch, mss) | ((epoch & 1) ? EPOCH_BIT : 0) | mss;
 }
 
-static uint32_t mss_index(const struct tcp_opts *o)
+static uint32_t mss_index(const struct tcp_seg *s)
 {
-	uint32_t mss = (o->has & TCP_OPT_HAS_MSS) ? o->mss : TCP_DEFAULT_MSS, i = MSS_MASK;
+	uint32_t mss = s->key->family == 4 ? TCP_DEFAULT_MSS : TCP_DEFAULT_MSS_IPV6, i = MSS_MASK;
 
+	if (s->opts.has & TCP_OPT_HAS_MSS)
+		mss = s->opts.mss;
 	while (i > 0 && mss_table[i] > mss)
 		i--;
 	return i;
@@ -70,7 +72,7 @@ void tcp_cookie_send(struct tcp *t, const struct tcp_seg *s)
 		o.tsecr = s->opts.tsval;
 	}
 	struct rte_tcp_hdr h = {
-		.sent_seq = rte_cpu_to_be_32(cookie(t, s->key, s->seq, epoch, mss_index(&s->opts))),
+		.sent_seq = rte_cpu_to_be_32(cookie(t, s->key, s->seq, epoch, mss_index(s))),
 		.recv_ack = rte_cpu_to_be_32(s->seq + 1),
 		.rx_win = rte_cpu_to_be_16((uint16_t)RP_MIN(t->p.rcv_buf, 65535u)),
 		.tcp_flags = RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG | (ecn ? RTE_TCP_ECE_FLAG : 0),

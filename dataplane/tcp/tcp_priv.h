@@ -22,7 +22,8 @@
 
 #define TCP_LISTENERS        64
 #define TCP_DEFAULT_MSS      536 /* RFC 9293 section 3.7.1 */
-#define TCP_MIN_MSS          64  /* a smaller offer only serves to make us waste packets */
+#define TCP_DEFAULT_MSS_IPV6 1220
+#define TCP_MIN_MSS          64 /* a smaller offer only serves to make us waste packets */
 #define TCP_DUPACK_THRESHOLD 3
 #define TCP_QUICK_ACKS       16 /* segments acknowledged at once while the peer's window is small: at first, after a loss */
 #define TCP_BACKOFF_MAX      16

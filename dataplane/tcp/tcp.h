@@ -95,12 +95,12 @@ struct tcp_params {
 	uint32_t delack_us;                           /* 40 ms at most per RFC 1122's 500; default 5 ms */
 	uint32_t keepalive_idle_s, keepalive_intvl_s, keepalive_probes; /* idle 0: off */
 	uint32_t time_wait_ms;                                          /* default 1000 */
-	uint32_t user_timeout_ms; /* give up on unacknowledged data; default 30 s-class */
-	uint32_t init_cwnd;       /* segments; RFC 6928: 10 */
+	uint32_t user_timeout_ms;             /* give up on unacknowledged data; default 30 s-class */
+	uint32_t init_cwnd;                   /* segments; RFC 6928: 10 */
 	uint32_t syn_retries, synack_retries; /* default 5, 4 */
-	uint32_t challenge_per_s, rst_per_s;  /* RFC 5961 section 7; default 1000 */
-	uint32_t ooo_bufs;                    /* behind a gap, of a window that has not grown; default rcv_buf / 512, 16 to 512 */
-	uint32_t snd_segs;                    /* buffers of a send queue; default snd_buf / 256, 16 to 4096 */
+	uint32_t challenge_per_s, rst_per_s;  /* average (RFC 5961 section 7); default 1000 */
+	uint32_t ooo_bufs; /* behind a gap, of a window that has not grown; default rcv_buf / 512, 16 to 512 */
+	uint32_t snd_segs; /* buffers of a send queue; default snd_buf / 256, 16 to 4096 */
 	enum tcp_cc_kind cc;
 	enum tcp_ecn ecn; /* RFC 3168 */
 	bool timestamps, window_scale;

@@ -91,11 +91,9 @@ static void avoid_congestion(struct tcp_conn *c, uint32_t bytes)
 
 static void cubic_acked(struct tcp_conn *c, uint32_t bytes)
 {
-	uint32_t mss = tcp_conn_mss(c);
-
-	if (c->cwnd < c->ssthresh) /* as in newreno_acked() */
-		c->cwnd += (c->flags & TCP_F_LOSS) ? RP_MIN(bytes, mss) : bytes;
-	else
+	if (c->cwnd < c->ssthresh)
+		bytes = tcp_cc_slow_start(c, bytes);
+	if (bytes > 0)
 		avoid_congestion(c, bytes);
 	c->cwnd = RP_MIN(c->cwnd, (uint32_t)TCP_CWND_MAX);
 }

@@ -18,16 +18,25 @@ static void newreno_init(struct tcp_conn *c)
 	c->ssthresh = TCP_CWND_MAX;
 }
 
+uint32_t tcp_cc_slow_start(struct tcp_conn *c, uint32_t bytes)
+{
+	/* No limit for what one ACK adds (the L of RFC 3465 and RFC 9406), or receivers that gather a hundred segments
+	 * on a long path would hold it down: the burst is no longer than what they took at once. But after a timeout
+	 * one ACK may cover much that had arrived before: it says nothing of the path. */
+	if (c->flags & TCP_F_LOSS)
+		bytes = RP_MIN(bytes, (uint32_t)tcp_conn_mss(c));
+	uint32_t grow = RP_MIN(bytes, c->ssthresh - c->cwnd);
+	c->cwnd += grow;
+	return bytes - grow;
+}
+
 static void newreno_acked(struct tcp_conn *c, uint32_t bytes)
 {
 	uint32_t mss = tcp_conn_mss(c);
 
-	if (c->cwnd < c->ssthresh) {
-		/* No limit for what one ACK adds (the L of RFC 3465 and RFC 9406), or receivers that gather a hundred
-		 * segments on a long path would hold it down: the burst is no longer than what they took at once.
-		 * But after a timeout one ACK may cover much that had arrived before: it says nothing of the path. */
-		c->cwnd += (c->flags & TCP_F_LOSS) ? RP_MIN(bytes, mss) : bytes;
-	} else {
+	if (c->cwnd < c->ssthresh)
+		bytes = tcp_cc_slow_start(c, bytes);
+	if (bytes > 0) {
 		uint64_t grow = (uint64_t)mss * RP_MIN(bytes, 2 * mss) / c->cwnd;
 		c->cwnd += RP_MAX(grow, 1u);
 	}

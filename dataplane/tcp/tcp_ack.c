@@ -193,14 +193,10 @@ static void take_ack(struct tcp_conn *c, const struct tcp_seg *s)
 	else if (!(c->flags & TCP_F_SACK) && s->ack == c->snd_una && is_dup_ack(c, s))
 		dup_ack(c);
 	update_window(c, s);
+	if (rp_unlikely(c->flags & TCP_F_ECN))
+		tcp_ecn_acked(c, s);
 	if (s->ack != c->snd_una)
 		new_ack(c, s, &a);
-	if (rp_unlikely(c->flags & TCP_F_ECN)) {
-		if ((c->flags & TCP_F_CWR) && tcp_seq_geq(c->snd_una, c->cwr_end))
-			c->flags &= ~TCP_F_CWR;
-		if (s->flags & RTE_TCP_ECE_FLAG)
-			tcp_ecn_echo(c);
-	}
 	if (rp_unlikely(c->t->tx_trial != 0))
 		tcp_tx_judge(c, &a);
 	if (rp_unlikely((c->flags & TCP_F_SACK) && (c->flags & SACK_WORK || c->sacked_segs > 0 || a.dsack)))

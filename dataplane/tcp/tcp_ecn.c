@@ -38,10 +38,15 @@ void tcp_ecn_received(struct tcp_conn *c, const struct tcp_seg *s)
 	}
 }
 
-/* Section 6.1.2: once per window of data, as for a loss, but nothing is sent again. */
-void tcp_ecn_echo(struct tcp_conn *c)
+/* Section 6.1.2: once per window of data, as for a loss, but nothing is sent again. What was under way counts as it was
+ * before this ACK, which may be for all of it. The window is over when something behind its end is acknowledged: not
+ * before has the peer seen our CWR, and up to then it goes on to echo. */
+void tcp_ecn_acked(struct tcp_conn *c, const struct tcp_seg *s)
 {
-	if ((c->flags & (TCP_F_RECOVERY | TCP_F_LOSS | TCP_F_CWR)) || c->snd_una == c->snd_nxt)
+	if ((c->flags & TCP_F_CWR) && tcp_seq_gt(s->ack, c->cwr_end))
+		c->flags &= ~TCP_F_CWR;
+	if (!(s->flags & RTE_TCP_ECE_FLAG) || (c->flags & (TCP_F_RECOVERY | TCP_F_LOSS | TCP_F_CWR)) ||
+	    c->snd_una == c->snd_nxt)
 		return;
 	c->t->count.ecn_reductions++;
 	c->t->cc->enter_recovery(c);

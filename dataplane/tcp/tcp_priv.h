@@ -548,9 +548,9 @@ bool tcp_ecn_wanted(const struct tcp *t, uint8_t flags);
 void tcp_ecn_syn_ack(struct tcp_conn *c, uint8_t flags);
 /* What our SYN or SYN-ACK carries. */
 uint8_t tcp_ecn_syn_flags(struct tcp_conn *c);
-/* CE and CWR of an acceptable segment; ECE of an acceptable ACK. Only if agreed on. */
+/* CE and CWR of an acceptable segment; ECE of an acceptable ACK, before it is applied. Only if agreed on. */
 void tcp_ecn_received(struct tcp_conn *c, const struct tcp_seg *s);
-void tcp_ecn_echo(struct tcp_conn *c);
+void tcp_ecn_acked(struct tcp_conn *c, const struct tcp_seg *s);
 
 /* tcp_pmtu.c: after a timeout: perhaps a black hole; when mtu_retry_us is over */
 void tcp_pmtu_timeout(struct tcp_conn *c);

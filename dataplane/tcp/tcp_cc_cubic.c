@@ -26,7 +26,7 @@ static uint32_t cube_root(uint64_t v)
 
 static void cubic_init(struct tcp_conn *c)
 {
-	c->cwnd = c->t->p.init_cwnd * tcp_conn_mss(c);
+	c->cwnd = tcp_cc_initial(c);
 	c->ssthresh = TCP_CWND_MAX;
 	memset(&c->cubic, 0, sizeof(c->cubic));
 }
@@ -128,7 +128,7 @@ static void cubic_timeout(struct tcp_conn *c, bool first)
 
 static void cubic_restart(struct tcp_conn *c)
 {
-	c->cwnd = RP_MIN(c->cwnd, c->t->p.init_cwnd * tcp_conn_mss(c));
+	c->cwnd = RP_MIN(c->cwnd, tcp_cc_initial(c));
 	c->cubic.running = false;
 }
 

@@ -12,9 +12,18 @@ static uint32_t half_flight(const struct tcp_conn *c)
 	return RP_MAX(RP_MIN(flight_size(c), c->cwnd) / 2, 2u * tcp_conn_mss(c));
 }
 
+#define IW_SEGMENT 1460 /* RFC 6928 counts in segments of this size, and longer ones by their bytes */
+
+uint32_t tcp_cc_initial(const struct tcp_conn *c)
+{
+	uint32_t mss = tcp_conn_mss(c), segs = c->t->p.init_cwnd;
+
+	return RP_MIN(segs * mss, RP_MAX(2 * mss, segs * IW_SEGMENT));
+}
+
 static void newreno_init(struct tcp_conn *c)
 {
-	c->cwnd = c->t->p.init_cwnd * tcp_conn_mss(c);
+	c->cwnd = tcp_cc_initial(c);
 	c->ssthresh = TCP_CWND_MAX;
 }
 
@@ -66,7 +75,7 @@ static void newreno_timeout(struct tcp_conn *c, bool first)
 
 static void newreno_restart(struct tcp_conn *c)
 {
-	c->cwnd = RP_MIN(c->cwnd, c->t->p.init_cwnd * tcp_conn_mss(c)); /* RFC 5681 section 4.1 */
+	c->cwnd = RP_MIN(c->cwnd, tcp_cc_initial(c)); /* RFC 5681 section 4.1 */
 }
 
 static void newreno_undo(struct tcp_conn *c)

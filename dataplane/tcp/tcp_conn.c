@@ -169,6 +169,8 @@ void tcp_conn_establish(struct tcp_conn *c)
 	const struct tcp_ops *ops = &c->t->p.ops;
 
 	c->state = (c->flags & TCP_F_FIN_QUEUED) ? TCP_FIN_WAIT_1 : TCP_ESTABLISHED;
+	if (c->probes > 1) /* a SYN lost twice is no accident: RFC 5681 section 3.1, RFC 6928 section 2 */
+		c->cwnd = tcp_conn_mss(c);
 	c->backoff = 0;
 	c->probes = 0;
 	if (c->snd_una == c->snd_nxt)

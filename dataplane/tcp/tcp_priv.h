@@ -300,6 +300,8 @@ struct tcp_cc {
 	void (*undo)(struct tcp_conn *c);
 };
 extern const struct tcp_cc tcp_cc_newreno, tcp_cc_cubic;
+/* RFC 6928 (1) */
+uint32_t tcp_cc_initial(const struct tcp_conn *c);
 /* While cwnd is below ssthresh. Returns what of bytes is left when it is reached: one ACK may cover a whole window, and
  * without that border it would undo what a loss has just reduced. */
 uint32_t tcp_cc_slow_start(struct tcp_conn *c, uint32_t bytes);

@@ -25,6 +25,17 @@ static void retransmit_head(struct tcp_conn *c)
 	tcp_conn_want_output(c);
 }
 
+/* What is marked lost beyond the end of a recovery was sent while it went on: the loss of another window, which costs
+ * another reduction. */
+static void recovered(struct tcp_conn *c)
+{
+	tcp_rack_recovered(c);
+	if (c->lost_segs == 0)
+		return;
+	tcp_recovery_enter(c);
+	c->flags |= TCP_F_RTX_NOW;
+}
+
 /* RFC 6582 section 3.2 step 3. With SACK what is lost is known without guessing from partial ACKs. */
 static void recovery_ack(struct tcp_conn *c, uint32_t bytes)
 {
@@ -36,7 +47,7 @@ static void recovery_ack(struct tcp_conn *c, uint32_t bytes)
 		c->dup_bytes = 0;
 		c->dupacks = 0;
 		c->t->cc->exit_recovery(c);
-		tcp_rack_recovered(c);
+		recovered(c);
 		return;
 	}
 	if (c->flags & TCP_F_SACK)
@@ -61,7 +72,7 @@ static void congestion_ack(struct tcp_conn *c, uint32_t bytes)
 		c->t->cc->acked(c, bytes);
 	if (loss_over) {
 		c->flags &= ~TCP_F_LOSS;
-		tcp_rack_recovered(c);
+		recovered(c);
 	}
 }
 

@@ -181,9 +181,10 @@ static void on_keep(struct tcp_conn *c)
 			tcp_conn_reset(c, TCP_CLOSED_TIMEOUT);
 			return;
 		}
-		if (tcp_output_ctl(c, c->snd_una - 1, RTE_TCP_ACK_FLAG))
+		if (tcp_output_ctl(c, c->snd_una - 1, RTE_TCP_ACK_FLAG)) { /* else no answer says nothing */
 			c->t->count.keepalive_probes++;
-		c->probes++;
+			c->probes++;
+		}
 	}
 	tcp_timer_set(c, TCP_T_KEEP, now + p->keepalive_intvl_s * 1000000ULL);
 }

@@ -239,6 +239,8 @@ void tcp_conn_reset(struct tcp_conn *c, enum tcp_close_reason why)
 		c->t->count.rst_out++;
 		tcp_output_ctl(c, c->snd_nxt, RTE_TCP_RST_FLAG | RTE_TCP_ACK_FLAG);
 	}
+	if (c->flags & TCP_F_COOKIE)
+		tcp_tw_reset(c);
 	tcp_conn_kill(c, why);
 }
 

@@ -229,6 +229,7 @@ struct tcp_tw {
 	uint32_t ts_recent, ts_off;
 	uint16_t wnd; /* as last advertised */
 	bool ts;
+	bool reset; /* the peer is told so, again */
 };
 
 /* A segment being processed. m is NULL once somebody took the buffer. */
@@ -565,6 +566,9 @@ void tcp_reply_tw_ack(struct tcp *t, const struct tcp_tw *w);
 
 /* tcp_timewait.c */
 void tcp_tw_enter(struct tcp_conn *c);
+/* A connection that a cookie opened has been reset: should the RST be lost, what the peer then sends again would show
+ * the cookie again, open another one, and bring the same bytes a second time. */
+void tcp_tw_reset(struct tcp_conn *c);
 void tcp_tw_drop(struct tcp *t, struct tcp_tw *w);
 /* May an active open take this record's place (RFC 6191)? */
 bool tcp_tw_reusable(const struct tcp *t, const struct tcp_tw *w);

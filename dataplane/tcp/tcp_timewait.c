@@ -29,30 +29,42 @@ static struct tcp_tw *take(struct tcp *t)
 	return w;
 }
 
-void tcp_tw_enter(struct tcp_conn *c)
+/* A record takes the place of c. */
+static void leave_record(struct tcp_conn *c, bool reset)
 {
 	struct tcp *t = c->t;
 	struct tcp_tw *w = take(t);
 
+	if (w == NULL)
+		return;
+	*w = (struct tcp_tw){
+		.hash = c->hash,
+		.rcv_nxt = c->rcv_nxt,
+		.snd_nxt = c->snd_nxt,
+		.ts_recent = c->ts_recent,
+		.ts_off = c->ts_off,
+		.wnd = (uint16_t)((tcp_seq_max(c->rcv_adv, c->rcv_nxt) - c->rcv_nxt) >> c->rcv_ws),
+		.ts = (c->flags & TCP_F_TS) != 0,
+		.reset = reset,
+	};
+	tcp_conn_key(c, &w->key);
+	tcp_list_init(&w->link);
+	restart(t, w);
+	t->count.time_wait++;
+	tcp_table_set(t, &w->key, w->hash, tcp_tw_entry(w));
+}
+
+void tcp_tw_enter(struct tcp_conn *c)
+{
 	if (c->flags & TCP_F_ACK_NOW)
 		tcp_output_ack(c); /* if it does not get out, the peer's FIN comes again */
-	if (w != NULL) {
-		*w = (struct tcp_tw){
-			.hash = c->hash,
-			.rcv_nxt = c->rcv_nxt,
-			.snd_nxt = c->snd_nxt,
-			.ts_recent = c->ts_recent,
-			.ts_off = c->ts_off,
-			.wnd = (uint16_t)((tcp_seq_max(c->rcv_adv, c->rcv_nxt) - c->rcv_nxt) >> c->rcv_ws),
-			.ts = (c->flags & TCP_F_TS) != 0,
-		};
-		tcp_conn_key(c, &w->key);
-		tcp_list_init(&w->link);
-		restart(t, w);
-		t->count.time_wait++;
-		tcp_table_set(t, &w->key, w->hash, tcp_tw_entry(w));
-	}
+	leave_record(c, false);
 	tcp_conn_kill(c, TCP_CLOSED_NORMAL);
+}
+
+void tcp_tw_reset(struct tcp_conn *c)
+{
+	leave_record(c, true);
 }
 
 /* RFC 9293 section 3.10.7.4 and RFC 6191: a new incarnation, provably later than the old one? */
@@ -87,8 +99,13 @@ void tcp_input_time_wait(struct tcp *t, struct tcp_tw *w, struct tcp_seg *s)
 		return;
 	}
 	t->count.drop_time_wait++;
-	if ((s->flags & RTE_TCP_FIN_FLAG) && tcp_seg_end(s) == w->rcv_nxt) /* the FIN that we had */
+	bool had = tcp_seg_end(s) == w->rcv_nxt; /* not from anywhere */
+	if (had && (w->reset || (s->flags & RTE_TCP_FIN_FLAG)))
 		restart(t, w);
+	if (w->reset) {
+		tcp_reply_rst(t, s);
+		return;
+	}
 	/* A bare ACK at the right place needs no answer: two TIME_WAITs must not talk for ever. */
 	if ((s->flags & (RTE_TCP_SYN_FLAG | RTE_TCP_FIN_FLAG)) || s->len > 0 || s->seq != w->rcv_nxt)
 		tcp_reply_tw_ack(t, w);

@@ -68,15 +68,15 @@ static const struct scene scenes[] = {
 	{"all ACKs of a flight", any_ack, true, 0, 0, 1, 10000},
 };
 
-static bool drop(void *ctx, const struct wire_seg *s)
+static void rule(void *ctx, const struct wire_seg *s, struct wire_fate *f)
 {
 	struct stage *st = ctx;
 
 	if ((st->lost && !(st->scene->all && s->now_us == st->lost_us)) || !st->scene->lose(s))
-		return false;
+		return;
 	st->lost_us = s->now_us;
 	st->lost = true;
-	return true;
+	f->lost = true;
 }
 
 static bool on_accepted(void *ctx, struct tcp_conn *c)
@@ -133,7 +133,7 @@ static void set_up(struct stage *st)
 		.seed = 1,
 	};
 
-	wire_init(&st->w, &(struct wire_params){.delay_us = 50, .mtu = 1500, .drop = drop, .ctx = st});
+	wire_init(&st->w, &(struct wire_params){.delay_us = 50, .mtu = 1500, .rule = rule, .ctx = st});
 	wire_attach(&st->w, 0, &p, st->pool);
 	wire_attach(&st->w, 1, &p, st->pool);
 	rp_assert(tcp_listen(st->w.end[1].t, &(struct net_addr){0}, PORT) == 0);

@@ -1,0 +1,141 @@
+/* A run's parameters from its seed. */
+#include "sim.h"
+
+static uint64_t size_of_transfer(struct rng *r)
+{
+	switch (rng_below(r, 4)) {
+	case 0:
+		return 0;
+	case 1:
+		return rng_below(r, 200);
+	case 2:
+		return rng_below(r, 10000);
+	default:
+		return rng_below(r, 150000);
+	}
+}
+
+static bool one_in(struct rng *r, uint32_t n)
+{
+	return rng_below(r, n) == 0;
+}
+
+static void choose_end(struct sim *s, int id)
+{
+	struct rng *r = &s->rng;
+
+	s->p[id] = (struct tcp_params){
+		.max_conns = SIM_MAX_PAIRS,
+		.max_syn = 1 + (uint32_t)rng_below(r, SIM_MAX_PAIRS),
+		.max_time_wait = SIM_MAX_PAIRS,
+		.rcv_buf = 2000u << rng_below(r, 9),
+		.snd_buf = 2000u << rng_below(r, 9),
+		.rto_min_us = rng_below(r, 2) ? 5000 : 200000,
+		.rto_max_us = 2000000,
+		.rto_init_us = 200000,
+		.delack_us = 1000u << rng_below(r, 7),
+		.time_wait_ms = 10000,
+		.user_timeout_ms = s->leisurely ? 1000000 : 300000, /* FIN_WAIT_2 waits for a peer that pauses */
+		.timestamps = rng_below(r, 2),
+		.window_scale = rng_below(r, 2),
+		.no_sack = one_in(r, 4),
+		.ecn = (enum tcp_ecn)rng_below(r, 3),
+		.cc = rng_below(r, 2) ? TCP_CC_CUBIC : TCP_CC_NEWRENO,
+		.seed = rng_next(r),
+	};
+	sim_ops(s, &s->p[id].ops);
+	if (one_in(r, 4)) { /* a peer that lives answers one of so many probes */
+		s->p[id].keepalive_idle_s = 1 + (uint32_t)rng_below(r, 20);
+		s->p[id].keepalive_intvl_s = 1;
+		s->p[id].keepalive_probes = 30;
+	}
+	struct tcp_lower *l = &s->p[id].lower;
+	l->ext_bufs = rng_below(r, 2);
+	if (rng_below(r, 2)) {
+		l->train_bytes = 2000 + (uint32_t)rng_below(r, 63001);
+		l->train_bufs = 8 + (uint32_t)rng_below(r, 57);
+	}
+}
+
+/* The path shrinks. */
+static void choose_links(struct sim *s)
+{
+	struct rng *r = &s->rng;
+	struct wire_params *p = &s->wp;
+
+	p->links = 1;
+	p->link[0] = (struct wire_link){
+		.at_us = 1000000 + rng_below(r, 100000),
+		.mtu = (uint16_t)(576 + rng_below(r, p->mtu - 576u)),
+		.silent = rng_below(r, 2),
+	};
+}
+
+/* What befalls some runs beside plain loss. */
+static void choose_trouble(struct sim *s)
+{
+	struct rng *r = &s->rng;
+	struct wire_params *p = &s->wp;
+
+	if (one_in(r, 4))
+		p->noise_us = p->delay_us;
+	if (one_in(r, 4)) {
+		p->burst_ppm = 2000;
+		p->burst_us = 10u << rng_below(r, 12);
+	}
+	if (one_in(r, 4))
+		p->ce_ppm = 20000;
+	if (one_in(r, 4) && p->loss_ppm < 50000 && p->burst_us == 0) { /* or a handshake may end in it */
+		p->dark_us = 1000000 + rng_below(r, 300000);
+		p->dark_for_us = rng_below(r, 2000000);
+	}
+	if (one_in(r, 6))
+		p->queue = 4 + (uint32_t)rng_below(r, 60);
+	if (one_in(r, 6) && p->mtu > 600)
+		choose_links(s);
+}
+
+/* What the users want. */
+static void choose_users(struct sim *s)
+{
+	struct rng *r = &s->rng;
+
+	s->chunk_max = rng_below(r, 2) ? 2048 : 100;
+	s->read_ppm = rng_below(r, 3) ? 1000000 : 50000;
+	s->pairs = 1 + (uint32_t)rng_below(r, SIM_MAX_PAIRS);
+	for (uint32_t i = 0; i < 2 * s->pairs; i++) {
+		struct side *d = &s->pair[i / 2].side[i % 2];
+		d->to_send = size_of_transfer(r);
+		/* Not before it has said something: a SYN cookie would not wait so long for a lost ACK. */
+		d->pause_at = (d->to_send + 1) / 2;
+		d->pause_us = s->leisurely && rng_below(r, 2) && d->to_send > 0 ? rng_below(r, 700000000) : 0;
+		s->pair[i / 2].side[!(i % 2)].expect = d->to_send;
+	}
+}
+
+void sim_choose(struct sim *s, uint64_t seed)
+{
+	static const uint32_t loss[] = {0, 0, 1000, 10000, 50000, 150000};
+	struct rng *r = &s->rng;
+	struct sim_world *world = s->world;
+
+	memset(s, 0, sizeof(*s));
+	s->world = world;
+	s->seed = seed;
+	rng_init(r, seed);
+	s->wp = (struct wire_params){
+		.seed = rng_next(r),
+		.loss_ppm = loss[rng_below(r, RP_ARRAY_LEN(loss))],
+		.dup_ppm = rng_below(r, 3) ? 0 : 20000,
+		.reorder_ppm = rng_below(r, 2) ? 0 : 100000,
+		.delay_us = 10u << rng_below(r, 10),
+		.mtu = rng_below(r, 3) ? 1500 : (uint16_t)(200 + rng_below(r, 1300)),
+	};
+	s->wp.jitter_us = s->wp.delay_us * 4;
+	choose_trouble(s);
+	choose_users(s);
+	s->starve = one_in(r, 8);
+	choose_end(s, 0);
+	choose_end(s, 1);
+	s->broken = one_in(r, 16);
+}

@@ -1,0 +1,248 @@
+/* One run: from the seed to the last buffer. */
+#include "sim.h"
+
+#include <stdio.h>
+
+#define STEP_US  20000
+#define PAUSE_US 1000000 /* while nobody wants anything, nor takes buffers */
+
+/* ---- what the wire shows ---- */
+
+static struct side *side_of(struct sim *s, int end, uint16_t client_port)
+{
+	uint32_t i = client_port - (uint32_t)SIM_CLIENT_PORT;
+
+	return i < s->pairs ? &s->pair[i].side[end] : NULL;
+}
+
+static void on_sent(void *ctx, const struct wire_seg *g, struct wire_fate *f)
+{
+	struct sim *s = ctx;
+	struct side *d = side_of(s, g->from, g->from == 0 ? g->sport : g->dport);
+
+	f->lost |= s->broken && g->from == 0 && g->train;
+	if (d == NULL)
+		return;
+	d->syns += (g->flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG)) == RTE_TCP_SYN_FLAG;
+	law_cwnd_sent(&d->law, d->c, g);
+}
+
+static void on_arrived(void *ctx, int to, const struct wire_seg *g)
+{
+	struct side *d = side_of(ctx, to, to == 0 ? g->dport : g->sport);
+
+	if (d != NULL)
+		law_cwnd_arrived(&d->law, d->c, g);
+}
+
+/* ---- laws ---- */
+
+/* What is under way fits the window, but for one retransmission and one probe. */
+static void check_flight(struct sim *s, struct side *d)
+{
+	const struct tcp_conn *c = d->c;
+	uint32_t mss = tcp_mss(c), pipe = c->in_flight - RP_MIN(c->in_flight, c->dup_bytes);
+	uint32_t fits = RP_MAX(RP_MAX(d->cwnd, c->cwnd) + 2 * mss, d->in_flight + mss);
+
+	if (d->mss != 0 && !d->law.undone && pipe > fits)
+		sim_fail(s, "more under way than cwnd allows");
+	s->mss_lowered += d->mss != 0 && mss < d->mss;
+	s->mss_raised += d->mss != 0 && mss > d->mss;
+	d->cwnd = c->cwnd;
+	d->in_flight = c->in_flight;
+	d->mss = (uint16_t)mss;
+}
+
+static void check_side(struct sim *s, struct side *d)
+{
+	const struct tcp_conn *c = d->c;
+	const char *broken = law_conn(c);
+
+	if (c->state >= TCP_ESTABLISHED) {
+		check_flight(s, d);
+		broken = broken != NULL ? broken : law_cwnd_step(&d->law, c);
+	}
+	if (broken != NULL)
+		sim_fail(s, broken);
+	wire_trace(&s->w,
+		   (uint64_t[]){(uint64_t)c->flags << 32 | c->state, (uint64_t)c->cwnd << 32 | c->ssthresh,
+				(uint64_t)c->rto_us << 32 | c->srtt_us, c->deadline[0], c->deadline[1], c->deadline[2],
+				c->deadline[3]},
+		   7);
+}
+
+static void check_laws(struct sim *s)
+{
+	for (uint32_t i = 0; i < 2 * s->pairs; i++) {
+		struct side *d = &s->pair[i / 2].side[i % 2];
+		if (d->c != NULL)
+			check_side(s, d);
+	}
+	for (int e = 0; e < 2; e++) {
+		const struct tcp *t = s->w.end[e].t;
+		const char *broken = t == NULL ? NULL : law_tally_step(&s->tally[e], t);
+		if (broken != NULL)
+			sim_fail(s, broken);
+	}
+}
+
+/* ---- the end ---- */
+
+bool sim_over(const struct sim *s)
+{
+	for (int e = 0; e < 2; e++) {
+		if (s->w.end[e].t == NULL)
+			continue;
+		const struct tcp_counters *n = tcp_counters(s->w.end[e].t);
+		if (n->conns != 0 || n->syn_received != 0 || n->time_wait != 0)
+			return false;
+	}
+	return true;
+}
+
+static void check_end(struct sim *s)
+{
+	if (!sim_over(s))
+		sim_fail(s, "connections are left");
+	sim_check_reasons(s);
+	if (s->w.touched != 0)
+		sim_fail(s, "a buffer was changed while the wire held it");
+	if (s->w.violations != 0)
+		sim_fail(s, "a receive window was overrun or shrank");
+	for (int e = 0; e < 2; e++) {
+		const struct wire_end *w = &s->w.end[e];
+		if (w->t != NULL && w->tx_over > tcp_counters(w->t)->tlp_probes)
+			sim_fail(s, "new data went to a device that is full");
+		if (w->t != NULL && (w->t->conns.in_use != 0 || w->t->sacks.in_use != 0 || w->t->tws.in_use != 0))
+			sim_fail(s, "memory of connections is missing");
+	}
+}
+
+static void check_buffers(struct sim *s)
+{
+	struct sim_world *w = s->world;
+	struct heap_stats hs;
+
+	for (int e = 0; e < 2; e++) {
+		if (rte_mempool_avail_count(w->tx[e]) != w->tx[e]->size ||
+		    rte_mempool_avail_count(w->rx[e]) != w->rx[e]->size)
+			sim_fail(s, "buffers are missing");
+	}
+	heap_poll(w->values, UINT32_MAX);
+	heap_stats_get(w->values, &hs);
+	if (hs.blocks != 0)
+		sim_fail(s, "values are missing");
+}
+
+static void add_up(struct sim_sum *sum, const struct sim *s)
+{
+	uint64_t bad_us = s->pair[0].bad_us;
+
+	sim_add_counters(&sum->tcp, &s->former);
+	for (int e = 0; e < 2; e++) {
+		const struct wire_end *w = &s->w.end[e];
+		sum->spoilt += w->spoilt;
+		sum->tx_full += w->tx_full;
+		sum->rx_dropped += w->rx_dropped;
+		if (w->t == NULL)
+			continue;
+		sim_add_counters(&sum->tcp, tcp_counters(w->t));
+		sum->shed += net_counters(w->net)->rx_shed;
+	}
+	sum->mss_lowered += s->mss_lowered;
+	sum->mss_raised += s->mss_raised;
+	sum->pauses += s->pauses;
+	sum->ends[s->end]++;
+	for (uint32_t i = 0; i < 2 * s->pairs; i++)
+		sum->closed[s->pair[i / 2].side[i % 2].why] += s->pair[i / 2].side[i % 2].closed;
+	if (bad_us != 0)
+		sum->longest_us[s->end] = RP_MAX(sum->longest_us[s->end], s->w.now.mono_us - bad_us);
+}
+
+/* ---- the run ---- */
+
+void sim_world_init(struct sim_world *w)
+{
+	struct err err;
+
+	memset(w, 0, sizeof(*w));
+	w->values = heap_create(&(struct heap_params){"values", 64 << 20, 0}, &err);
+	rp_assert(w->values != NULL);
+	for (int e = 0; e < 2; e++) {
+		w->tx[e] = wire_pool(e ? "tx1" : "tx0", SIM_TX_BUFS);
+		w->rx[e] = wire_pool(e ? "rx1" : "rx0", SIM_RX_BUFS);
+	}
+}
+
+void sim_world_fini(struct sim_world *w)
+{
+	heap_destroy(w->values);
+	for (int e = 0; e < 2; e++) {
+		rte_mempool_free(w->tx[e]);
+		rte_mempool_free(w->rx[e]);
+	}
+}
+
+static void begin(struct sim *s, uint64_t seed)
+{
+	sim_choose(s, seed);
+	s->wp.rule = on_sent;
+	s->wp.arrived = on_arrived;
+	s->wp.ctx = s;
+	wire_init(&s->w, &s->wp);
+	s->w.work = sim_work;
+	s->w.work_ctx = s;
+	for (int e = 0; e < 2; e++) {
+		s->p[e].pool = s->world->tx[e];
+		wire_attach(&s->w, e, &s->p[e], s->world->rx[e]);
+		law_cwnd_watch(s->w.end[e].t);
+	}
+	sim_open_all(s);
+}
+
+bool sim_run(struct sim *s, struct sim_world *world, uint64_t seed, struct sim_sum *sum)
+{
+	s->world = world;
+	begin(s, seed);
+	while (!sim_over(s) && s->failed == NULL && s->w.now.mono_us < SIM_LIMIT_US) {
+		wire_step(&s->w, sim_all_paused(s) && !s->starve ? PAUSE_US : STEP_US);
+		check_laws(s);
+	}
+	check_end(s);
+	add_up(sum, s);
+	sim_release(world);
+	wire_fini(&s->w);
+	check_buffers(s);
+	return s->failed == NULL;
+}
+
+static void tell_side(const struct side *d)
+{
+	static const char *const why[] = {"normal", "reset", "timeout", "refused", "aborted", "nomem"};
+
+	printf("pair %u end %d: sent %lu/%lu received %lu/%lu held %lu, %s\n", d->pair->id, d->end, d->sent, d->to_send,
+	       d->received, d->expect, d->held,
+	       d->closed   ? why[d->why]
+	       : d->opened ? "open"
+			   : "never open");
+}
+
+void sim_tell(const struct sim *s)
+{
+	static const char *const end[] = {"normal", "dark", "gone", "reboot", "abort"};
+	const struct wire_params *p = &s->wp;
+
+	printf("loss %u dup %u reorder %u spoil %u ppm, delay %u us, mtu %u and %u changes, queue %u, device %u of %u "
+	       "us, "
+	       "%u pairs%s%s, end %s at %.3f s, over at %.3f s, trace %016lx\n",
+	       p->loss_ppm, p->dup_ppm, p->reorder_ppm, p->spoil_ppm, p->delay_us, p->mtu, p->links, p->queue,
+	       p->tx_ring, p->tx_us, s->pairs, s->starve ? ", starved" : "", s->broken ? ", broken device" : "",
+	       end[s->end], (double)s->end_us / 1e6, (double)s->w.now.mono_us / 1e6, s->w.trace);
+	for (int e = 0; e < 2; e++)
+		printf("end %d: %s rcv_buf %u snd_buf %u ts %d ws %d sack %d ecn %d delack %u us keepalive %u s\n", e,
+		       s->p[e].cc == TCP_CC_CUBIC ? "cubic" : "newreno", s->p[e].rcv_buf, s->p[e].snd_buf,
+		       s->p[e].timestamps, s->p[e].window_scale, !s->p[e].no_sack, s->p[e].ecn, s->p[e].delack_us,
+		       s->p[e].keepalive_idle_s);
+	for (uint32_t i = 0; i < 2 * s->pairs; i++)
+		tell_side(&s->pair[i / 2].side[i % 2]);
+}

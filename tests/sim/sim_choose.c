@@ -74,6 +74,7 @@ static void choose_links(struct sim *s)
 /* What befalls some runs beside plain loss. */
 static void choose_trouble(struct sim *s)
 {
+	static const uint32_t spoil[] = {1000, 10000, 50000};
 	struct rng *r = &s->rng;
 	struct wire_params *p = &s->wp;
 
@@ -85,6 +86,8 @@ static void choose_trouble(struct sim *s)
 	}
 	if (one_in(r, 4))
 		p->ce_ppm = 20000;
+	if (one_in(r, 4))
+		p->spoil_ppm = spoil[rng_below(r, RP_ARRAY_LEN(spoil))];
 	if (one_in(r, 4) && p->loss_ppm < 50000 && p->burst_us == 0) { /* or a handshake may end in it */
 		p->dark_us = 1000000 + rng_below(r, 300000);
 		p->dark_for_us = rng_below(r, 2000000);

@@ -111,6 +111,8 @@ static void check_end(struct sim *s)
 		sim_fail(s, "a receive window was overrun or shrank");
 	for (int e = 0; e < 2; e++) {
 		const struct wire_end *w = &s->w.end[e];
+		if (wire_refused(&s->w, e) != w->spoilt)
+			sim_fail(s, "not exactly the damaged frames were refused");
 		if (w->t != NULL && w->tx_over > tcp_counters(w->t)->tlp_probes)
 			sim_fail(s, "new data went to a device that is full");
 		if (w->t != NULL && (w->t->conns.in_use != 0 || w->t->sacks.in_use != 0 || w->t->tws.in_use != 0))

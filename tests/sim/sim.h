@@ -15,7 +15,7 @@
 #define SIM_TX_BUFS     16383
 #define SIM_RX_BUFS     8191
 #define SIM_LIMIT_US    (4000ULL * 1000000)
-#define SIM_POOLS       2
+#define SIM_POOLS       4
 
 /* What happens to all connections of a run. */
 enum sim_end {

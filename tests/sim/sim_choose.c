@@ -71,6 +71,20 @@ static void choose_links(struct sim *s)
 	};
 }
 
+/* A device that is slow, and stops now and then. */
+static void choose_device(struct sim *s)
+{
+	struct rng *r = &s->rng;
+	struct wire_params *p = &s->wp;
+
+	p->tx_ring = 2u << rng_below(r, 6);
+	p->tx_us = 1u << rng_below(r, 5);
+	if (rng_below(r, 2)) {
+		p->tx_stall_ppm = 5000;
+		p->tx_stall_us = 100 + (uint32_t)rng_below(r, 2000);
+	}
+}
+
 /* What befalls some runs beside plain loss. */
 static void choose_trouble(struct sim *s)
 {
@@ -96,6 +110,8 @@ static void choose_trouble(struct sim *s)
 		p->queue = 4 + (uint32_t)rng_below(r, 60);
 	if (one_in(r, 6) && p->mtu > 600)
 		choose_links(s);
+	if (one_in(r, 6))
+		choose_device(s);
 }
 
 /* What the users want. */

@@ -157,4 +157,5 @@ void sim_choose(struct sim *s, uint64_t seed)
 	choose_end(s, 0);
 	choose_end(s, 1);
 	s->broken = one_in(r, 16);
+	sim_choose_end(s);
 }

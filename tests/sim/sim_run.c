@@ -84,6 +84,7 @@ static void check_laws(struct sim *s)
 		if (broken != NULL)
 			sim_fail(s, broken);
 	}
+	sim_check_bound(s);
 }
 
 /* ---- the end ---- */
@@ -113,7 +114,7 @@ static void check_end(struct sim *s)
 		const struct wire_end *w = &s->w.end[e];
 		if (wire_refused(&s->w, e) != w->spoilt)
 			sim_fail(s, "not exactly the damaged frames were refused");
-		if (w->t != NULL && w->tx_over > tcp_counters(w->t)->tlp_probes)
+		if (w->t != NULL && w->tx_over > tcp_counters(w->t)->tlp_probes + s->former.tlp_probes)
 			sim_fail(s, "new data went to a device that is full");
 		if (w->t != NULL && (w->t->conns.in_use != 0 || w->t->sacks.in_use != 0 || w->t->tws.in_use != 0))
 			sim_fail(s, "memory of connections is missing");
@@ -207,6 +208,7 @@ bool sim_run(struct sim *s, struct sim_world *world, uint64_t seed, struct sim_s
 	s->world = world;
 	begin(s, seed);
 	while (!sim_over(s) && s->failed == NULL && s->w.now.mono_us < SIM_LIMIT_US) {
+		sim_end_happens(s);
 		wire_step(&s->w, sim_all_paused(s) && !s->starve ? PAUSE_US : STEP_US);
 		check_laws(s);
 	}

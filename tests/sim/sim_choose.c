@@ -57,18 +57,22 @@ static void choose_end(struct sim *s, int id)
 	}
 }
 
-/* The path shrinks. */
+/* The path shrinks, and perhaps grows again, several times. */
 static void choose_links(struct sim *s)
 {
 	struct rng *r = &s->rng;
 	struct wire_params *p = &s->wp;
+	uint64_t at_us = 1000000;
 
-	p->links = 1;
-	p->link[0] = (struct wire_link){
-		.at_us = 1000000 + rng_below(r, 100000),
-		.mtu = (uint16_t)(576 + rng_below(r, p->mtu - 576u)),
-		.silent = rng_below(r, 2),
-	};
+	p->links = 1 + (uint32_t)rng_below(r, 5);
+	for (uint32_t i = 0; i < p->links; i++) {
+		at_us += rng_below(r, one_in(r, 3) ? 3000000 : 100000);
+		p->link[i] = (struct wire_link){
+			.at_us = at_us,
+			.mtu = one_in(r, 3) ? p->mtu : (uint16_t)(576 + rng_below(r, p->mtu - 576u)),
+			.silent = rng_below(r, 2),
+		};
+	}
 }
 
 /* A device that is slow, and stops now and then. */
@@ -119,6 +123,7 @@ static void choose_users(struct sim *s)
 {
 	struct rng *r = &s->rng;
 
+	s->leisurely = one_in(r, s->wp.links > 0 ? 4 : 30);
 	s->chunk_max = rng_below(r, 2) ? 2048 : 100;
 	s->read_ppm = rng_below(r, 3) ? 1000000 : 50000;
 	s->pairs = 1 + (uint32_t)rng_below(r, SIM_MAX_PAIRS);

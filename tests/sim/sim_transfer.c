@@ -71,8 +71,8 @@ static bool met_of_wire(const struct sim_sum *m)
 	       e[SIM_END_REBOOT], (double)l[SIM_END_REBOOT] / 1e6, e[SIM_END_ABORT], (double)l[SIM_END_ABORT] / 1e6,
 	       c[TCP_CLOSED_NORMAL], c[TCP_CLOSED_RESET], c[TCP_CLOSED_TIMEOUT], c[TCP_CLOSED_REFUSED],
 	       c[TCP_CLOSED_ABORTED]);
-	return m->spoilt && m->tx_full && m->rx_dropped && m->shed && m->mss_lowered && e[SIM_END_DARK] &&
-	       e[SIM_END_GONE] && e[SIM_END_REBOOT] && e[SIM_END_ABORT] && c[TCP_CLOSED_RESET] &&
+	return m->spoilt && m->tx_full && m->rx_dropped && m->shed && m->mss_lowered && m->mss_raised && m->pauses &&
+	       e[SIM_END_DARK] && e[SIM_END_GONE] && e[SIM_END_REBOOT] && e[SIM_END_ABORT] && c[TCP_CLOSED_RESET] &&
 	       c[TCP_CLOSED_TIMEOUT] && c[TCP_CLOSED_REFUSED] && c[TCP_CLOSED_ABORTED];
 }
 

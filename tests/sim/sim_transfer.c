@@ -1,9 +1,10 @@
 /* Whole connections over a bad wire, thousands of seeds: each byte arrives once and in order, each connection ends,
  * each buffer comes back, every law holds all the time.
  *
- *   sim_transfer [--runs N] [--first SEED] [--seed N]
+ *   sim_transfer [--runs N] [--first SEED] [--seed N] [--twice]
  *
- * --runs 0 goes on until a seed fails, --seed replays one run and tells its parameters.
+ * --runs 0 goes on until a seed fails, --seed replays one run and tells its parameters, --twice plays each seed again,
+ * in another order, and compares the traces.
  */
 #include "sim.h"
 
@@ -11,18 +12,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define BLOCK      50 /* runs that --twice plays before it plays them again */
 #define TELL_EVERY 10000
 #define TELLING    1000 /* fewer runs need not have met everything */
 
 struct options {
 	uint64_t runs, first;
-	bool replay;
+	bool replay, twice;
 };
 
 static bool parse_options(int argc, char **argv, struct options *o)
 {
 	static const struct option opts[] = {
-		{"runs", 1, NULL, 'r'}, {"first", 1, NULL, 'f'}, {"seed", 1, NULL, 's'}, {0}};
+		{"runs", 1, NULL, 'r'}, {"first", 1, NULL, 'f'}, {"seed", 1, NULL, 's'}, {"twice", 0, NULL, 't'}, {0}};
 	int c;
 
 	*o = (struct options){.runs = 3000, .first = 1};
@@ -32,6 +34,8 @@ static bool parse_options(int argc, char **argv, struct options *o)
 		} else if (c == 'f' || c == 's') {
 			o->first = strtoull(optarg, NULL, 0);
 			o->replay |= c == 's';
+		} else if (c == 't') {
+			o->twice = true;
 		} else {
 			return false;
 		}
@@ -94,13 +98,38 @@ static bool play(struct sim *s, struct sim_world *world, uint64_t seed, struct s
 	return ok;
 }
 
+/* What is left over from other runs must not matter: the second time the order is the other way. */
+static bool play_twice(struct sim *s, struct sim_world *world, uint64_t first, uint64_t n, struct sim_sum *sum)
+{
+	uint64_t trace[BLOCK];
+
+	for (uint64_t i = 0; i < n; i++) {
+		if (!play(s, world, first + i, sum))
+			return false;
+		trace[i] = s->w.trace;
+	}
+	for (uint64_t i = n; i-- > 0;) {
+		if (!play(s, world, first + i, sum))
+			return false;
+		if (s->w.trace == trace[i])
+			continue;
+		printf("seed %lu: another trace the second time, %016lx and %016lx\n", first + i, trace[i], s->w.trace);
+		return false;
+	}
+	return true;
+}
+
 static bool play_all(const struct options *o, struct sim *s, struct sim_world *world, struct sim_sum *sum)
 {
-	for (uint64_t done = 0; o->runs == 0 || done < o->runs; done++) {
-		if (!play(s, world, o->first + done, sum))
+	uint64_t step = o->twice ? BLOCK : 1;
+
+	for (uint64_t done = 0; o->runs == 0 || done < o->runs; done += step) {
+		bool ok = o->twice ? play_twice(s, world, o->first + done, step, sum)
+				   : play(s, world, o->first + done, sum);
+		if (!ok)
 			return false;
-		if (o->runs == 0 && (done + 1) % TELL_EVERY == 0) {
-			printf("%lu runs, up to seed %lu\n", done + 1, o->first + done);
+		if (o->runs == 0 && (done + step) % TELL_EVERY < step) {
+			printf("%lu runs, up to seed %lu\n", done + step, o->first + done + step - 1);
 			fflush(stdout);
 		}
 	}
@@ -121,7 +150,7 @@ int main(int argc, char **argv)
 	bool ok = play_all(&o, s, world, sum);
 	if (ok && o.replay)
 		sim_tell(s);
-	printf("%lu runs\n", o.runs);
+	printf("%lu runs%s\n", o.runs, o.twice ? ", each twice" : "");
 	ok = ok && (met_everything(sum) || o.runs < TELLING);
 	sim_world_fini(world);
 	free(s);

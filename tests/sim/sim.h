@@ -29,6 +29,7 @@ enum sim_end {
 
 struct side {
 	struct law_cwnd law; /* first: it is looked for through tcp_user() */
+	struct law_clock clock;
 	struct tcp_conn *c;
 	struct pair *pair;
 	int end; /* 0: client */

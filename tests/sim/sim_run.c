@@ -58,6 +58,10 @@ static void check_side(struct sim *s, struct side *d)
 	const struct tcp_conn *c = d->c;
 	const char *broken = law_conn(c);
 
+	if (broken == NULL)
+		broken = law_on_time(c, &d->clock);
+	if (broken == NULL)
+		broken = law_flow(c);
 	if (c->state >= TCP_ESTABLISHED) {
 		check_flight(s, d);
 		broken = broken != NULL ? broken : law_cwnd_step(&d->law, c);
@@ -81,6 +85,8 @@ static void check_laws(struct sim *s)
 	for (int e = 0; e < 2; e++) {
 		const struct tcp *t = s->w.end[e].t;
 		const char *broken = t == NULL ? NULL : law_tally_step(&s->tally[e], t);
+		if (t != NULL && broken == NULL)
+			broken = law_time_wait(t);
 		if (broken != NULL)
 			sim_fail(s, broken);
 	}

@@ -207,6 +207,11 @@ static void check_laws(struct stage *st)
 		const struct tcp *t = st->w.end[e].t;
 		if (t == NULL)
 			continue;
+		st->wrong = law_time_wait(t);
+		if (a->c != NULL && st->wrong == NULL)
+			st->wrong = law_on_time(a->c, &a->clock);
+		if (a->c != NULL && st->wrong == NULL)
+			st->wrong = law_flow(a->c);
 		if (a->c != NULL && st->wrong == NULL)
 			st->wrong = law_conn(a->c);
 		if (a->c != NULL && st->wrong == NULL)

@@ -50,6 +50,7 @@ struct scene {
 
 struct actor {
 	struct law_cwnd law; /* first: it is looked for through tcp_user() */
+	struct law_clock clock;
 	struct tcp_conn *c;
 	bool opened, closed;
 	enum tcp_close_reason why;

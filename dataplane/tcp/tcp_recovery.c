@@ -16,6 +16,7 @@ void tcp_recovery_enter(struct tcp_conn *c)
 	c->t->count.fast_retransmits++;
 	remember(c);
 	c->t->cc->enter_recovery(c);
+	tcp_ecn_reduced(c);
 	c->flags |= TCP_F_RECOVERY;
 	c->recover = c->snd_nxt;
 }
@@ -29,6 +30,7 @@ void tcp_recovery_timeout(struct tcp_conn *c)
 			c->flags &= ~TCP_F_UNDO; /* two reductions cannot be told apart any more */
 	}
 	c->t->cc->timeout(c, c->backoff == 0);
+	tcp_ecn_reduced(c);
 	c->dup_bytes = 0;
 	c->dupacks = 0;
 	c->recover = c->snd_nxt;

@@ -51,6 +51,7 @@ void tcp_tlp_acked(struct tcp_conn *c, const struct tcp_seg *s, const struct tcp
 		if (!(c->flags & (TCP_F_RECOVERY | TCP_F_LOSS))) {
 			c->t->count.tlp_repairs++;
 			c->t->cc->enter_recovery(c);
+			tcp_ecn_reduced(c);
 			c->t->cc->exit_recovery(c);
 		}
 	} else if (a->bytes == 0 && s->len == 0 && s->opts.nblocks == 0) {

@@ -116,6 +116,7 @@ static void enter_recovery(struct tcp_conn *c)
 		l->ecn_point = l->point;
 	}
 	l->cuts++;
+	l->cwr_due = c->flags & TCP_F_ECN;
 	l->timed_out = false;
 	law_growth_reduced(&l->cubic, l->cwnd, false);
 	after(l, c);
@@ -142,6 +143,7 @@ static void timeout(struct tcp_conn *c, bool first)
 		law_growth_reduced(&l->cubic, l->cwnd, true);
 	l->cut = LAW_CUT_TIMEOUT;
 	l->cuts++;
+	l->cwr_due = c->flags & TCP_F_ECN;
 	l->point = c->snd_nxt;
 	l->timed_out = true;
 	l->timeout_una = c->snd_una;
@@ -166,7 +168,7 @@ static void undo(struct tcp_conn *c)
 	if (c->cwnd > RP_MAX(l->cwnd, l->undo_cwnd) || c->ssthresh > RP_MAX(l->ssthresh, l->undo_ssthresh))
 		breaks(l, "more was undone than there had been");
 	l->cut = LAW_CUT_NONE;
-	l->may_undo = l->timed_out = false;
+	l->may_undo = l->timed_out = l->cwr_due = false;
 	l->undone = true;
 	l->cubic.w_max = l->cubic.undo_w_max;
 	l->cubic.running = false;
@@ -271,6 +273,9 @@ static void sent_anew(struct law_cwnd *l, const struct tcp_conn *c, const struct
 
 	if (idle && c->cwnd > initial_window(c, l->mss))
 		breaks(l, "a pause left the window as it was");
+	if (l->cwr_due && !(s->flags & RTE_TCP_CWR_FLAG))
+		breaks(l, "the peer is not told of a reduction");
+	l->cwr_due = false;
 	l->sent_to = s->seq + s->len;
 }
 

@@ -9,7 +9,8 @@
  *   repetition   a segment is sent again only while a reduction is in force: one since it was sent last, or that of the
  *                recovery that still goes on (RFC 6582, 6675). But for a probe, which is counted, and for what had
  *                become too long for the path
- *   ECN          an acknowledgement with ECE has an effect once per window (RFC 3168 section 6.1.2)
+ *   ECN          an acknowledgement with ECE has an effect once per window, and the first new data after a reduction,
+ *                whatever its reason, carries CWR (RFC 3168 section 6.1.2)
  *   undo         once, to no more than there was, of the last reduction for a loss, and only if an acknowledgement
  *                echoed a time before the first repetition (RFC 3522) or as many duplicates were reported as segments
  *                were sent again (RFC 3708)
@@ -60,6 +61,7 @@ struct law_cwnd {
 	uint32_t point;                 /* snd_nxt at the last reduction */
 	uint32_t cuts;                  /* reductions so far */
 	uint32_t ecn_point, ecn_before; /* the same of the last two for ECN */
+	bool cwr_due;                   /* the next new data must say that the window was reduced */
 	bool ecn_cut, undone;           /* in this iteration */
 	uint32_t sent_to;               /* behind what was sent so far */
 	uint32_t resized;               /* what was sent before may be longer than the path carries now */

@@ -16,6 +16,7 @@ void cmd_mget(struct cmd_ctx *c)
 		else
 			reply_null(c->out);
 	}
+	cmd_ahead_end(&ahead, c);
 }
 
 /* A big value that a later pair replaces is left where it is: taken over and replaced, its bytes would be gone before
@@ -69,11 +70,13 @@ void cmd_mset(struct cmd_ctx *c)
 	for (uint32_t i = 1; i < c->argc; i += 2) {
 		struct store *s = cmd_ahead_store(&ahead, c, i);
 		if (!mset_put(c, s, i)) {
+			cmd_ahead_end(&ahead, c);
 			mset_stopped(c, i);
 			return;
 		}
 		mset_done(c, s, i);
 	}
+	cmd_ahead_end(&ahead, c);
 	reply_ok(c->out);
 }
 
@@ -109,9 +112,11 @@ void cmd_msetnx(struct cmd_ctx *c)
 	for (uint32_t i = 1; i < c->argc; i += 2) {
 		if (mset_put(c, cmd_ahead_store(&ahead, c, i), i))
 			continue;
+		cmd_ahead_end(&ahead, c);
 		msetnx_undo(c, i);
 		return;
 	}
+	cmd_ahead_end(&ahead, c);
 	for (uint32_t i = 1; i < c->argc; i += 2)
 		mset_done(c, cmd_store(c, c->argv[i]), i);
 	reply_int(c->out, 1);

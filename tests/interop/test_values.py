@@ -65,6 +65,16 @@ def _():
         writer.join()
         assert not wrong
 
+@test("a long reply behind a request in flight stops its session only until that is answered")
+def _():
+    with Lab("af_packet", 4) as lab:
+        c = lab.client()
+        for i in range(60):
+            before = [("PFMERGE", "k4", "k11", "zz"), ("INCRBY", f"k{i % 12 + 20}", 1)]
+            replies = c.pipeline([*before, ("COMMAND",), *[("ZADD", f"z{k}", 4, -5) for k in range(i % 6)], *[("PING",)] * 300])
+            assert replies[-1] == ("+", b"PONG") and len(replies) == 303 + i % 6
+
+
 # ---- maxmemory ----
 
 LIMIT = 3 * MIB  # beyond what an empty server uses

@@ -39,6 +39,7 @@ static void next_chunk(struct cmd_ahead *a, const struct cmd_ctx *c, uint32_t i)
 		seen |= bit;
 		look_up(a, c, a->store[k], n);
 	}
+	a->hinted |= seen;
 }
 
 struct store *cmd_ahead_store(struct cmd_ahead *a, const struct cmd_ctx *c, uint32_t i)
@@ -50,4 +51,10 @@ struct store *cmd_ahead_store(struct cmd_ahead *a, const struct cmd_ctx *c, uint
 	uint32_t k = (i - a->from) / a->step;
 	store_hint(a->store[k], c->argv[i], a->hash[k], a->hint[k], a->epoch[k]);
 	return a->store[k];
+}
+
+void cmd_ahead_end(const struct cmd_ahead *a, const struct cmd_ctx *c)
+{
+	for (uint64_t rest = a->hinted; rest != 0; rest &= rest - 1)
+		store_hint(c->env->stores[__builtin_ctzll(rest)], (struct slice){NULL, 0}, 0, NULL, 0);
 }

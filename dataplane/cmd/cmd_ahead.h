@@ -6,6 +6,7 @@
  *           struct store *s = cmd_ahead_store(&a, c, i);   argv[i]'s store, which now has a hint for it
  *           ... store_read(s, c->db, c->argv[i]) ...
  *   }
+ *   cmd_ahead_end(&a, c);                           no hint outlives the words that it is about
  */
 #pragma once
 
@@ -17,6 +18,7 @@ struct cmd_ahead {
 	uint32_t first, step;
 	uint32_t from, to; /* argument indices of the chunk looked up: [from, to) */
 	uint32_t end;      /* no keys from here on */
+	uint64_t hinted;   /* shards */
 	struct store *store[CMD_AHEAD];
 	uint64_t hash[CMD_AHEAD], epoch[CMD_AHEAD];
 	struct object *hint[CMD_AHEAD];
@@ -27,6 +29,8 @@ static inline void cmd_ahead_begin(struct cmd_ahead *a, const struct cmd_ctx *c,
 	a->step = step;
 	a->first = a->from = a->to = first;
 	a->end = c->argc;
+	a->hinted = 0;
 }
 /* Keys must be asked for in order. */
 struct store *cmd_ahead_store(struct cmd_ahead *a, const struct cmd_ctx *c, uint32_t i);
+void cmd_ahead_end(const struct cmd_ahead *a, const struct cmd_ctx *c);

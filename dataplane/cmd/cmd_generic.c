@@ -15,6 +15,7 @@ static void del_keys(struct cmd_ctx *c)
 		store_event(s, EVENT_GENERIC, "del", c->db, c->argv[i]);
 		n++;
 	}
+	cmd_ahead_end(&ahead, c);
 	c->dirty += n;
 	reply_int(c->out, n);
 }
@@ -40,6 +41,7 @@ static void count_keys(struct cmd_ctx *c, find_fn find)
 	cmd_ahead_begin(&ahead, c, 1, 1);
 	for (uint32_t i = 1; i < c->argc; i++)
 		n += find(cmd_ahead_store(&ahead, c, i), c->db, c->argv[i]) != NULL;
+	cmd_ahead_end(&ahead, c);
 	reply_int(c->out, n);
 }
 

@@ -16,6 +16,7 @@ void cmd_mget(struct cmd_ctx *c)
 		else
 			reply_null(c->out);
 	}
+	cmd_ahead_end(&ahead, c);
 }
 
 /* A big value that a later pair replaces is left where it is: taken over and replaced, its bytes would be gone before
@@ -30,51 +31,119 @@ static bool is_replaced(const struct cmd_ctx *c, uint32_t i)
 	return false;
 }
 
-static bool mset_put(struct cmd_ctx *c, struct store *s, uint32_t i)
+static void mset_effect(struct cmd_ctx *c, struct store *s, uint32_t i)
 {
-	return is_replaced(c, i) || string_put(c, s, c->argv[i], i + 1, STORE_NO_EXPIRE);
+	string_effect_set(c, s, c->argv[i], c->argv[i + 1], STORE_NO_EXPIRE);
 }
 
-static void mset_effect(struct cmd_ctx *c, uint32_t i)
+/* ---- all or nothing ------------------------------------------------------------------------------------------ */
+
+#define FEW_PAIRS 32 /* no memory is asked for */
+
+struct mset {
+	struct store_puts puts;
+	struct store_put few[FEW_PAIRS];
+};
+
+static bool mset_begin(struct cmd_ctx *c, struct mset *m)
 {
-	string_effect_set(c, cmd_store(c, c->argv[i]), c->argv[i], c->argv[i + 1], STORE_NO_EXPIRE);
+	uint32_t pairs = c->argc / 2;
+
+	m->puts = (struct store_puts){.db = c->db, .put = m->few};
+	if (rp_likely(pairs <= FEW_PAIRS))
+		return true;
+	m->puts.put = heap_alloc(c->env->heap, pairs * sizeof *m->puts.put);
+	if (m->puts.put != NULL)
+		return true;
+	cmd_err_oom(c);
+	return false;
+}
+
+static void mset_end(struct cmd_ctx *c, struct mset *m)
+{
+	if (rp_unlikely(m->puts.put != m->few))
+		heap_free(c->env->heap, m->puts.put);
+}
+
+/* The value of pair i is gone: nobody may look at its bytes later. */
+static void value_gone(struct cmd_ctx *c, uint32_t i)
+{
+	if (rp_unlikely(c->argv[i + 1].len >= RESP_BIG_BULK))
+		c->argv[i + 1] = SLICE("");
+}
+
+static bool mset_add(struct cmd_ctx *c, struct mset *m, struct store *s, uint32_t i)
+{
+	struct slice v = c->argv[i + 1];
+	struct blob *b = NULL;
+
+	if (is_replaced(c, i)) {
+		store_puts_skip(&m->puts, s);
+		return true;
+	}
+	if (rp_unlikely(v.len >= RESP_BIG_BULK) && c->req != NULL)
+		b = resp_request_take_blob(c->req, i + 1);
+	if (rp_likely(store_puts_add(&m->puts, s, c->argv[i], v, b)))
+		return true;
+	if (b != NULL) {
+		blob_unref(b, c->env->heap);
+		value_gone(c, i);
+	}
+	return false;
+}
+
+/* Everything that can fail. Otherwise the error is written and no key has changed. */
+static bool mset_prepare(struct cmd_ctx *c, struct mset *m)
+{
+	struct cmd_ahead ahead;
+	bool ok = true;
+
+	cmd_ahead_begin(&ahead, c, 1, 2);
+	for (uint32_t i = 1; i < c->argc && ok; i += 2)
+		ok = mset_add(c, m, cmd_ahead_store(&ahead, c, i), i);
+	cmd_ahead_end(&ahead, c);
+	if (rp_likely(ok))
+		return true;
+	for (uint32_t k = 0; k < m->puts.n; k++)
+		value_gone(c, 1 + 2 * k);
+	store_puts_undo(&m->puts);
+	cmd_err_oom(c);
+	return false;
 }
 
 /* Of several shards each one's journal gets the keys that live there. */
-static void mset_done(struct cmd_ctx *c, struct store *s, uint32_t i)
+static void mset_commit(struct cmd_ctx *c, struct mset *m)
 {
-	store_event(s, EVENT_STRING, "set", c->db, c->argv[i]);
-	if (c->env->nstores > 1)
-		mset_effect(c, i);
-	c->dirty++;
+	for (uint32_t k = 0; k < m->puts.n; k++) {
+		uint32_t i = 1 + 2 * k;
+		store_puts_commit(&m->puts, k);
+		store_event(m->puts.put[k].s, EVENT_STRING, "set", c->db, c->argv[i]);
+		if (c->env->nstores > 1)
+			mset_effect(c, m->puts.put[k].s, i);
+	}
+	c->dirty += m->puts.n;
 }
 
-/* Out of memory at pair `end`: the pairs before it are set, and the journal must not say more. */
-static void mset_stopped(struct cmd_ctx *c, uint32_t end)
+/* false: out of memory, and the error is written. */
+static bool mset(struct cmd_ctx *c)
 {
-	if (c->env->nstores > 1)
-		return;
-	for (uint32_t i = 1; i < end; i += 2)
-		mset_effect(c, i);
+	struct mset m;
+
+	if (!mset_begin(c, &m))
+		return false;
+	bool ok = mset_prepare(c, &m);
+	if (rp_likely(ok))
+		mset_commit(c, &m);
+	mset_end(c, &m);
+	return ok;
 }
 
 void cmd_mset(struct cmd_ctx *c)
 {
-	if (c->argc % 2 == 0) {
+	if (c->argc % 2 == 0)
 		cmd_err_arity(c);
-		return;
-	}
-	struct cmd_ahead ahead;
-	cmd_ahead_begin(&ahead, c, 1, 2);
-	for (uint32_t i = 1; i < c->argc; i += 2) {
-		struct store *s = cmd_ahead_store(&ahead, c, i);
-		if (!mset_put(c, s, i)) {
-			mset_stopped(c, i);
-			return;
-		}
-		mset_done(c, s, i);
-	}
-	reply_ok(c->out);
+	else if (mset(c))
+		reply_ok(c->out);
 }
 
 static bool any_exists(struct cmd_ctx *c)
@@ -85,34 +154,12 @@ static bool any_exists(struct cmd_ctx *c)
 	return false;
 }
 
-/* All or nothing: no key before pair `end` was there, and values that were taken over go with theirs. */
-static void msetnx_undo(struct cmd_ctx *c, uint32_t end)
-{
-	for (uint32_t i = 1; i < end; i += 2) {
-		store_delete(cmd_store(c, c->argv[i]), c->db, c->argv[i]);
-		c->argv[i + 1] = SLICE("");
-	}
-}
-
 void cmd_msetnx(struct cmd_ctx *c)
 {
-	if (c->argc % 2 == 0) {
+	if (c->argc % 2 == 0)
 		cmd_err_arity(c);
-		return;
-	}
-	if (any_exists(c)) {
+	else if (any_exists(c))
 		reply_int(c->out, 0);
-		return;
-	}
-	struct cmd_ahead ahead;
-	cmd_ahead_begin(&ahead, c, 1, 2);
-	for (uint32_t i = 1; i < c->argc; i += 2) {
-		if (mset_put(c, cmd_ahead_store(&ahead, c, i), i))
-			continue;
-		msetnx_undo(c, i);
-		return;
-	}
-	for (uint32_t i = 1; i < c->argc; i += 2)
-		mset_done(c, cmd_store(c, c->argv[i]), i);
-	reply_int(c->out, 1);
+	else if (mset(c))
+		reply_int(c->out, 1);
 }

@@ -436,6 +436,8 @@ void session_flight_advance(struct session_host *h, struct session *s)
 		block_adopt(s, b);
 	else if (s->flight_head == NULL && s->wait == WAIT_DRAIN)
 		session_wait(s, s->parked != NULL && s->parked->leasing ? WAIT_LEASE : WAIT_NONE);
+	else if (rp_unlikely(!s->dry))
+		session_ready(s); /* too many replies behind those in flight may have stopped it */
 	if (rp_unlikely(s->gone || s->eof || s->closing))
 		session_doom(s);
 }

@@ -2,8 +2,9 @@
 #include "base/hash.h"
 #include "store/store_priv.h"
 
-#define DEAD_BUDGET 512 /* elements freed instead of evicting another key */
-#define TTL_TRIES   20  /* random keys looked at for each with a TTL that is wanted */
+/* Elements freed instead of evicting another key: about what that would cost. Callers evict 128 keys in a row. */
+#define DEAD_BUDGET 16
+#define TTL_TRIES   20 /* random keys looked at for each with a TTL that is wanted */
 
 bool store_evictable(const struct store *s, enum evict_policy p)
 {

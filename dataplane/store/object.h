@@ -46,6 +46,7 @@ enum obj_enc {
 #define OBJ_F_LONGKEY 0x04 /* a 4-byte length stands before the key bytes; klen is 0 */
 #define OBJ_F_EPOCH   0x10 /* which side of a snapshot's epoch it is on: store/snap.h */
 #define OBJ_F_BURIED  0x20 /* no key any more; a snapshot frees it when it is written */
+#define OBJ_F_PUT     0x40 /* a list of store_puts_add() names it: only within one command */
 #define OBJ_F_PAYLOAD 0x08 /* the value is a struct payload *: store/aggregate.h */
 
 #define OBJ_INLINE_MAX 1024 /* longest string value kept in the object itself */

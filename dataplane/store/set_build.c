@@ -1,11 +1,9 @@
 /* Sets in the making: their form follows their members as Redis's does. */
 #include "store/set_priv.h"
 
-#define INTSET_ENTRIES_MAX (1u << 30) /* whatever set-max-intset-entries says */
-
 static uint64_t intset_limit(const struct type_limits *l)
 {
-	return RP_MIN(l->set_max_intset_entries, INTSET_ENTRIES_MAX);
+	return RP_MIN(l->set_max_intset_entries, INTSET_MAX - 1); /* one more may come before it is left */
 }
 
 static bool build_reserve(struct cbuf *c, size_t cap)

@@ -50,13 +50,13 @@ static int64_t add_rebuilt(struct store *s, uint32_t db, struct slice key, struc
 struct need {
 	uint64_t absent;
 	size_t bytes;   /* of a listpack: more than now */
-	uint32_t width; /* of an intset */
+	int64_t lo, hi; /* for an intset */
 	bool fits;      /* no member changes the form */
 };
 
 static struct need need_of(const struct object *o, uint32_t n, const struct slice *m, const struct type_limits *l)
 {
-	struct need need = {.fits = true, .width = 2};
+	struct need need = {.fits = true, .lo = INT64_MAX, .hi = INT64_MIN};
 	const uint8_t *p = set_bytes_of(o);
 
 	for (uint32_t i = 0; i < n; i++) {
@@ -66,8 +66,8 @@ static struct need need_of(const struct object *o, uint32_t n, const struct slic
 		need.absent++;
 		if (o->enc == ENC_INTSET) {
 			need.fits &= k.is_num;
-			need.width = k.num == (int16_t)k.num ? need.width
-							     : RP_MAX(need.width, k.num == (int32_t)k.num ? 4u : 8u);
+			need.lo = RP_MIN(need.lo, k.num);
+			need.hi = RP_MAX(need.hi, k.num);
 		} else {
 			need.fits &= k.s.len <= l->set_max_listpack_value;
 			need.bytes += lp_entry_bytes(k.s);
@@ -96,12 +96,10 @@ static int64_t compact_add(struct store *s, uint32_t db, struct slice key, uint3
 
 	if (!compact_begin(&c, s, db, o))
 		return SET_NO_MEMORY;
-	cap = c.b.len + need->bytes;
-	if (enc == ENC_INTSET) {
-		uint32_t count = intset_count(c.b.p);
-		uint32_t width = count > 0 ? (uint32_t)((c.b.len - INTSET_EMPTY_BYTES) / count) : 2;
-		cap = INTSET_EMPTY_BYTES + (count + need->absent) * RP_MAX(width, need->width);
-	}
+	if (enc == ENC_INTSET)
+		cap = need->absent == 0 ? c.b.len : intset_room(c.b.p, need->absent, need->lo, need->hi);
+	else
+		cap = c.b.len + need->bytes;
 	if (cbuf_reserve(&c.b, cap)) {
 		added = 0;
 		for (uint32_t i = 0; i < n; i++) {

@@ -117,6 +117,37 @@ void store_event(struct store *s, uint32_t cls, const char *name, uint32_t db, s
  * or STORE_KEEP_TTL. NULL: out of memory, nothing changed (take stays the caller's). */
 struct object *store_set_string(struct store *s, uint32_t db, struct slice key, struct slice v, struct blob *take,
 				int64_t expire_at_ms);
+/* Several strings, of one store or of several, of which all are set or none:
+ *
+ *   struct store_puts t = {.db = db, .put = room for one of each};
+ *   for each pair:  if (!store_puts_add(&t, s, key, v, take))
+ *                           { store_puts_undo(&t); return; }          out of memory: nothing has changed
+ *   for each pair:  store_puts_commit(&t, i);                         cannot fail; events and effects are the caller's
+ *
+ * Between the first and the last call nothing else is done to the stores, and bytes of values stay where they are.
+ * `take` is as above, for values longer than OBJ_INLINE_MAX; undoing frees it. Of a key that comes twice the last value
+ * counts, and what was taken over for the first one is gone. */
+struct store_put {
+	struct store *s;
+	struct object *o; /* what the key has now, or NULL */
+	union {
+		struct object *n; /* what it gets, unless it is written over o: then */
+		int64_t num;      /* ... the number, if it is one */
+	};
+	uint64_t hash;
+	struct slice v;
+	uint32_t version; /* o's: the object itself says meanwhile which put names it */
+	uint8_t kind, enc;
+};
+struct store_puts {
+	uint32_t db, n;
+	struct store_put *put;
+};
+bool store_puts_add(struct store_puts *t, struct store *s, struct slice key, struct slice v, struct blob *take);
+/* In the place of a pair whose key comes again. */
+void store_puts_skip(struct store_puts *t, struct store *s);
+void store_puts_commit(struct store_puts *t, uint32_t i);
+void store_puts_undo(struct store_puts *t);
 /* Sets key to an integer, keeping its TTL if it has one. o: its object from store_write(), or NULL if there is none. */
 struct object *store_set_int(struct store *s, uint32_t db, struct slice key, struct object *o, int64_t v);
 /* Makes key's string exactly len bytes long and writable in place (encoding raw): old bytes kept, new ones zero. *o as

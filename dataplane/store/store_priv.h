@@ -124,7 +124,11 @@ struct object *space_find(struct store *s, uint32_t db, struct slice key, uint64
 struct object *space_find_live(struct store *s, uint32_t db, struct slice key, uint64_t *hash);
 /* at_ms: its TTL or STORE_NO_EXPIRE. False: out of memory; o stays the caller's. */
 bool space_insert(struct store *s, uint32_t db, struct object *o, uint64_t hash, int64_t at_ms);
-/* As above, in the place of o, which is destroyed, if o is not NULL. */
+/* The two halves of it: the second cannot fail, and only with it the key exists. Before it index_remove() and
+ * space_moved() undo the first. */
+bool space_index(struct store *s, uint32_t db, struct object *o, uint64_t hash);
+void space_announce(struct store *s, uint32_t db, struct object *o, int64_t at_ms);
+/* As space_insert(), in the place of o, which is destroyed, if o is not NULL. */
 bool space_put(struct store *s, uint32_t db, struct object *o, struct object *n, uint64_t hash, int64_t at_ms);
 /* Takes o out; the caller destroys it. */
 void space_remove(struct store *s, uint32_t db, struct object *o, uint64_t hash);

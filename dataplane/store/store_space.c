@@ -81,24 +81,36 @@ void space_unlink_expiry(struct store *s, uint32_t db, struct object *o)
 	}
 }
 
-bool space_insert(struct store *s, uint32_t db, struct object *o, uint64_t hash, int64_t at_ms)
+bool space_index(struct store *s, uint32_t db, struct object *o, uint64_t hash)
+{
+	if (!index_insert(s->db[db].ix, o, hash))
+		return false;
+	s->inserts++;
+	remember(s, db, o, hash);
+	return true;
+}
+
+void space_announce(struct store *s, uint32_t db, struct object *o, int64_t at_ms)
 {
 	struct slice key = obj_key(o);
 
 	if (rp_unlikely(s->frozen))
 		expire_frozen(s, db, key);
 	store_touch_for_write(s, db, key, NULL);
-	if (!index_insert(s->db[db].ix, o, hash))
-		return false;
 	o->version = s->version;
-	s->inserts++;
 	s->stats.keys++;
-	remember(s, db, o, hash);
 	if (o->flags & OBJ_F_PAYLOAD)
 		store_fields_arm(s, db, o);
 	if (at_ms != STORE_NO_EXPIRE)
 		space_link_expiry(s, db, o, at_ms);
 	store_event(s, EVENT_NEW, "new", db, key);
+}
+
+bool space_insert(struct store *s, uint32_t db, struct object *o, uint64_t hash, int64_t at_ms)
+{
+	if (!space_index(s, db, o, hash))
+		return false;
+	space_announce(s, db, o, at_ms);
 	return true;
 }
 

@@ -1,36 +1,8 @@
-#include "base/num.h"
-#include "store/store_priv.h"
+#include "store/string_form.h"
 
 #define STRING_DOUBLE_MAX ((size_t)1 << 20) /* a growing value doubles up to here, then gains as much each time */
-/* A block this much larger than needed is given back rather than overwritten in place. */
-#define STRING_SLACK_MIN 256
 
-/* How a string is to be kept. */
-struct string_form {
-	struct slice bytes; /* in the object, unless blob */
-	int64_t num;        /* ENC_INT */
-	struct blob *blob;  /* or NULL */
-	size_t area;        /* bytes of the value area */
-	uint8_t enc;
-};
-
-static struct string_form form_of(struct slice v)
-{
-	struct string_form f = {.bytes = v, .area = v.len, .enc = ENC_RAW};
-
-	if (v.len < NUM_I64_CHARS && num_parse_i64(v, &f.num)) {
-		f.enc = ENC_INT;
-		f.area = sizeof f.num;
-	} else if (v.len <= OBJ_EMBSTR_MAX) {
-		f.enc = ENC_EMBSTR;
-	} else if (v.len > OBJ_INLINE_MAX) {
-		f.area = sizeof f.blob;
-	}
-	return f;
-}
-
-/* The blob for a long value: the caller's, if v is all of it, else a copy. */
-static struct blob *blob_of(struct store *s, struct slice v, struct blob *take)
+struct blob *string_blob(struct store *s, struct slice v, struct blob *take)
 {
 	if (take != NULL && v.ptr == take->data && v.len == take->len)
 		return take;
@@ -42,38 +14,11 @@ static struct blob *blob_of(struct store *s, struct slice v, struct blob *take)
 	return b;
 }
 
-/* Writes the value into o, whose block is large enough; frees nothing. f->bytes may lie in o's own value. */
-static void form_store(struct object *o, const struct string_form *f)
-{
-	void *area = obj_value(o);
-
-	o->type = OBJ_STRING;
-	o->enc = f->enc & 0xf;
-	o->flags &= (uint8_t) ~(OBJ_F_BLOB | OBJ_F_PAYLOAD);
-	if (f->blob != NULL) {
-		o->flags |= OBJ_F_BLOB;
-		memcpy(area, &f->blob, sizeof f->blob);
-	} else if (f->enc == ENC_INT) {
-		memcpy(area, &f->num, sizeof f->num);
-	} else if (f->area > 0) {
-		memmove(area, f->bytes.ptr, f->area);
-	}
-	o->vlen = (uint32_t)f->area;
-}
-
-static bool fits_in_place(const struct store *s, const struct object *o, size_t klen, bool expire, size_t area)
-{
-	if ((bool)(o->flags & OBJ_F_EXPIRE) != expire)
-		return false;
-	size_t have = heap_usable(s->heap, o), need = obj_head_bytes(klen, expire) + area;
-	return need <= have && (have <= STRING_SLACK_MIN || have <= 2 * need);
-}
-
-static void overwrite(struct store *s, uint32_t db, struct object *o, const struct string_form *f, int64_t at_ms)
+void string_overwrite(struct store *s, uint32_t db, struct object *o, const struct string_form *f, int64_t at_ms)
 {
 	struct obj_pointee gone = obj_pointee(o);
 
-	form_store(o, f);
+	string_form_store(o, f);
 	pointee_release(s, gone);
 	if (o->flags & OBJ_F_EXPIRE) {
 		space_unlink_expiry(s, db, o);
@@ -100,7 +45,7 @@ static struct object *set_anew(struct store *s, uint32_t db, struct slice key, u
 
 	if (n == NULL)
 		return NULL;
-	form_store(n, f);
+	string_form_store(n, f);
 	return install(s, db, hash, o, n, at_ms) ? n : NULL;
 }
 
@@ -112,10 +57,10 @@ static struct object *set_form(struct store *s, uint32_t db, struct slice key, u
 		at_ms = o == NULL ? STORE_NO_EXPIRE : obj_expire_at(o);
 	else if (at_ms != STORE_NO_EXPIRE)
 		at_ms = RP_MAX(at_ms, 0);
-	if (o == NULL || !fits_in_place(s, o, key.len, at_ms != STORE_NO_EXPIRE, f->area))
+	if (o == NULL || !string_fits(s, o, key.len, at_ms != STORE_NO_EXPIRE, f->area))
 		return set_anew(s, db, key, hash, o, f, at_ms);
 	store_touch_for_write(s, db, key, o);
-	overwrite(s, db, o, f, at_ms);
+	string_overwrite(s, db, o, f, at_ms);
 	return o;
 }
 
@@ -124,9 +69,9 @@ struct object *store_set_string(struct store *s, uint32_t db, struct slice key, 
 {
 	uint64_t hash;
 	struct object *o = space_find_live(s, db, key, &hash);
-	struct string_form f = form_of(v);
+	struct string_form f = string_form_of(v);
 
-	if (v.len > OBJ_INLINE_MAX && (f.blob = blob_of(s, v, take)) == NULL)
+	if (v.len > OBJ_INLINE_MAX && (f.blob = string_blob(s, v, take)) == NULL)
 		return NULL;
 	if (o != NULL)
 		store_clock_access(s, o);
@@ -146,9 +91,9 @@ struct object *store_set_int(struct store *s, uint32_t db, struct slice key, str
 	struct string_form f = {.num = v, .area = sizeof v, .enc = ENC_INT};
 	uint64_t hash;
 
-	if (o != NULL && fits_in_place(s, o, key.len, o->flags & OBJ_F_EXPIRE, f.area)) {
+	if (o != NULL && string_fits(s, o, key.len, o->flags & OBJ_F_EXPIRE, f.area)) {
 		struct obj_pointee gone = obj_pointee(o);
-		form_store(o, &f);
+		string_form_store(o, &f);
 		pointee_release(s, gone);
 		return o;
 	}

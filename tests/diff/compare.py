@@ -2,6 +2,8 @@
 
 import builtins
 
+from known import NEW_TIMES, NOPERM, OWN
+
 TTL_SLACK_MS = 3000
 
 
@@ -135,8 +137,6 @@ def geo(a, b):
 
 # ---- streams ----
 
-NEW_TIMES = (b"active-time", b"inactive")  # of 7.2
-OWN = (b"radix-tree-nodes", b"seen-time", b"idle")  # 7.2 counts every attempt, 7.0 what was given
 PENDING_SLACK_MS = 60000  # claims set times that are days apart
 
 
@@ -214,12 +214,6 @@ def acl_verdict(a, b):
     if a[0] == b[0] == "$" and a[1].startswith(b"User "):
         return a[1].split(b" ", 2)[2] == b[1].split(b" ", 2)[2]
     return a == b
-
-
-NOPERM = {b"NOPERM No permissions to access a key":
-          b"NOPERM this user has no permissions to access one of the keys used as arguments",
-          b"NOPERM No permissions to access a channel":
-          b"NOPERM this user has no permissions to access one of the channels used as arguments"}
 
 
 def acl_reply(a, b):

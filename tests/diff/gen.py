@@ -12,6 +12,7 @@ import random
 import re
 
 import compare
+from known import SPARED
 
 TOKEN = re.compile(r"[?*+]\(|[{}|()]|[^\s{}|()]+")
 
@@ -111,19 +112,11 @@ class Gen:
                 out.append(what if self.rng.random() > 0.1 else self.any_case(what))
 
     def spares(self, args):
-        """CONFIG SET must not change a setting, DEBUG SLEEP not sleep; redis-server 7.0 does one option of HELLO after the other until it meets a
-        wrong one, 7.2 reads all of them first."""
+        """Does known.SPARED name it? By its first word, or by all of the words; "z" stands for keys that begin so."""
         words = {str(a).upper() for a in args}
-        name = str(args[0]).upper()
-        if name in ("XADD", "XCLAIM", "XAUTOCLAIM", "XPENDING"):
-            return True  # "*" is an id of the clock, and idle times count by the millisecond
-        if name == "ZADD" and str(args[1]).startswith("z"):
-            return True  # ranges of names make no sense where scores differ
-        if name == "FUNCTION":
-            return True  # an error repeats the whole library, of which Redpoll has less
-        if name == "RESTORE":
-            return True  # redis-server lets the greatest time to live overflow; tests/interop/test_dump.py has the errors
-        return words >= {"CONFIG", "SET"} or "DEBUG" in words or words >= {"HELLO", "SETNAME"}
+        return any(name.split()[0] == str(args[0]).upper() and str(args[1]).startswith("z") if name.endswith(" z")
+                   else set(name.split()) <= words if " " in name or name == "DEBUG" else name == str(args[0]).upper()
+                   for name in SPARED)
 
     def spoil(self, args):
         """Wrong arity, wrong words: one argument less, more or other. The command's name stays."""

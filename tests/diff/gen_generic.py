@@ -57,4 +57,27 @@ def expire_existing(g):
     return [Command(["SET", key, "v"]), Command(["PEXPIRE", key, 2], pause_ms=25), Command(["EXISTS", key])] + dbsize(g)
 
 
-SCRIPTS = [(0.3, dbsize), (0.15, expire_soon), (0.1, expire_existing)]
+# How a collection is made, and what is done with it when its time is over.
+COLLECTIONS = [
+    ("RPUSH K a b c", "LLEN K|LRANGE K 0 -1|LPUSH K z|RPUSHX K z|LPOP K|LMOVE K k1 LEFT LEFT|LMOVE K K LEFT RIGHT|LINSERT K BEFORE a z"),
+    ("SADD K 1 2 3", "SCARD K|SADD K z|SREM K 1|SISMEMBER K 2|SUNIONSTORE k1 K|SUNIONSTORE K K|SMOVE K k1 3|SPOP K|SINTERCARD 1 K"),
+    ("HSET K f 1 g 2", "HLEN K|HGETALL K|HSET K h 3|HINCRBY K f 5|HDEL K f|HSETNX K f 7|HEXISTS K g"),
+    ("ZADD K 1 a 2 b", "ZCARD K|ZRANGE K 0 -1 WITHSCORES|ZADD K XX 5 a|ZADD K 5 a|ZINCRBY K 1 b|ZPOPMIN K|ZUNIONSTORE k1 1 K|ZRANGESTORE K K 0 -1"),
+    ("XADD K 1-1 f v", "XLEN K|XADD K NOMKSTREAM 2-1 f v|XADD K 1-1 f v|XRANGE K - +|XGROUP CREATE K g 0|XREAD STREAMS K 0|XDEL K 1-1"),
+]
+LOOKS = "EXISTS K|TYPE K|TTL K|RENAME K k1|COPY K k1|DUMP K|PERSIST K|SORT K ALPHA|DEL K|SET K v|EXPIRE K 1000|OBJECT ENCODING K"
+
+
+def expire_collection(g):
+    key = g.key()
+    make, looks = g.rng.choice(COLLECTIONS)
+
+    def words(text):
+        return [key if w == "K" else w for w in text.split()]
+
+    look = g.rng.choice(f"{looks}|{LOOKS}".split("|"))
+    return [Command(["DEL", key]), Command(words(make)), Command(["PEXPIRE", key, 2], pause_ms=25), Command(words(look)),
+            Command(["TYPE", key])] + dbsize(g)
+
+
+SCRIPTS = [(0.3, dbsize), (0.15, expire_soon), (0.1, expire_existing), (0.25, expire_collection)]

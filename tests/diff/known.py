@@ -1,8 +1,11 @@
-"""Where Redpoll rightly differs from redis-server 7.0: it answers as Redis 7.2 does, or for a reason of its own.
+"""The differences between Redpoll and Redis that are known, each with its reason.
 
-Each row: a pattern of the command's words (lower case, joined with spaces), a pattern of our reply, the reason.
+Redpoll answers as Redis 7.2 does. The server that the tests compare with is redis-server 7.0, so most of this is what 7.2
+changed. What a user of 7.2 can see is in VISIBLE, from which docs/commands.md is made (`python3 known.py` prints it).
 """
 import re
+
+# ---- replies to one command: a pattern of its words (lower case, joined with spaces), a pattern of ours, the reason ----
 
 DIFFERENCES = [
     (r"command( count)?$", r"[*:]", "each server has its own set of commands"),
@@ -10,6 +13,7 @@ DIFFERENCES = [
     (r"hello .*\bauth .*", r"-ERR (Syntax|Client names)", "7.2 reads all options of HELLO before it logs in"),
     (r"z(rev)?rank [^ ]* [^ ]* .", r".*", "WITHSCORE is new in 7.2"),
     (r"object encoding ", r"\$listpack", "small sets are listpacks since 7.2; the comparison of states sees all others"),
+    (r"object (idletime|freq) ", r":", "a write that fails or changes nothing is no use of its key here (RESTORE sets times far enough away)"),
     (r"lpos .* rank -9223372036854775808", r"-ERR value is out of range", "7.0 cannot negate it and finds nothing"),
     (r"xread(group)? ", r"-ERR Unbalanced", "7.2 says the command's name otherwise"),
     (r"xsetid ", r"-ERR The ID specified in XSETID is smaller than current", "7.0 does not look at it"),
@@ -24,7 +28,6 @@ DIFFERENCES = [
 ]
 COMPILED = [(re.compile(c, re.S), re.compile(r, re.S), why) for c, r, why in DIFFERENCES]
 
-
 # ... and what redis-server must have answered.
 ORACLE_DIFFERENCES = [
     (r"sort(_ro)? ", r"-ERR One or more scores can't be converted into double",
@@ -33,6 +36,90 @@ ORACLE_DIFFERENCES = [
      "where no sequence number is left, redis-server looks at the error of an earlier system call"),
 ]
 ORACLE_COMPILED = [(re.compile(c, re.S), re.compile(r, re.S), why) for c, r, why in ORACLE_DIFFERENCES]
+
+# ---- parts of replies ----
+
+# XINFO: fields of 7.2 alone, and fields that are each server's own.
+NEW_TIMES = (b"active-time", b"inactive")
+OWN = (b"radix-tree-nodes", b"seen-time", b"idle")  # 7.2 counts every attempt of a consumer, 7.0 what was given
+
+# 7.2 words refusals otherwise, and names the user and the command.
+NOPERM = {b"NOPERM No permissions to access a key":
+          b"NOPERM this user has no permissions to access one of the keys used as arguments",
+          b"NOPERM No permissions to access a channel":
+          b"NOPERM this user has no permissions to access one of the channels used as arguments"}
+
+# 7.0 tells those who wait for a group that is gone by another error; where the group's end is no news to it, 7.2's is.
+OLD_ERRORS = re.compile(rb"UNBLOCKED the stream key no longer exists|NOGROUP |WRONGTYPE |"
+                        rb"UNBLOCKED the consumer group this client was blocked on no longer exists")
+
+# ---- what random commands leave out ----
+
+# These are sent as their templates have them, never with words missing or wrong (gen.py).
+SPARED = {
+    "XADD": '"*" is an id of the clock', "XCLAIM": "idle times count by the millisecond", "XAUTOCLAIM": "likewise",
+    "XPENDING": "likewise",
+    "FUNCTION": "an error repeats the whole library, of which Redpoll has less",
+    "RESTORE": "redis-server lets the greatest time to live overflow; tests/interop/test_dump.py compares the errors",
+    "CONFIG SET": "a setting would change", "DEBUG": "SLEEP would sleep",
+    "HELLO SETNAME": "7.0 does one option after the other until it meets a wrong one, 7.2 reads all of them first",
+    "ZADD z": "ranges of names make no sense where scores differ",
+}
+
+# (where, what is not compared, or not to the letter, and why)
+LOOSE = [
+    ("all", "times to live, within 3 s", "two clocks"),
+    ("all", "the order of what has none: sets, hashes, KEYS, SCAN; what is drawn at random; places at equal distance", "chance"),
+    ("generic", "DBSIZE right after a key's time", "redis-server counts an expired key until it looks at it"),
+    ("generic", "OBJECT ENCODING of small sets and lists", "7.2 has listpacks: encoding() below"),
+    ("hash", "fields that expire", "7.4 has them: tests/unit/cmd/test_hash_model.c has a model of its own"),
+    ("dump", "DUMP as bytes", "compressed or ordered otherwise: tests/interop/test_dump.py restores each side's on the other"),
+    ("stream", "consumers that find nothing", "7.0 does not make them: they are made before"),
+    ("stream", "XSETID below what was deleted", "7.0 takes it: the key goes afterwards"),
+    ("sort", "mixed with other groups; numbers out of a double's range", "redis-server does not forget errno"),
+    ("acl", "the rules' text", "7.0 derives it from their effect: the effect is compared"),
+    ("blocking", "a key's change of type while a command waits for it, XREAD of a stream named twice",
+     "7.2 looks at all keys of a command again"),
+    ("script", "libraries beyond those that are here, and the words of Lua's own errors", "Lua 5.4"),
+]
+
+# ---- what users of Redis 7.2 can see: commands, the difference, the reason ----
+
+VISIBLE = [
+    ("", "Commands of one connection whose keys lie on different shards may execute in another order than they were sent. "
+     "Replies come in order, and commands on one key execute in order.",
+     "Shards work at the same time. Who needs an order between two keys waits for a reply, gives the keys one {tag}, or uses MULTI."),
+    ("DUMP, SAVE, BGSAVE, BGREWRITEAOF", "A hash whose fields expire is written in version 12 of RDB's format, and its times go to the "
+     "append-only file as HPEXPIREAT: Redis before 7.4 reads neither. All else is version 10, which 7.0 reads.",
+     "Fields that expire came with Redis 7.4."),
+    ("HEXPIRE, HPEXPIRE, HEXPIREAT, HPEXPIREAT, HTTL, HPTTL, HEXPIRETIME, HPEXPIRETIME, HPERSIST, HGETDEL, HGETEX, HSETEX, HSCAN",
+     "Of Redis 7.4 and 8, as is NOVALUES of HSCAN.", "Clients of later versions want them."),
+    ("EVAL, EVAL_RO, EVALSHA, EVALSHA_RO, FCALL, FCALL_RO", "Scripts run on Lua 5.4: it words its own errors otherwise, its % knows "
+     "negative zero, and its %s goes on behind a byte of zero.",
+     "Libraries and conversions are Redis's, the engine is not."),
+    ("EVAL, EVAL_RO, EVALSHA, EVALSHA_RO, FCALL, FCALL_RO", "A script that has written and then reaches for a key of a shard that "
+     "neither its KEYS nor an earlier run named fails there, and the error names the key.",
+     "Shards are leased before a script begins."),
+    ("SAVE", "Others are served meanwhile.", "Snapshots need no standstill."),
+    ("BGREWRITEAOF", "The base file is always a snapshot: `aof-use-rdb-preamble no` is refused.", "One way to write it is enough."),
+    ("CLIENT SETNAME, HELLO", "Names longer than 255 bytes are refused.", "What a client may keep is bounded."),
+    ("SCAN, SSCAN, HSCAN, ZSCAN", "Cursors and the order of what is found are others; the guarantees are Redis's.",
+     "Tables grow bucket by bucket, and a cursor of SCAN names a shard."),
+    ("OBJECT IDLETIME, OBJECT FREQ", "A write that fails or changes nothing is no use of its key.",
+     "It looks at the key without a trace, since nobody is to hear of a change that does not come."),
+    ("SORT, SORT_RO", "Members of a set BY nosort come in another order.", "A set's own order is chance in Redis, too."),
+    ("RESTORE", "A time to live that would lie beyond the end of time is refused.", "In Redis it overflows."),
+    ("WAIT, WAITAOF", "There are no replicas to wait for.", "Replication is not there yet."),
+    ("INFO, CONFIG GET, MEMORY USAGE, MEMORY STATS", "Fields and settings of what Redpoll does not have are missing, "
+     "and sizes are those of its own structures.", "Nothing is counted that they could tell."),
+]
+
+# Commands of 7.2 that do not exist, like any unknown one: docs/commands.md has them all with these reasons.
+MISSING = {
+    "Redpoll is no node of a cluster": "ASKING CLUSTER MIGRATE READONLY READWRITE RESTORE-ASKING",
+    "replication is not there yet": "FAILOVER PSYNC REPLCONF REPLICAOF ROLE SLAVEOF SYNC",
+    "modules are programs for Redis's own structures": "MODULE",
+}
 
 
 def text(reply):
@@ -65,3 +152,13 @@ def encoding(kind, text):
     if kind == b"list":
         return b"quicklist"
     return b"hashtable" if kind == b"set" and text == b"listpack" else text
+
+
+def visible():
+    """What users can see, numbered: [(commands, line)]."""
+    return [(names.split(", ") if names else [], f"{what} *{why}*") for names, what, why in VISIBLE]
+
+
+if __name__ == "__main__":
+    for i, (names, line) in enumerate(visible(), 1):
+        print(f"{i}. {', '.join(names) or 'all'}: {line}")

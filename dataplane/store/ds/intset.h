@@ -1,10 +1,18 @@
-/* Intset: sorted integers of 2, 4 or 8 bytes, as in Redis's RDB files: 4 bytes width, 4 bytes count, the integers;
- * little-endian. What comes from outside passes intset_valid() first. Owner: the holder of the shard. */
+/* Intset: sorted integers, each kept as its distance from a base in 1, 2, 4 or 8 bytes, little-endian:
+ *
+ *   +-----------------------------------------+------------------+----------+----------+----
+ *   | 4 B: count << 3 | base has 8 B << 2 | w | base: 4 or 8 B   | distance | distance | ...     2^w bytes each
+ *   +-----------------------------------------+------------------+----------+----------+----
+ *
+ * The base lies as far below the least integer as the width allows beside room above the greatest, so that integers
+ * that come in any order move it a number of times that only depends on the widths. Redis's form of the same is
+ * another: store/rdb/rdb_intset.h. Owner: the holder of the shard. */
 #pragma once
 
 #include "store/ds/cbuf.h"
 
 #define INTSET_EMPTY_BYTES 8
+#define INTSET_MAX         ((uint32_t)1 << 28) /* integers */
 
 void intset_init(uint8_t *p);
 size_t intset_bytes(const uint8_t *p);
@@ -16,5 +24,5 @@ bool intset_find(const uint8_t *p, int64_t v, uint32_t *at);
 /* *added: it was not there. false: out of memory, nothing changed. */
 bool intset_add(struct cbuf *b, int64_t v, bool *added);
 bool intset_remove(struct cbuf *b, int64_t v); /* false: was not there */
-/* Width, count, length and order are as they must be. */
-bool intset_valid(const uint8_t *p, size_t len);
+/* Bytes that it takes at most while `more` integers from lo to hi come to it. */
+size_t intset_room(const uint8_t *p, uint64_t more, int64_t lo, int64_t hi);

@@ -1,6 +1,7 @@
 #include <math.h>
 
 #include "store/list_priv.h"
+#include "store/rdb/rdb_intset.h"
 #include "store/rdb/rdb_priv.h"
 #include "store/set.h"
 #include "store/zset.h"
@@ -168,10 +169,10 @@ static bool set_intset(struct load *l, struct set_build *b, struct slice is)
 	const uint8_t *p = (const uint8_t *)is.ptr;
 	char buf[NUM_I64_CHARS];
 
-	if (!intset_valid(p, is.len))
+	if (!rdb_intset_valid(p, is.len))
 		return false;
-	for (uint32_t i = 0; i < intset_count(p); i++) {
-		struct lp_key k = {.num = intset_get(p, i), .is_num = true};
+	for (uint32_t i = 0; i < rdb_intset_count(p); i++) {
+		struct lp_key k = {.num = rdb_intset_get(p, i), .is_num = true};
 		k.s = (struct slice){buf, num_format_i64(buf, k.num)};
 		if (!set_member(l, b, &k))
 			return false;

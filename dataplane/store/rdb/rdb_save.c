@@ -1,5 +1,6 @@
 #include "store/hash.h"
 #include "store/list_priv.h"
+#include "store/rdb/rdb_intset.h"
 #include "store/rdb/rdb_priv.h"
 #include "store/set.h"
 #include "store/zset.h"
@@ -40,6 +41,24 @@ static void save_list(struct rdb_out *w, const struct object *o)
 		rdb_put_list_node(w, n);
 }
 
+#define INTSET_ON_STACK 4096
+
+static void save_intset(struct rdb_out *w, const struct object *o)
+{
+	const uint8_t *ours = (const uint8_t *)obj_compact(o).ptr;
+	uint8_t few[INTSET_ON_STACK], *p = few;
+	size_t n = rdb_intset_bytes(ours);
+
+	if (n > sizeof few && (p = heap_alloc(w->heap, n)) == NULL) {
+		w->failed = true;
+		return;
+	}
+	rdb_intset_write(ours, p);
+	rdb_put_string(w, (struct slice){(const char *)p, n});
+	if (p != few)
+		heap_free(w->heap, p);
+}
+
 /* A set kept as a listpack has no form of its own in version 10. */
 static void save_set(struct rdb_out *w, const struct object *o)
 {
@@ -48,7 +67,7 @@ static void save_set(struct rdb_out *w, const struct object *o)
 	char buf[NUM_I64_CHARS];
 
 	if (o->enc == ENC_INTSET) {
-		rdb_put_string(w, obj_compact(o));
+		save_intset(w, o);
 		return;
 	}
 	rdb_put_len(w, set_count(o));

@@ -1,14 +1,17 @@
-/* Aggregates through hiredis: pipelines of all types whose replies come in order, nested replies, and values with every
- * byte. Prints nothing and ends with 0 if every answer was right. Usage: hiredis_data HOST PORT */
+/* Aggregates through hiredis: pipelines of all types whose replies come in order, nested replies, values with every
+ * byte; sessions, counters and places as their users have them. Prints nothing and ends with 0 if every answer was
+ * right. Usage: hiredis_data HOST PORT */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <hiredis/hiredis.h>
 
-#define JOBS 2000
-#define BIG  90000
+#define JOBS     2000
+#define SESSIONS 200
+#define BIG      90000
 
 static void expect(int ok, const char *what)
 {
@@ -174,6 +177,104 @@ static void binary(redisContext *c)
 	free(value);
 }
 
+/* Logins: a hash and a token each, which end; changed, prolonged and looked up in pipelines. */
+static void sessions(redisContext *c)
+{
+	redisReply *r;
+
+	for (int i = 0; i < SESSIONS; i++) {
+		redisAppendCommand(c, "HSET hd:sess:%d user u%d visits %d", i, i, i);
+		redisAppendCommand(c, "EXPIRE hd:sess:%d 1800", i);
+		redisAppendCommand(c, "SET hd:token:%d %d EX 60", i, i);
+	}
+	for (int i = 0; i < 3 * SESSIONS; i++) {
+		expect(redisGetReply(c, (void **)&r) == REDIS_OK, "a login's reply");
+		expect(i % 3 == 2 ? r->type == REDIS_REPLY_STATUS : r->integer == (i % 3 ? 1 : 2), "a login's reply");
+		freeReplyObject(r);
+	}
+	expect_integer(c, 12, "HINCRBY hd:sess:9 visits 3");
+	r = ask(c, REDIS_REPLY_ARRAY, "HGETALL hd:sess:9");
+	expect(r->elements == 4, "HGETALL of a session");
+	expect_text(r->element[3], "12");
+	freeReplyObject(r);
+	r = ask(c, REDIS_REPLY_INTEGER, "TTL hd:sess:9");
+	expect(r->integer > 1790 && r->integer <= 1800, "TTL of a session");
+	freeReplyObject(r);
+	r = ask(c, REDIS_REPLY_ARRAY, "MGET hd:token:0 hd:token:none hd:token:%d", SESSIONS - 1);
+	expect(r->elements == 3 && r->element[1]->type == REDIS_REPLY_NIL, "MGET of tokens");
+	expect_text(r->element[0], "0");
+	freeReplyObject(r);
+	r = ask(c, REDIS_REPLY_STRING, "GETEX hd:token:1 PERSIST");
+	expect_text(r, "1");
+	freeReplyObject(r);
+	expect_integer(c, -1, "TTL hd:token:1");
+	expect_integer(c, 1, "PEXPIRE hd:sess:8 20");
+	for (int tries = 0;; tries++) {
+		r = ask(c, REDIS_REPLY_INTEGER, "EXISTS hd:sess:8");
+		long long there = r->integer;
+		freeReplyObject(r);
+		if (!there)
+			break;
+		expect(tries < 1000, "a session ends");
+		usleep(10000);
+	}
+	expect_integer(c, 1, "DEL hd:sess:7 hd:sess:8");
+	freeReplyObject(ask(c, REDIS_REPLY_ERROR, "HGET hd:token:1 f"));
+}
+
+static void counters(redisContext *c)
+{
+	redisReply *r;
+
+	for (int i = 0; i < 500; i++) {
+		redisAppendCommand(c, "INCR hd:n");
+		redisAppendCommand(c, "HINCRBY hd:hits page%d %d", i % 5, i);
+		redisAppendCommand(c, "PFADD hd:seen:%d user%d", i % 3, i);
+		redisAppendCommand(c, "SETBIT hd:day:%d %d 1", i % 2, i / 2);
+	}
+	for (int i = 0; i < 4 * 500; i++) {
+		expect(redisGetReply(c, (void **)&r) == REDIS_OK && r->type == REDIS_REPLY_INTEGER,
+		       "a counter's reply");
+		expect(i % 4 != 0 || r->integer == i / 4 + 1, "a counter counts");
+		freeReplyObject(r);
+	}
+	r = ask(c, REDIS_REPLY_STRING, "HGET hd:hits page3");
+	expect_text(r, "25050"); /* 3 + 8 + ... + 498 */
+	freeReplyObject(r);
+	r = ask(c, REDIS_REPLY_INTEGER, "PFCOUNT hd:seen:0 hd:seen:1 hd:seen:2");
+	expect(r->integer > 480 && r->integer < 520, "PFCOUNT of three");
+	freeReplyObject(r);
+	expect_integer(c, 32, "BITOP AND hd:both hd:day:0 hd:day:1");
+	expect_integer(c, 250, "BITCOUNT hd:both");
+	r = ask(c, REDIS_REPLY_STRING, "INCRBYFLOAT hd:float 1.5");
+	expect_text(r, "1.5");
+	freeReplyObject(r);
+}
+
+static void geo(redisContext *c)
+{
+	redisReply *r;
+
+	expect_integer(c, 3,
+		       "GEOADD hd:geo 13.361389 38.115556 Palermo 15.087269 37.502669 Catania 12.4964 41.9028 Roma");
+	r = ask(c, REDIS_REPLY_STRING, "GEODIST hd:geo Palermo Catania km");
+	expect_text(r, "166.2742");
+	freeReplyObject(r);
+	r = ask(c, REDIS_REPLY_ARRAY, "GEOSEARCH hd:geo FROMLONLAT 15 37 BYRADIUS 200 km ASC WITHDIST");
+	expect(r->elements == 2 && r->element[0]->elements == 2, "GEOSEARCH WITHDIST");
+	expect_text(r->element[0]->element[0], "Catania");
+	expect_text(r->element[0]->element[1], "56.4413");
+	expect_text(r->element[1]->element[0], "Palermo");
+	freeReplyObject(r);
+	expect_integer(c, 3, "GEOSEARCHSTORE hd:near hd:geo FROMMEMBER Palermo BYBOX 900 900 km");
+	r = ask(c, REDIS_REPLY_ARRAY, "GEOPOS hd:near Roma none");
+	expect(r->elements == 2 && r->element[0]->elements == 2 && r->element[1]->type == REDIS_REPLY_NIL, "GEOPOS");
+	freeReplyObject(r);
+	r = ask(c, REDIS_REPLY_ARRAY, "GEOHASH hd:geo Palermo");
+	expect_text(r->element[0], "sqc8b49rny0");
+	freeReplyObject(r);
+}
+
 int main(int argc, char **argv)
 {
 	struct timeval timeout = {.tv_sec = 10};
@@ -188,6 +289,9 @@ int main(int argc, char **argv)
 	scan(c);
 	stream(c);
 	binary(c);
+	sessions(c);
+	counters(c);
+	geo(c);
 	redisFree(c);
 	return 0;
 }

@@ -230,6 +230,24 @@ static void test_generic__expired_key_is_gone(void **state)
 	expect(h, "GET a", "$1 w");
 }
 
+/* Words of scripts come and go at the same addresses. */
+static void test_several_keys__what_was_looked_up_is_forgotten(void **state)
+{
+	static const char *const cmds[] = {"MGET", "EXISTS", "TOUCH", "DEL", "MSET"};
+
+	for (size_t i = 0; i < RP_ARRAY_LEN(cmds); i++) {
+		char bytes[] = "aabb";
+		struct slice first = {bytes, 2}, second = {bytes + 2, 2}, name = {cmds[i], strlen(cmds[i])};
+		struct slice several[] = {name, first, second}, mset[] = {name, first, SLICE("x"), second, SLICE("y")};
+		struct slice one[] = {SLICE("GET"), second};
+		run(h, "FLUSHALL");
+		run(h, "SET cc 1");
+		run_args(h, i == 4 ? 5 : 3, i == 4 ? mset : several);
+		memcpy(bytes + 2, "cc", 2);
+		assert_string_equal(run_args(h, 2, one), "$1 1");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +269,7 @@ int main(void)
 		T(test_memory_usage__options),
 		T(test_debug__sleep_and_object),
 		T(test_generic__expired_key_is_gone),
+		T(test_several_keys__what_was_looked_up_is_forgotten),
 	};
 	harness_eal("test_generic");
 	return cmocka_run_group_tests(tests, NULL, NULL);

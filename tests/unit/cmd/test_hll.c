@@ -1,4 +1,6 @@
 /* HyperLogLogs: forms, cached counts, errors. The counts themselves are compared with redis-server by tests/diff. */
+#include <stdlib.h>
+
 #include "harness.h"
 #include "store/hll.h"
 
@@ -137,6 +139,113 @@ static void test_pfselftest__passes(void **state)
 	expect(h, "PFSELFTEST", "+OK");
 }
 
+/* ---- against plain registers ---- */
+
+#define MODEL_KEYS  4
+#define MODEL_STEPS 3000
+
+struct model {
+	struct hll_registers of[MODEL_KEYS];
+	bool there[MODEL_KEYS];
+	struct rng rng;
+};
+
+static uint32_t below(struct model *m, uint32_t n)
+{
+	return (uint32_t)rng_below(&m->rng, n);
+}
+
+/* Adds some elements, few of them or many. */
+static void model_add(struct model *m, uint32_t k)
+{
+	static char text[300][16];
+	struct slice argv[2 + 300] = {SLICE("PFADD"), {"abcd" + k, 1}};
+	uint32_t n = below(m, 8) == 0 ? below(m, 300) : below(m, 4), range = 1u << below(m, 30), reg;
+	bool changed = !m->there[k];
+	uint8_t v;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct slice element = {text[i], (size_t)sprintf(text[i], "e%u", below(m, range))};
+		reg = hll_of(element, &v);
+		changed |= v > m->of[k].r[reg];
+		m->of[k].r[reg] = RP_MAX(m->of[k].r[reg], v);
+		argv[2 + i] = element;
+	}
+	m->there[k] = true;
+	assert_string_equal(run_args(h, 2 + n, argv), changed ? ":1" : ":0");
+}
+
+static void model_merge(struct model *m, uint32_t to, uint32_t from)
+{
+	assert_string_equal(runf(h, "PFMERGE %c %c", "abcd"[to], "abcd"[from]), "+OK");
+	for (uint32_t i = 0; i < HLL_REGISTERS; i++)
+		m->of[to].r[i] = RP_MAX(m->of[to].r[i], m->of[from].r[i]);
+	m->there[to] = true;
+}
+
+/* A dense one with registers of every value, which no element would make in a lifetime. */
+static void model_dense(struct model *m, uint32_t k)
+{
+	static uint8_t bytes[HLL_DENSE_BYTES];
+	struct slice argv[] = {SLICE("SET"), {"abcd" + k, 1}, {(const char *)bytes, sizeof bytes}};
+
+	memset(bytes, 0, sizeof bytes);
+	memcpy(bytes, "HYLL", 4);
+	hll_uncache(bytes);
+	for (uint32_t i = 0; i < HLL_REGISTERS; i++) {
+		m->of[k].r[i] = (uint8_t)below(m, 52);
+		hll_dense_raise(bytes, i, m->of[k].r[i]);
+	}
+	assert_string_equal(run_args(h, RP_ARRAY_LEN(argv), argv), "+OK");
+	m->there[k] = true;
+}
+
+static void model_check(struct model *m, uint32_t k, uint32_t other)
+{
+	static struct hll_registers got, both;
+	struct slice key = {"abcd" + k, 1};
+	const struct object *o = store_peek(cmd_store(&(struct cmd_ctx){.env = &h->env}, key), 0, key);
+	char buf[32];
+
+	memset(&got, 0, sizeof got);
+	assert_int_equal(o != NULL, m->there[k]);
+	if (o != NULL)
+		assert_true(hll_merge(&got, obj_string(o, buf)));
+	assert_memory_equal(&got, &m->of[k], sizeof got);
+	assert_int_equal((uint64_t)count((char[]){"abcd"[k], '\0'}), hll_count(&m->of[k]));
+	for (uint32_t i = 0; i < HLL_REGISTERS; i++)
+		both.r[i] = RP_MAX(m->of[k].r[i], m->of[other].r[i]);
+	assert_int_equal((uint64_t)count((char[]){"abcd"[k], ' ', "abcd"[other], '\0'}), hll_count(&both));
+}
+
+static void test_pf__random_changes_against_registers(void **state)
+{
+	static struct model m;
+
+	rng_init(&m.rng, 8);
+	for (int step = 0; step < MODEL_STEPS; step++) {
+		uint32_t k = below(&m, MODEL_KEYS), other = below(&m, MODEL_KEYS), what = below(&m, 100);
+		if (what < 80) {
+			model_add(&m, k);
+		} else if (what < 88) {
+			model_merge(&m, k, other);
+		} else if (what < 90) {
+			model_dense(&m, k);
+		} else if (what < 93) {
+			runf(h, "PFDEBUG TODENSE %c", "abcd"[k]);
+		} else if (what < 97) {
+			runf(h, "DEL %c", "abcd"[k]);
+			memset(&m.of[k], 0, sizeof m.of[k]);
+			m.there[k] = false;
+		} else {
+			h->conf.types.hll_sparse_max_bytes = (uint64_t[]){0, 50, 300, 3000, 20000}[below(&m, 5)];
+		}
+		if (step % 8 == 0)
+			model_check(&m, k, other);
+		h->events[0] = h->effects[0] = '\0';
+	}
+}
+
 int main(void)
 {
 	harness_eal("test_hll");
@@ -151,6 +260,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pf__runs_that_make_no_sense_are_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_pfadd__out_of_memory_leaves_the_key, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_pfselftest__passes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_pf__random_changes_against_registers, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

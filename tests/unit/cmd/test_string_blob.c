@@ -136,6 +136,8 @@ static void test_blob__given_back_when_out_of_memory(void **state)
 	wire_run("msetnx one C two D", 5, "-OOM");
 	heap_fail_after(h->heaps[0], 2);
 	wire_run("msetnx one C two D", 5, "-OOM");
+	heap_fail_after(h->heaps[0], 3);
+	wire_run("mset one C k D one E two F", 9, "-OOM");
 	heap_fail_after(h->heaps[0], 0);
 	expect(h, "EXISTS fresh one two", ":0");
 	assert_int_equal(blob_of("k")->data[BIG - 1], 'A');

@@ -4,6 +4,7 @@
 
 #include "fixture.h"
 #include "store/evict.h"
+#include "store/set.h"
 
 #define KEYS 2000
 
@@ -185,6 +186,40 @@ static void test_evict__every_policy_for_all_keys_empties_every_database(void **
 	}
 }
 
+static size_t blocks(const struct world *w)
+{
+	struct heap_stats st;
+
+	heap_stats_get(w->heap, &st);
+	return st.blocks;
+}
+
+/* A large value goes in small steps, none of which takes another key. */
+static void test_evict__a_large_value_goes_in_slices(void **state)
+{
+	struct world *w = world_create(false);
+	struct type_limits limits = {0};
+	struct set_rules rules = {&limits, 1};
+	char buf[32];
+
+	for (uint32_t i = 0; i < 20000; i++) {
+		struct slice m = key_of(i, buf);
+		assert_int_equal(set_add(w->s, 0, SLICE("large"), store_peek(w->s, 0, SLICE("large")), 1, &m, &rules),
+				 1);
+	}
+	size_t full = blocks(w);
+	evict(w, EVICT_ALLKEYS_RANDOM, 1);
+	set(w, 0, 1, -1);
+	set(w, 0, 2, -1);
+	for (size_t was = full; blocks(w) > full - 20000; was = blocks(w)) {
+		assert_true(store_evict(w->s, EVICT_ALLKEYS_RANDOM, 10));
+		assert_true(was - blocks(w) <= 70);
+		assert_int_equal(w->events, 1);
+	}
+	assert_int_equal(store_count(w->s, 0), 2);
+	world_destroy(w);
+}
+
 static void test_evict__noeviction_takes_nothing(void **state)
 {
 	struct world *w = world_create(false);
@@ -209,6 +244,7 @@ int main(void)
 		cmocka_unit_test(test_evict__ttl_takes_those_that_expire_first),
 		cmocka_unit_test(test_evict__volatile_policies_leave_keys_without_ttl),
 		cmocka_unit_test(test_evict__every_policy_for_all_keys_empties_every_database),
+		cmocka_unit_test(test_evict__a_large_value_goes_in_slices),
 		cmocka_unit_test(test_evict__noeviction_takes_nothing),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);

@@ -1,8 +1,9 @@
-/* Intsets against a plain sorted array. */
+/* Intsets against a plain sorted array; Redis's form of them. */
 #include <stdlib.h>
 
 #include "fixture.h"
 #include "store/ds/intset.h"
+#include "store/rdb/rdb_intset.h"
 
 #define MOST 400
 
@@ -11,6 +12,7 @@ struct model {
 	int64_t v[MOST + 1];
 	uint32_t n;
 	uint64_t fail_in; /* reserve calls until one fails; 0: none does */
+	uint32_t moves;   /* reserve calls that did not fail */
 	struct rng rng;
 };
 
@@ -23,6 +25,7 @@ static bool reserve(struct cbuf *b, size_t cap)
 		return false;
 	p = malloc(cap); /* always elsewhere, exactly as large */
 	assert_non_null(p);
+	m->moves++;
 	memcpy(p, b->p, b->len);
 	free(b->p);
 	b->p = p;
@@ -50,12 +53,26 @@ static uint32_t model_find(const struct model *m, int64_t v, bool *there)
 	return at;
 }
 
+/* There and back through Redis's form. */
+static void check_rdb(const struct model *m)
+{
+	size_t len = rdb_intset_bytes(m->b.p);
+	uint8_t *p = malloc(len);
+
+	assert_non_null(p);
+	rdb_intset_write(m->b.p, p);
+	assert_true(rdb_intset_valid(p, len));
+	assert_int_equal(rdb_intset_count(p), m->n);
+	for (uint32_t i = 0; i < m->n; i++)
+		assert_true(rdb_intset_get(p, i) == m->v[i]);
+	free(p);
+}
+
 static void check(const struct model *m)
 {
 	assert_int_equal(m->b.len, intset_bytes(m->b.p));
 	assert_true(m->b.len <= m->b.cap);
 	assert_int_equal(intset_count(m->b.p), m->n);
-	assert_true(intset_valid(m->b.p, m->b.len));
 	for (uint32_t i = 0; i < m->n; i++)
 		assert_true(intset_get(m->b.p, i) == m->v[i]);
 }
@@ -64,12 +81,14 @@ static void add(struct model *m, int64_t v)
 {
 	bool there, added, ok;
 	uint32_t at = model_find(m, v, &there);
+	size_t room = intset_room(m->b.p, 1, v, v);
 
 	ok = intset_add(&m->b, v, &added);
 	if (ok && !there) {
 		memmove(&m->v[at + 1], &m->v[at], (m->n - at) * sizeof m->v[0]);
 		m->v[at] = v;
 		m->n++;
+		assert_true(m->b.len <= room);
 	}
 	assert_int_equal(added, ok && !there);
 	check(m);
@@ -134,10 +153,12 @@ static void test_intset__agrees_with_model(void **state)
 		model_init(&m, seed);
 		run(&m, 50, 1);
 		run(&m, 200, 2);
+		check_rdb(&m);
 		run(&m, 400, 3);
+		check_rdb(&m);
 		while (m.n > 0)
 			take_out(&m, m.v[m.n / 2]);
-		assert_int_equal(m.b.len, 8);
+		check_rdb(&m);
 		free(m.b.p);
 	}
 }
@@ -164,12 +185,66 @@ static void test_intset__bytes_as_in_rdb(void **state)
 	add(&m, 5);
 	add(&m, -1);
 	add(&m, 200000);
-	assert_int_equal(m.b.len, sizeof want);
-	assert_memory_equal(m.b.p, want, sizeof want);
+	uint8_t got[sizeof want];
+	assert_int_equal(rdb_intset_bytes(m.b.p), sizeof want);
+	rdb_intset_write(m.b.p, got);
+	assert_memory_equal(got, want, sizeof want);
 	free(m.b.p);
 }
 
-static void test_intset_valid__refuses_what_is_not_one(void **state)
+static void test_intset__takes_the_fewest_bytes(void **state)
+{
+	static const struct {
+		int64_t lo, hi;
+		size_t bytes;
+	} cases[] = {
+		{0, 255, 8 + 2},
+		{0, 256, 8 + 4},
+		{-1000000, -1000000 + 65535, 8 + 4},
+		{100000, 100000 + 65536, 8 + 8},
+		{1700000000000, 1700000000200, 12 + 2},
+		{INT32_MIN, INT32_MAX, 8 + 8},
+		{-100000, 100000, 8 + 8},
+		{-1, UINT32_MAX, 12 + 16},
+		{INT64_MIN, INT64_MAX, 12 + 16},
+		{INT64_MAX - 1, INT64_MAX, 12 + 2},
+		{INT64_MIN, INT64_MIN + 1, 12 + 2},
+	};
+
+	for (uint32_t i = 0; i < RP_ARRAY_LEN(cases); i++)
+		for (int order = 0; order < 2; order++) {
+			struct model m;
+			model_init(&m, 1);
+			add(&m, order ? cases[i].hi : cases[i].lo);
+			add(&m, order ? cases[i].lo : cases[i].hi);
+			assert_int_equal(m.b.len, cases[i].bytes);
+			free(m.b.p);
+		}
+}
+
+/* What is to come, in one go: enough room whatever the order. */
+static void test_intset_room__is_enough(void **state)
+{
+	for (uint64_t seed = 1; seed <= 300; seed++) {
+		struct model m;
+		int64_t v[20], lo = INT64_MAX, hi = INT64_MIN;
+		model_init(&m, seed);
+		run(&m, (uint32_t)rng_below(&m.rng, 10), 1 + (uint32_t)seed % 3);
+		for (uint32_t i = 0; i < RP_ARRAY_LEN(v); i++) {
+			v[i] = number(&m.rng, 1 + (uint32_t)seed / 3 % 3);
+			lo = RP_MIN(lo, v[i]);
+			hi = RP_MAX(hi, v[i]);
+		}
+		assert_true(cbuf_reserve(&m.b, intset_room(m.b.p, RP_ARRAY_LEN(v), lo, hi)));
+		m.moves = 0;
+		for (uint32_t i = 0; i < RP_ARRAY_LEN(v); i++)
+			add(&m, v[i]);
+		assert_int_equal(m.moves, 0);
+		free(m.b.p);
+	}
+}
+
+static void test_rdb_intset_valid__refuses_what_is_not_one(void **state)
 {
 	static const struct {
 		uint8_t bytes[16];
@@ -191,7 +266,7 @@ static void test_intset_valid__refuses_what_is_not_one(void **state)
 	};
 
 	for (uint32_t i = 0; i < RP_ARRAY_LEN(cases); i++)
-		assert_int_equal(intset_valid(cases[i].bytes, cases[i].len), cases[i].ok);
+		assert_int_equal(rdb_intset_valid(cases[i].bytes, cases[i].len), cases[i].ok);
 }
 
 int main(void)
@@ -200,7 +275,9 @@ int main(void)
 		cmocka_unit_test(test_intset__agrees_with_model),
 		cmocka_unit_test(test_intset_add__without_memory_nothing_changes),
 		cmocka_unit_test(test_intset__bytes_as_in_rdb),
-		cmocka_unit_test(test_intset_valid__refuses_what_is_not_one),
+		cmocka_unit_test(test_intset__takes_the_fewest_bytes),
+		cmocka_unit_test(test_intset_room__is_enough),
+		cmocka_unit_test(test_rdb_intset_valid__refuses_what_is_not_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -185,7 +185,7 @@ static void script_cmd_function_list(struct cmd_ctx *c)
 		return;
 	reply_sub_begin(c->out, &sub);
 	for (const struct script_library *lib = first; lib != NULL; lib = lib->next) {
-		if (o.filtered && !glob_match(o.pattern, (struct slice){lib->name, strlen(lib->name)}, false))
+		if (o.filtered && !glob_match(o.pattern, (struct slice){lib->name, strlen(lib->name)}, true))
 			continue;
 		reply_library(&sub, lib, o.withcode);
 		n++;

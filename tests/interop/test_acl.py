@@ -5,6 +5,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../lib"))
 from labtest import Lab, main, test, wait_for  # noqa: E402
+from oracle import Oracle  # noqa: E402
 from resp import Closed  # noqa: E402
 
 OK = ("+", b"OK")
@@ -107,11 +108,34 @@ def rights_while_waiting(lab):
             waiting.close()
 
 
+# Where 7.2 differs from 7.0.
+MOVED = {b"blocking": {b"wait"}}
+
+
+def categories(c):
+    """Of each category the commands that ACL CAT names, by name."""
+    names = [v for _, v in c.call("ACL", "CAT")[1]]
+    assert len(names) == len(set(names)) == 21, names
+    return {name: {v for _, v in c.call("ACL", "CAT", name)[1]} for name in names}
+
+
+def categories_as_redis(lab):
+    """Of the commands that both have, the same ones are in each category."""
+    with Oracle() as oracle:
+        ours, theirs = categories(lab.client()), categories(oracle.client())
+    assert set(ours) == set(theirs)
+    both = set.union(*ours.values()) & set.union(*theirs.values())
+    assert len(both) > 300, len(both)
+    wrong = {(name, command) for name in ours for command in (ours[name] ^ theirs[name]) & both}
+    assert wrong == {(name, command) for name, commands in MOVED.items() for command in commands}, wrong
+
+
 for workers in (1, 4):
-    @test(f"a user may do what the rules say and nothing else, {workers} worker(s)")
+    @test(f"a user may do what the rules say and nothing else; ACL CAT as redis-server, {workers} worker(s)")
     def _(workers=workers):
         with Lab("af_packet", workers) as lab:
             rights(lab)
+            categories_as_redis(lab)
 
 
     @test(f"a command that waited is refused if its user may not run it any more, {workers} worker(s)")

@@ -8,8 +8,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..
 from labtest import Lab, Skip, main, test
 from nodeclients import install_node_clients, node
 
-PROGRAMS = {"script_users.js": "redlock rateLimiter sessionStore socketRooms beeQueue".split(),
-            "bullmq_jobs.js": "plain delayed prioritised repeated limited families crashes".split()}
+PROGRAMS = {"script_users.js": "redlock rateLimiter sessionStore socketRooms beeQueue beeQueueCrash".split(),
+            "bullmq_jobs.js": "plain delayed prioritised repeated limited families crashes orphans".split()}
 
 for workers in (1, 4):
     for program, parts in PROGRAMS.items():

@@ -8,6 +8,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../lib"))
 from labtest import Lab, main, test, wait_for
+from oracle import Oracle
 from resp import Closed
 
 BUSY = "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
@@ -38,6 +39,37 @@ def background(lab, *words):
 def error_of(reply):
     assert reply[0] == "-", reply
     return reply[1].decode()
+
+
+LISTED = """#!lua name=listed
+redis.register_function{function_name='one', callback=function(k, a) return a end, description='says what it is told',
+                        flags={'no-writes', 'allow-oom', 'allow-stale', 'no-cluster', 'allow-cross-slot-keys'}}
+redis.register_function('two', function() return redis.status_reply('2') end)"""
+FLAGGED = "#!lua flags=no-writes,allow-oom,allow-stale,no-cluster,allow-cross-slot-keys\n"
+
+
+def unordered(reply):
+    """FUNCTION LIST without the order of libraries, functions and flags."""
+    if reply[0] == "%":
+        reply = ("*", reply[1])
+    if not isinstance(reply[1], list):
+        return reply
+    return reply[0], sorted(map(unordered, reply[1]), key=repr)
+
+
+def lists_as(ours, theirs):
+    """The same libraries, functions, descriptions, flags and texts, in RESP2 and RESP3, whatever is asked for."""
+    for proto in 2, 3:
+        for c in ours, theirs:
+            c.call("HELLO", proto)
+        for words in ((), ("WITHCODE",), ("LIBRARYNAME", "li*"), ("LIBRARYNAME", "[ab]", "WITHCODE"),
+                      ("withcode", "libraryname", "*"), ("LIBRARYNAME", "LISTED"), ("LIBRARYNAME", "none"),
+                      ("LIBRARYNAME",), ("WITHCODE", "WITHCODE"), ("LIBRARYNAME", "a", "LIBRARYNAME", "b"), ("x",)):
+            mine, other = (c.call("FUNCTION", "LIST", *words) for c in (ours, theirs))
+            assert unordered(mine) == unordered(other), (proto, words, mine, other)
+    assert b"allow-cross-slot-keys" in repr(ours.call("FUNCTION", "LIST")).encode()
+    for c in ours, theirs:
+        c.call("HELLO", 2)
 
 
 def keys_of_shards(lab, workers):
@@ -197,10 +229,10 @@ for workers in (1, 4):
             audit.join()
             assert not failures, failures[:3]
 
-    @test(f"FUNCTION DUMP goes to redis-server's format and back; INFO counts, {workers} workers")
+    @test(f"FUNCTION DUMP goes to a redis-server and back, which lists the same; INFO counts, {workers} workers")
     def _(workers=workers):
-        with Lab("tap", workers, OPTIONS) as lab:
-            c = lab.client()
+        with Lab("tap", workers, OPTIONS) as lab, Oracle() as oracle:
+            c, redis = lab.client(), oracle.client()
             for name in "ab":
                 c.call("FUNCTION", "LOAD",
                        f"#!lua name={name}\nredis.register_function('f{name}', function(k, a) return a end)")
@@ -212,11 +244,36 @@ for workers in (1, 4):
             assert c.call("FUNCTION", "RESTORE", dump, "FLUSH") == ("+", b"OK")
             assert "checksum" in error_of(c.call("FUNCTION", "RESTORE", dump[:-1] + bytes([dump[-1] ^ 1])))
             assert c.call("FCALL", "fb", 0, "x") == ("*", [("$", b"x")])
+            assert redis.call("FUNCTION", "RESTORE", dump) == ("+", b"OK")
+            assert redis.call("FCALL", "fb", 0, "x") == ("*", [("$", b"x")])
+            assert redis.call("FUNCTION", "LOAD", LISTED) == c.call("FUNCTION", "LOAD", LISTED) == ("$", b"listed")
+            lists_as(c, redis)
+            assert c.call("FUNCTION", "FLUSH") == ("+", b"OK")
+            assert c.call("FUNCTION", "RESTORE", redis.call("FUNCTION", "DUMP")[1]) == ("+", b"OK")
+            assert c.call("FCALL_RO", "one", 0, "x") == ("*", [("$", b"x")])
+            lists_as(c, redis)
+            assert c.call("FUNCTION", "DELETE", "listed") == ("+", b"OK")
             c.call("EVAL", "return 1", 0)
             info = c.call("INFO", "memory")[1].decode()
             for line in ("number_of_cached_scripts:1", "number_of_functions:2", "number_of_libraries:2"):
                 assert line in info, info
             assert "cmdstat_fcall:calls=1" in c.call("INFO", "commandstats")[1].decode()
+            text = FLAGGED + "return {redis.call('get', KEYS[1]), redis.call('get', KEYS[2]), ARGV[1]}"
+            for server in c, redis:
+                server.call("MSET", "ro1", "a", "ro2", "b")
+                sha = server.call("SCRIPT", "LOAD", text)[1]
+                for words in ("EVALSHA", sha), ("EVALSHA_RO", sha), ("EVALSHA_RO", sha.upper()), ("EVAL_RO", text):
+                    assert server.call(*words, 2, "ro1", "ro2", "x") == ("*", [("$", b"a"), ("$", b"b"), ("$", b"x")]), words
+                bad = server.call("EVAL", "#!lua flags=allow-stale,no-such\nreturn 1", 0)
+                assert bad == ("-", b"ERR Unexpected flag in script shebang: no-such"), bad
+                writes = server.call("SCRIPT", "LOAD", "return redis.call('set', KEYS[1], 1)")[1]
+                assert server.call("EVALSHA_RO", writes, 1, "ro1")[1].startswith(b"ERR Write commands are not allowed")
+            assert c.call("SCRIPT", "SHOW", sha) == ("$", text.encode())
+            assert c.call("SCRIPT", "SHOW", sha.upper()) == ("$", text.encode())
+            assert error_of(c.call("SCRIPT", "SHOW", "0" * 40)).startswith("NOSCRIPT")
+            c.call("SCRIPT", "FLUSH")
+            assert error_of(c.call("SCRIPT", "SHOW", sha)).startswith("NOSCRIPT")
+            assert error_of(c.call("EVALSHA_RO", sha, 0)).startswith("NOSCRIPT")
 
     @test(f"functions are in snapshots, {workers} workers")
     def _(workers=workers):

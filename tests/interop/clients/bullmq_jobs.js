@@ -165,7 +165,53 @@ async function victim(here) {
 	await new Promise(() => {});
 }
 
+/* The same with children that are delayed and parents that wait for them: no child is lost, no parent begins too early. */
+async function orphans(here) {
+	const flow = open(FlowProducer, at(here)), parents = open(Queue, "kin", at(here)), children = open(Queue, "kids", at(here));
+	const client = await parents.client, victims = [], spawn = () =>
+		victims.push(fork(__filename, [here.host, String(here.port), "(relatives)"], {stdio: "inherit"}));
+	const trees = await Promise.all(range(8, (t) => flow.add({name: "sum", queueName: "kin", data: {t}, opts: {attempts: 20},
+		children: range(4, (n) => ({name: "double", queueName: "kids", data: {n: n + t}, opts: {delay: 60 * n, attempts: 20}}))})));
+
+	range(2, spawn);
+	for (const round of range(3)) {
+		await until(async () => Number(await client.scard("kids:done")) >= 8 * (round + 1));
+		victims.shift().kill("SIGKILL");
+		spawn();
+	}
+	await until(async () => (await parents.getCompletedCount()) === 8);
+	for (const [t, tree] of trees.entries())
+		assert.equal((await parents.getJob(tree.job.id)).returnvalue, 2 * (0 + 1 + 2 + 3 + 4 * t));
+	const nothing = {wait: 0, active: 0, delayed: 0, failed: 0, "waiting-children": 0};
+	for (const queue of [parents, children])
+		assert.deepEqual(await queue.getJobCounts(...Object.keys(nothing)), nothing);
+	assert.equal(await children.getCompletedCount(), 32);
+	victims.forEach((v) => v.kill("SIGKILL"));
+}
+
+const FRAGILE = {lockDuration: 400, stalledInterval: 200, maxStalledCount: 50};
+
+async function relatives(here) {
+	const slowly = () => new Promise((done) => setTimeout(done, 20));
+	const kids = new Worker("kids", async (job) => {
+		await slowly();
+		await (await kids.client).sadd("kids:done", job.id);
+		await slowly();
+		return job.data.n * 2;
+	}, {...at(here), concurrency: 3, ...FRAGILE});
+	const kin = new Worker("kin", async (job) => {
+		const values = Object.values(await job.getChildrenValues());
+		assert.equal(values.length, 4);
+		await slowly();
+		return values.reduce((a, b) => a + b, 0);
+	}, {...at(here), ...FRAGILE});
+	[kids, kin].forEach((worker) => worker.on("error", () => {}));
+	await new Promise(() => {});
+}
+
 if (process.argv[4] === "(victim)")
 	victim({host: process.argv[2], port: Number(process.argv[3])});
+else if (process.argv[4] === "(relatives)")
+	relatives({host: process.argv[2], port: Number(process.argv[3])});
 else
-	run({plain, delayed, prioritised, repeated, limited, families, crashes}, async (host, port) => ({host, port}), closeAll);
+	run({plain, delayed, prioritised, repeated, limited, families, crashes, orphans}, async (host, port) => ({host, port}), closeAll);

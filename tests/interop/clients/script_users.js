@@ -1,6 +1,7 @@
 "use strict";
 /* Libraries whose work is done by scripts, or stands on them: locks, rate limits, sessions, rooms of Socket.IO, a queue.
  * Each part makes the clients that its library wants. */
+const {fork} = require("node:child_process");
 const http = require("node:http");
 const Redis = require("ioredis");
 const {assert, range, run, until} = require("./program");
@@ -159,4 +160,44 @@ async function beeQueue(at) {
 	await queue.close();
 }
 
-run({redlock, rateLimiter, sessionStore, socketRooms, beeQueue}, async (host, port) => ({host, port}), async () => {});
+/* A worker is killed with three jobs half done; another one finds them stalled and does them, and nothing twice. */
+async function beeQueueCrash(at) {
+	const Queue = require("bee-queue");
+	const settings = {redis: {host: at.host, port: at.port}, stallInterval: 200};
+	const client = open(at), queue = new Queue("risky", {...settings, isWorker: false}), results = new Map();
+	queue.on("job succeeded", (id, result) => results.set(id, [...(results.get(id) || []), result]));
+	const victim = fork(__filename, [at.host, String(at.port), "(bee)"], {stdio: "inherit"});
+	const jobs = await Promise.all(range(12, (i) => queue.createJob({i}).save()));
+
+	await until(async () => (await client.scard("bee:begun")) === 3);
+	victim.kill("SIGKILL");
+	assert.equal((await queue.checkHealth()).active, 3);
+	const worker = new Queue("risky", settings), done = [];
+	worker.process(3, async (job) => (done.push(job.id), 2 * job.data.i));
+	await until(() => results.size === 9);
+	assert.equal((await queue.checkHealth()).active, 3);
+	worker.checkStalledJobs(100);
+	await until(() => results.size === 12);
+	jobs.forEach((job, i) => assert.deepEqual(results.get(job.id), [2 * i]));
+	assert.deepEqual(done.slice(9).sort(), (await client.smembers("bee:begun")).sort());
+	const {waiting, active, succeeded, failed} = await queue.checkHealth();
+	assert.deepEqual({waiting, active, succeeded, failed}, {waiting: 0, active: 0, succeeded: 12, failed: 0});
+	await worker.close();
+	await queue.close();
+	await client.quit();
+}
+
+async function bee(at) {
+	const Queue = require("bee-queue");
+	const client = open(at), worker = new Queue("risky", {redis: {host: at.host, port: at.port}, stallInterval: 200});
+	worker.process(3, async (job) => {
+		await client.sadd("bee:begun", job.id);
+		await new Promise(() => {});
+	});
+	await new Promise(() => {});
+}
+
+if (process.argv[4] === "(bee)")
+	bee({host: process.argv[2], port: Number(process.argv[3])});
+else
+	run({redlock, rateLimiter, sessionStore, socketRooms, beeQueue, beeQueueCrash}, async (host, port) => ({host, port}), async () => {});

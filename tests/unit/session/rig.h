@@ -21,8 +21,12 @@
 #include "store/journal_ring.h"
 
 #define RIG_WORKERS 8
-#define RIG_CONNS   160
-#define RIG_OUT     (1 << 20)
+#ifndef RIG_CONNS
+#define RIG_CONNS 160
+#endif
+#ifndef RIG_OUT
+#define RIG_OUT (1 << 20)
+#endif
 
 struct rig_conn {
 	struct rig *rig;

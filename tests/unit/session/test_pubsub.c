@@ -361,6 +361,101 @@ static void fill(char *buf, size_t n, const char *head)
 	memcpy(buf + h + n, "\r\n", 3);
 }
 
+/* Several publishers on one channel: who listens, wherever he is at home, hears the same order as all others. */
+static void test_pubsub__publishers_of_one_channel_are_heard_in_one_order(void **state)
+{
+	static char text[20100];
+	for (uint64_t seed = 1; seed <= 60; seed++) {
+		struct rig *r = rig_create(1u << seed % 4, seed);
+		struct rig_conn *sub[9], *pub[3];
+		for (uint32_t i = 0; i <= r->n; i++) {
+			sub[i] = rig_open(r, i);
+			rig_ask(sub[i], "SUBSCRIBE a");
+		}
+		for (uint32_t i = 0; i < 3; i++)
+			pub[i] = rig_open(r, (uint32_t)rng_below(&r->rng, r->n + 1));
+		rig_settle(r);
+		for (uint32_t i = 0; i <= r->n; i++)
+			sub[i]->out_len = 0;
+		size_t want = 0;
+		for (uint32_t i = 0; i < 120; i++) {
+			char number[8];
+			size_t len = rng_below(&r->rng, 12) == 0 ? 20000 : 6 + rng_below(&r->rng, 100);
+			sprintf(number, "%06u", i);
+			fill(text, len, number);
+			rig_send(pub[rng_below(&r->rng, 3)], text);
+			want += (size_t)snprintf(NULL, 0, "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$%zu\r\n\r\n", len) + len;
+			for (uint64_t k = rng_below(&r->rng, 4); k > 0; k--)
+				rig_step(r, (uint32_t)rng_below(&r->rng, r->n + 1));
+		}
+		rig_settle(r);
+		for (uint32_t i = 0; i <= r->n; i++) {
+			assert_int_equal(sub[i]->out_len, want);
+			assert_memory_equal(sub[i]->out, sub[0]->out, want);
+		}
+		rig_destroy(r);
+	}
+}
+
+/* The first large blob that waits for a client to read. */
+static const struct blob *waits(const struct rig_conn *c, size_t len)
+{
+	for (struct rte_mbuf *m = c->session->out_head; m != NULL; m = m->next)
+		if (buf_priv(m)->ref.blob != NULL && buf_priv(m)->ref.blob->len >= len)
+			return buf_priv(m)->ref.blob;
+	return NULL;
+}
+
+static size_t heap_bytes(const struct rig *r)
+{
+	size_t n = 0;
+	for (uint32_t i = 0; i <= r->n; i++)
+		n += heap_used(r->heap[i]);
+	return n;
+}
+
+/* Nobody has room for it: it is there once for all of them, on every home. */
+static void test_pubsub__large_message_is_shared_by_all_subscribers(void **state)
+{
+	static char text[200100];
+	for (uint32_t workers = 1; workers <= 4; workers *= 2) {
+		struct rig *r = rig_create(workers, workers);
+		struct rig_conn *sub[20], *pub = rig_open(r, 0);
+		for (uint32_t i = 0; i < 20; i++) {
+			sub[i] = rig_open(r, i % (workers + 1));
+			rig_ask(sub[i], i % 2 ? "SUBSCRIBE a" : "PSUBSCRIBE a*");
+		}
+		rig_settle(r);
+		size_t before = heap_bytes(r);
+		unsigned bufs = rte_mempool_avail_count(r->pool);
+		for (uint32_t i = 0; i < 20; i++) {
+			sub[i]->out_len = 0;
+			sub[i]->room = 0;
+		}
+		fill(text, 200000, "big");
+		rig_send(pub, text);
+		rig_settle(r);
+		const struct blob *b = waits(sub[0], 200000);
+		assert_non_null(b);
+		for (uint32_t i = 1; i < 20; i++)
+			assert_ptr_equal(waits(sub[i], 200000), b);
+		assert_int_equal(b->refcnt, 20);
+		assert_true(heap_bytes(r) - before <
+			    200000 + 20 * 16384); /* what stands around it waits in small blobs */
+		assert_true(bufs - rte_mempool_avail_count(r->pool) < 20 * 5);
+		for (uint32_t i = 0; i < 20; i++) {
+			sub[i]->room = UINT32_MAX;
+			session_send_ready(sub[i]->session);
+		}
+		rig_settle(r);
+		for (uint32_t i = 0; i < 20; i++)
+			assert_true(sub[i]->out_len > 200000);
+		assert_true(heap_bytes(r) < before + 200000);
+		pub->out_len = 0;
+		rig_destroy(r);
+	}
+}
+
 /* Large messages go by reference, small ones are gathered: whatever the transport takes, the bytes are the same. */
 static void test_pubsub__slow_reader_gets_everything_in_order(void **state)
 {
@@ -533,6 +628,8 @@ int main(void)
 		cmocka_unit_test(test_pubsub__own_pipeline_keeps_its_order_over_workers),
 		cmocka_unit_test(test_pubsub__message_comes_after_what_its_sender_wrote_before),
 		cmocka_unit_test(test_pubsub__subscriber_that_vanishes_is_counted_no_more),
+		cmocka_unit_test(test_pubsub__publishers_of_one_channel_are_heard_in_one_order),
+		cmocka_unit_test(test_pubsub__large_message_is_shared_by_all_subscribers),
 		cmocka_unit_test(test_pubsub__slow_reader_gets_everything_in_order),
 		cmocka_unit_test(test_pubsub__hard_limit_cuts_the_slow_subscriber_only),
 		cmocka_unit_test(test_pubsub__hard_limit_counts_what_waits_for_the_disk),

@@ -1,15 +1,22 @@
 #!/usr/bin/python3
 """Snapshots: with redis-server there and back, while clients write, and when things go wrong."""
+import contextlib
 import os
+import pty
+import re
+import shutil
 import signal
+import struct
 import sys
 import tempfile
 import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../lib"))
+from disks import break_down, hollow_disk
 from labtest import BUILD, LAB, Lab, main, run, test, wait_for
-from resp import Closed
+from local import Local
+from resp import Closed, encode
 from values import LIMITS, content, encoding, redis_server, values
 
 LATER_MS = 4102444800000
@@ -20,9 +27,13 @@ def ok(reply):
     assert reply == ("+", b"OK"), reply
 
 
-def info(c, field):
+def fields(c):
     text = c.call("INFO", "persistence")[1].decode()
-    return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)[field]
+    return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)
+
+
+def info(c, field):
+    return fields(c)[field]
 
 
 def bgsave(c):
@@ -394,6 +405,98 @@ def _():
         refuse(home, b"hello", "this is no RDB file")
         refuse(home, good[:9] + b"\x07\x01k\x81\x5e\x1d\x4a\xa9\x09\x27\x2c\x00", "module type 'Xh1KqQknL'")
         refuse(home, good[:9] + b"\xfe\x14" + good[9:], "set databases to 21")
+
+
+SLOW = ["--save", "", "--rdbcompression", "no", "--snapshot-bandwidth", "1mb", "--loglevel", "verbose"]
+
+
+@test("BGSAVE SCHEDULE waits for what is under way, a second save is refused; how far one is stands in INFO and in the log")
+def _():
+    with tempfile.TemporaryDirectory() as home, Local(home, 2, SLOW) as server:
+        c, seen = server.client(), []
+        for i in range(0, 2000, 500):
+            ok(c.call("MSET", *[x for k in range(i, i + 500) for x in (f"key {k}", "x" * 250)]))
+        assert c.call("BGREWRITEAOF") == ("+", b"Background append only file rewriting started")
+        kind, text = c.call("BGSAVE")
+        assert kind == "-" and text.startswith(b"ERR Another child process is active (AOF?)"), text
+        for _ in range(2):
+            assert c.call("BGSAVE", "SCHEDULE") == ("+", b"Background saving scheduled")
+        assert fields(c)["aof_rewrite_in_progress"] == "1" and fields(c)["rdb_bgsave_in_progress"] == "0"
+        wait_for(lambda: fields(c)["rdb_bgsave_in_progress"] == "1", 20, "what was scheduled")
+        assert fields(c)["aof_rewrites"] == "1", "it has not waited"
+        for words in (("BGSAVE",), ("BGSAVE", "SCHEDULE"), ("SAVE",)):
+            assert c.call(*words) == ("-", b"ERR Background save already in progress"), words
+        assert c.call("BGREWRITEAOF") == ("+", b"Background append only file rewriting scheduled")
+
+        def ended():
+            now = fields(c)
+            if now["rdb_bgsave_in_progress"] == "0":
+                return True
+            if now["current_save_keys_total"] == "0":  # the epoch is to come
+                return False
+            assert now["current_save_keys_total"] == "2000"
+            seen.append(int(now["current_save_keys_processed"]))
+            assert abs(float(now["current_fork_perc"]) - seen[-1] / 20) < 0.01, now
+            return False
+        wait_for(ended, 20, "the end of the save")
+        assert seen == sorted(seen) and len(set(seen)) > 3 and 0 < seen[-1] <= 2000, seen
+        now = fields(c)
+        assert now["rdb_saves"] == "1" and now["rdb_last_bgsave_status"] == "ok", now
+        wait_for(lambda: fields(c)["aof_rewrites"] == "2", 20, "the rewrite that was scheduled")
+        assert fields(c)["current_save_keys_total"] == fields(c)["current_save_keys_processed"] == "0"
+        percent = [int(n) for n in re.findall(r"snapshot: (\d+)% of 2000 keys", server.log_text())]
+        assert len(percent) > 3 and all(0 < n < 100 and n % 10 == 0 for n in percent), percent
+        assert len(keys_of(home)) == 2000
+
+
+@test("rdbcompression and rdbchecksum: what they change in the file, and that it is read all the same")
+def _():
+    with tempfile.TemporaryDirectory() as home, Local(home, 2, ["--save", ""]) as server:
+        c, path, text = server.client(), f"{home}/dump.rdb", b"abcd" * 5000
+        for i in range(20):
+            ok(c.call("SET", f"key {i}", text))
+        held = keys = None
+        for compress in ("yes", "no"):
+            for checksum in ("yes", "no"):
+                ok(c.call("CONFIG", "SET", "rdbcompression", compress, "rdbchecksum", checksum))
+                ok(c.call("SAVE"))
+                with open(path, "rb") as f:
+                    data = f.read()
+                assert (text in data) == (compress == "no") and (len(data) > 400000) == (compress == "no"), len(data)
+                assert (data[-8:] == bytes(8)) == (checksum == "no"), data[-8:]
+                said = run("redis-check-rdb", path)
+                assert "RDB looks OK" in said and ("Checksum OK" in said) == (checksum == "yes"), said
+                held, keys = keys_of(home), held or keys_of(home)
+                assert held == keys and len(keys) == 20
+                ok(c.call("DEBUG", "RELOAD", "NOSAVE"))
+                assert c.call("GET", "key 7") == ("$", text)
+        # A wrong checksum is seen or not, as it says there. What cannot be loaded changes nothing.
+        ok(c.call("CONFIG", "SET", "rdbchecksum", "yes"))
+        ok(c.call("SAVE"))
+        with open(path, "r+b") as f:
+            f.seek(-1, os.SEEK_END)
+            last = f.read(1)[0]
+            f.seek(-1, os.SEEK_END)
+            f.write(bytes([last ^ 1]))
+        ok(c.call("SET", "late", 1))
+        kind, why = c.call("DEBUG", "RELOAD", "NOSAVE")
+        assert kind == "-" and b"the checksum is wrong" in why and b"nothing was changed" in why, why
+        assert c.call("DBSIZE") == (":", 21) and c.call("GET", "late") == ("$", b"1")
+        ok(c.call("CONFIG", "SET", "rdbchecksum", "no"))
+        ok(c.call("DEBUG", "RELOAD", "NOSAVE"))
+        assert c.call("DBSIZE") == (":", 20)
+        # A value that turns out to be none when it is made: then all is gone, and that is said.
+        with open(path, "wb") as f:
+            f.write(b"REDIS0009\xfe\x00\x00\x01a\x01b\x02\x01s\x02\x01z\x01z\xff" + bytes(8))
+        kind, why = c.call("DEBUG", "RELOAD", "NOSAVE")
+        assert kind == "-" and b"all keys and functions are gone" in why, why
+        assert c.call("DBSIZE") == (":", 0)
+        os.unlink(path)
+        ok(c.call("SET", "kept", 1))
+        os.mkdir(path)  # cannot be saved
+        kind, why = c.call("DEBUG", "RELOAD")
+        assert kind == "-" and b"nothing was changed" in why, why
+        assert c.call("GET", "kept") == ("$", b"1")
 
 
 main()

@@ -499,4 +499,119 @@ def _():
         assert c.call("GET", "kept") == ("$", b"1")
 
 
+def many_keys(n):
+    """An RDB file that takes a while."""
+    keys = b"".join(b"\x00\x0bkey %07d\x01v" % i for i in range(n))
+    return b"REDIS0009\xfe\x00\xfb\x80" + n.to_bytes(4, "big") + b"\x00" + keys + b"\xff" + bytes(8)
+
+
+def watch_load(server, each=None):
+    """What a client is told from the start until all is loaded: [(PING's reply, INFO persistence)]."""
+    said = []
+    while True:
+        assert server.process.poll() is None, server.log_text()[-1000:]
+        try:
+            c = server.client()
+            break
+        except OSError:
+            time.sleep(0.002)
+    while True:
+        said.append((c.call("PING"), fields(c)))
+        if said[-1][0] == ("+", b"PONG"):
+            return said
+        if each:
+            each(said)
+        time.sleep(0.002)
+
+
+def check_load(said, size):
+    loading = [now for ping, now in said if ping[1].startswith(b"LOADING ") and now["loading"] == "1"]
+    assert len(loading) > 3, f"{len(loading)} of {len(said)} looks"
+    at = [int(now["loading_loaded_bytes"]) for now in loading]
+    assert at == sorted(at) and at[-1] > size / 2 and len(set(at)) > 3, at
+    for now in loading:
+        have = int(now["loading_loaded_bytes"])
+        if have:
+            assert int(now["loading_total_bytes"]) == size >= have, now
+            assert abs(float(now["loading_loaded_perc"]) - have * 100 / size) < 0.01, now
+            assert 0 <= float(now["loading_eta_seconds"]) < 3600 and abs(int(now["loading_start_time"]) - time.time()) < 60
+    last = said[-1][1]
+    assert last["loading"] == "0" and "loading_total_bytes" not in last, last
+    return loading
+
+
+@test("while it loads clients are told LOADING, INFO says how far it is; keys that expired meanwhile are dropped and counted")
+def _():
+    with tempfile.TemporaryDirectory() as home:
+        with Local(home, 2, ["--save", "", "--rdbchecksum", "no"]) as server:
+            c = server.client()
+            ok(c.call("SET", "goes", 1, "PXAT", LATER_MS))
+            ok(c.call("SET", "stays", 1, "PX", 3600000))
+            ok(c.call("SET", "forever", 1))
+            ok(c.call("SAVE"))
+            server.kill()
+            with open(f"{home}/dump.rdb", "r+b") as f:  # rather than waiting: it is over by now
+                data = f.read()
+                at = data.index(b"\xfc" + struct.pack("<q", LATER_MS) + b"\x00\x04goes")
+                f.seek(at + 1)
+                f.write(struct.pack("<q", int(time.time() * 1000) - 1))
+            server.start()
+            c = server.client()
+            assert c.call("EXISTS", "goes", "stays", "forever") == (":", 2)
+            assert c.call("DBSIZE") == (":", 2)
+            now = fields(c)
+            assert now["rdb_last_load_keys_expired"] == "1" and now["rdb_last_load_keys_loaded"] == "2", now
+            ok(c.call("DEBUG", "RELOAD"))
+            now = fields(c)
+            assert now["rdb_last_load_keys_expired"] == "0" and now["rdb_last_load_keys_loaded"] == "2", now
+            server.kill()
+            data = many_keys(1500000)
+            with open(f"{home}/dump.rdb", "wb") as f:
+                f.write(data)
+            server.start(wait=False)
+            loading = check_load(watch_load(server), len(data))
+            assert int(loading[-1]["loading_loaded_keys"]) > 1000
+            c = server.client()
+            assert c.call("DBSIZE") == (":", 1500000) and c.call("GET", "key 1234567") == ("$", b"v")
+
+
+@test("an append-only file that takes long: LOADING, percentages in the log and in INFO, a bar on a terminal")
+def _():
+    with tempfile.TemporaryDirectory() as home:
+        options = ["--appendonly", "yes", "--save", ""]
+        with Local(home, 2, options) as server:
+            c = server.client()
+            for i in range(0, 20000, 1000):
+                c.call("SADD", "big", *[f"member {k}" for k in range(i, i + 1000)])
+            assert c.call("BGREWRITEAOF")[0] == "+"
+            wait_for(lambda: fields(c)["aof_rewrites"] == "1", 20, "the rewrite")
+            server.stop()
+            files = [f"{home}/appendonlydir/{n}" for n in sorted(os.listdir(f"{home}/appendonlydir"))]
+            with open(next(n for n in files if n.endswith(".incr.aof")), "ab") as f:
+                f.write(encode(("SELECT", 0)) + encode(("SUNIONSTORE", "copy", "big")) * 600)
+            size = sum(os.path.getsize(n) for n in files if not n.endswith("manifest"))
+            master, slave = pty.openpty()
+            server.wrapper = ["sh", "-c", f'exec "$@" 2>{os.ttyname(slave)}', "sh"]
+            stopped = []
+
+            def stop_once(said):
+                """A log line comes every two seconds: a machine that stands still for so long."""
+                if not stopped and float(said[-1][1].get("loading_loaded_perc", 0)) > 20:
+                    stopped.append(server.process.send_signal(signal.SIGSTOP))
+                    time.sleep(2.1)
+                    server.process.send_signal(signal.SIGCONT)
+            server.start(wait=False)
+            check_load(watch_load(server, stop_once), size)
+            assert server.client().call("SCARD", "copy") == (":", 20000)
+            percent = [int(n) for n in re.findall(r"loading: (\d+)%, \d+ keys", server.log_text())]
+            assert percent and all(0 <= n <= 100 for n in percent), percent
+            os.set_blocking(master, False)
+            bar = os.read(master, 65536).decode()
+            drawn = re.findall(r"\rloading \[(#*) *\] +(\d+)%  \d+ keys  \d+ MB/s", bar)
+            assert len(drawn) > 2 and bar.endswith("\r\033[K"), bar[-300:]
+            assert all(len(full) == int(n) * 40 // 100 for full, n in drawn), drawn
+            os.close(master)
+            os.close(slave)
+
+
 main()

@@ -46,11 +46,13 @@ static void ended(struct ctrl *c, const char *why)
 	if (r->incr_fd >= 0)
 		drop_incr(c);
 	if (why != NULL) {
+		r->failures++;
 		r->not_before_us = c->now.mono_us + RETRY_US;
 		log_write(LOG_WARNING, "append-only file: rewrite failed: %s", why);
 		return;
 	}
 	r->rewrites++;
+	r->failures = 0;
 	a->base_bytes = aof_bytes(a);
 	log_write(LOG_NOTICE, "append-only file: rewritten, %lu bytes", (unsigned long)a->base_bytes);
 }
@@ -69,8 +71,8 @@ static void remove_base(struct ctrl *c)
 	f->ops->unlink(f, aof_path(c->aof, name, path));
 }
 
-/* The manifest as it will be: the new base, and the incremental files from the new one on. 0, or with *e: -1, and all is
- * as it was, or FILE_NOT_SYNCED: it is in its place, and files of both manifests must stay. */
+/* The manifest as it will be: the new base, and the incremental files from the new one on. 0, or with *e: -1, and all
+ * is as it was, or FILE_NOT_SYNCED: it is in its place, and files of both manifests must stay. */
 static int put_manifest(struct ctrl *c, struct err *e)
 {
 	struct aof *a = c->aof;

@@ -73,8 +73,8 @@ static int open_last(struct ctrl *c, uint64_t *off, struct err *e)
 		if (fd < 0)
 			return file_err(e, "open", path, fd);
 		*off = (uint64_t)f->ops->size(f, fd);
-		/* A process that was killed may have left it, and its name, to the kernel's page cache: what clients are
-		 * going to see is made durable first. */
+		/* A process that was killed may have left it, and its name, to the kernel's page cache: what clients
+		 * are going to see is made durable first. */
 		int rc = file_sys_fsync(f, fd);
 		if (rc == 0)
 			rc = file_sys_sync_dir(f, path);

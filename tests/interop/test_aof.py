@@ -669,6 +669,47 @@ def _():
         check_aof(home)
 
 
+@test("a slow disk: writers wait and are counted, readers go on, and nothing is lost")
+def _():
+    with hollow_disk(80, 48) as (home, _), tempfile.TemporaryDirectory() as elsewhere:
+        server = Local(home, 2, [*AOF, "--journal-buffer", "256kb"])
+        server.log = f"{elsewhere}/log"
+        with server:
+            c, r, acked = server.client(timeout=60), server.client(), []
+            ok(c.call("SET", "seen", 1))
+            for i in range(16):
+                ok(c.call("SET", f"large{i}", os.urandom(100000)))
+            ok(c.call("CONFIG", "SET", "snapshot-bandwidth", "2mb"))
+            assert c.call("BGSAVE")[0] == "+"
+
+            def write():
+                for i in range(400):
+                    ok(c.call("SET", f"k{i}", "x" * 2000))
+                    acked.append(i)
+            writer = threading.Thread(target=write)
+            with standing_still(home):
+                assert info(r, "journal_writer_waits") == "0"
+                writer.start()
+                wait_for(lambda: int(info(r, "journal_writer_waits")) > 0, 20, "the ring to be half full")
+                told, started = len(acked), time.monotonic()
+                for _ in range(200):
+                    assert r.call("GET", "seen") == ("$", b"1")
+                assert time.monotonic() - started < 5, "readers wait, too"
+                time.sleep(0.2)
+                assert len(acked) == told < 400 and writer.is_alive(), (told, len(acked))
+                now = fields(r)
+                assert now["aof_last_write_status"] == "ok" and int(now["journal_bytes_in_flight"]) > 100000, now
+                wait_for(lambda: int(info(r, "snapshot_bytes_to_disk_in_flight")) >= 1 << 20, 20, "the snapshot to wait")
+            writer.join(30)
+            wait_for(lambda: info(r, "rdb_bgsave_in_progress") == "0", 30, "the end of the snapshot")
+            assert info(r, "rdb_last_bgsave_status") == "ok" and info(r, "snapshot_bytes_to_disk_in_flight") == "0"
+            assert len(acked) == 400
+            synced(r)
+            server.kill()
+            server.start()
+            assert server.client().call("EXISTS", *[f"k{i}" for i in range(400)]) == (":", 400)
+
+
 @test("the manifest or the directory in a bad state: refused with the reason")
 def _():
     with home_dir() as home, Local(home, 1, AOF) as server:

@@ -614,4 +614,114 @@ def _():
             os.close(slave)
 
 
+NO_RIGHTS = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+
+
+def fails_to_start(server, sentence):
+    try:
+        server.start()
+    except AssertionError as e:
+        assert sentence in str(e), (sentence, str(e))
+        server.kill()
+    else:
+        raise AssertionError("it starts")
+
+
+@test("no permission, no directory: one sentence says what to mend, MISCONF until that is done and a save has succeeded")
+def _():
+    with tempfile.TemporaryDirectory() as at:
+        home = f"{at}/home"
+        server = Local(home, 1, ["--save", "3600 1000000", "--enable-protected-configs", "yes"], NO_RIGHTS)
+        server.log = f"{at}/log"
+        fails_to_start(server, f"cannot enter dir {home}: create it")
+        os.mkdir(home, 0o555)
+        for options in (["--save", "3600 1000000"], ["--save", "", "--appendonly", "yes"]):
+            fails_to_start(Local(home, 1, options, NO_RIGHTS), f"cannot create {home}/redpoll.lock: Permission denied; give")
+        os.chmod(home, 0o755)
+        with server:
+            c = server.client()
+
+            def refused(*texts):
+                for words in (("SAVE",), ("BGSAVE",)):
+                    kind, why = c.call(*words)
+                    assert kind == "-" and all(text in why for text in texts), why
+                assert fields(c)["rdb_last_bgsave_status"] == "err"
+                assert c.call("SET", "a", "no")[1].startswith(b"MISCONF")
+                assert c.call("GET", "a") == ("$", b"1")
+
+            ok(c.call("SET", "a", 1))
+            ok(c.call("SAVE"))
+            os.chmod(home, 0o555)
+            refused(b"cannot create temp-dump.rdb: Permission denied; give this user the right to write there")
+            os.chmod(home, 0o755)
+            ok(c.call("SAVE"))
+            ok(c.call("SET", "a", 1))
+            shutil.rmtree(home)
+            refused(b"cannot create", b"No such file or directory; create the directory")
+            os.mkdir(home)
+            ok(c.call("SAVE"))
+            ok(c.call("SET", "a", 1))
+            assert sorted(os.listdir(home)) == ["dump.rdb", "redpoll.lock"], os.listdir(home)
+            kind, why = c.call("CONFIG", "SET", "dir", f"{at}/nowhere")
+            assert kind == "-" and b"No such file or directory; create the directory" in why, why
+            ok(c.call("SAVE"))
+
+
+@test("errors at a snapshot's fsync and at its write: the old file stays, MISCONF until a save succeeds")
+def _():
+    for direct, what in (("no", b"cannot sync dump.rdb: "), ("yes", b"cannot write dump.rdb: ")):
+        with hollow_disk(12, 64) as (home, heal), tempfile.TemporaryDirectory() as elsewhere:
+            server = Local(home, 2, ["--save", "3600 1000000", "--rdbcompression", "no", "--snapshot-direct", direct])
+            server.log = f"{elsewhere}/log"
+            with server:
+                c = server.client()
+                ok(c.call("SET", "a", "old"))
+                ok(c.call("SAVE"))
+                with open(f"{home}/dump.rdb", "rb") as f:
+                    old = f.read()
+                for i in range(200):
+                    ok(c.call("SET", f"large {i}", os.urandom(100000)))
+                for words in (("BGSAVE",), ("SAVE",)):  # the second one writes another file, and asks nobody twice
+                    reply = c.call(*words)
+                    wait_for(lambda: fields(c)["rdb_bgsave_in_progress"] == "0", 20, "the end of the save")
+                assert reply[0] == "-" and what in reply[1], reply
+                assert fields(c)["rdb_last_bgsave_status"] == "err"
+                assert c.call("SET", "a", "new")[1].startswith(b"MISCONF")
+                assert c.call("GET", "a") == ("$", b"old")
+                with open(f"{home}/dump.rdb", "rb") as f:
+                    assert f.read() == old, "the old file is not what it was"
+                assert "temp-dump.rdb" not in os.listdir(home)
+                heal()
+                ok(c.call("SAVE"))
+                ok(c.call("SET", "a", "new"))
+                assert len(keys_of(home)) == 201
+
+
+@test("a disk that gives nothing but EIO while a snapshot is written: MISCONF until one is on another disk")
+def _():
+    with hollow_disk(80, 64) as (home, _), tempfile.TemporaryDirectory() as elsewhere:
+        server = Local(home, 2, ["--save", "3600 1000000", "--rdbcompression", "no", "--snapshot-bandwidth", "4mb",
+                                 "--enable-protected-configs", "yes"])
+        server.log = f"{elsewhere}/log"
+        with server:
+            c = server.client()
+            for i in range(40):
+                ok(c.call("SET", f"large {i}", os.urandom(100000)))
+            assert c.call("BGSAVE")[0] == "+"
+            wait_for(lambda: os.path.exists(f"{home}/temp-dump.rdb"), 10, "the save to begin")
+            break_down(home)
+            wait_for(lambda: fields(c)["rdb_bgsave_in_progress"] == "0", 20, "the end of the save")
+            assert fields(c)["rdb_last_bgsave_status"] == "err"
+            assert "snapshot failed: cannot write dump.rdb: Input/output error; the disk fails" in server.log_text()
+            assert c.call("SET", "a", 1)[1].startswith(b"MISCONF")
+            kind, why = c.call("SAVE")
+            assert kind == "-" and b"Input/output error; the disk fails" in why, why
+            assert c.call("GET", "large 0")[0] == "$"
+            ok(c.call("CONFIG", "SET", "dir", elsewhere, "snapshot-bandwidth", 0))
+            assert c.call("SET", "a", 1)[1].startswith(b"MISCONF")
+            ok(c.call("SAVE"))
+            ok(c.call("SET", "a", 1))
+            assert len(keys_of(elsewhere)) == 40
+
+
 main()

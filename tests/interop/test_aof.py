@@ -710,6 +710,67 @@ def _():
             assert server.client().call("EXISTS", *[f"k{i}" for i in range(400)]) == (":", 400)
 
 
+# ---- INFO ----
+
+def counted(text):
+    """le_128=17,le_256=3 as [(128, 17), (256, 3)]."""
+    return [tuple(int(n) for n in re.fullmatch(r"le_(\d+)=(\d+)", part).groups()) for part in text.split(",")]
+
+
+@test("INFO persistence: all that redis-server has, and each field of ours says what it should")
+def _():
+    with (home_dir() as home, redis_server() as plain, redis_server("--appendonly", "yes") as with_aof,
+          Local(home, 1, [*AOF, "--appendfsync", "always", "--rdbcompression", "no"]) as server):
+        c = server.client()
+        theirs = set(fields(with_aof))
+        assert theirs > set(fields(plain))
+        missing = theirs - set(fields(c))
+        assert not missing, missing
+        ours, seen = set(fields(c)) - theirs, {}
+        for i in range(0, 8000, 100):
+            assert c.call("MSET", *[w for k in range(i, i + 100) for w in (f"key {k}", "x" * 250)]) == ("+", b"OK")
+        ok(c.call("SET", "large", "y" * 200000))  # beyond what fits into the ring
+        synced(c)
+        now = fields(c)
+        assert now["aof_bytes_written"] == str(os.path.getsize(incr(home))), now
+        files = sum(os.path.getsize(f"{home}/appendonlydir/{n}") for n in aof_files(home) if "manifest" not in n)
+        assert now["aof_current_size"] == str(files) and 0 < int(now["aof_base_size"]) < 1000, now
+        assert now["aof_bytes_unsynced"] == now["journal_bytes_in_flight"] == now["journal_writer_waits"] == "0", now
+        assert now["journal_overflows"] == "1", now
+        assert now["aof_enabled"] == "1" and now["aof_last_write_status"] == "ok" and now["aof_buffer_length"] == "0"
+        assert 81 <= int(now["aof_sync_rounds"]) <= int(now["aof_syncs"]), now
+        syncs = counted(now["aof_sync_latency_usec"])
+        assert syncs == sorted(syncs) and sum(n for _, n in syncs) == int(now["aof_syncs"]), now
+        slowest = int(now["aof_sync_max_usec"])
+        assert syncs[-1][0] // 2 <= max(slowest, 1) < syncs[-1][0] and int(now["aof_sync_last_usec"]) <= slowest, now
+        # While a snapshot is written all its keys are overwritten.
+        ok(c.call("CONFIG", "SET", "snapshot-bandwidth", "2mb", "appendfsync", "everysec"))
+        assert c.call("BGSAVE")[0] == "+"
+        for i in range(0, 8000, 100):
+            assert all(r == ("+", b"OK") for r in c.pipeline([("SET", f"key {k}", "new") for k in range(i, i + 100)]))
+            now = fields(c)
+            for name in ours:
+                seen[name] = max(seen.get(name, 0), int(now[name]) if now[name].isdigit() else 0)
+        assert now["rdb_bgsave_in_progress"] == "1", "it was over too soon"
+        wait_for(lambda: info(c, "rdb_bgsave_in_progress") == "0", 30, "the end of the save")
+        now = fields(c)
+        assert 0 < int(now["snapshot_keys_before_writes"]) <= 8000, now
+        assert int(now["snapshot_slices"]) > 3 and 0 < int(now["snapshot_longest_slice_usec"]) < 1000000, now
+        assert now["snapshot_bytes_written"] == str(os.path.getsize(f"{home}/dump.rdb")), now
+        assert int(now["snapshot_epoch_held_usec"]) < 1000000, now
+        in_flight = [name for name in ours if name.startswith("snapshot_bytes_") and name.endswith("_in_flight")]
+        assert len(in_flight) == 3, in_flight
+        for name in in_flight:  # on their way to the disk are some for a moment: with a slow one, below
+            assert now[name] == "0" and (seen[name] > 0 or "to_disk" in name), (name, seen[name], now[name])
+        assert now["snapshot_large_at_once"] == now["snapshot_waits"] == "0", now
+        assert ours == set(in_flight) | {
+            "aof_bytes_written", "aof_bytes_unsynced", "aof_sync_rounds", "aof_syncs", "aof_sync_last_usec",
+            "aof_sync_max_usec", "aof_sync_latency_usec", "journal_bytes_in_flight", "journal_overflows",
+            "journal_writer_waits", "snapshot_slices", "snapshot_longest_slice_usec", "snapshot_keys_before_writes",
+            "snapshot_large_at_once", "snapshot_waits", "snapshot_bytes_written", "snapshot_epoch_held_usec"} | (
+                ours & {"rdb_saves", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"}), ours
+
+
 @test("the manifest or the directory in a bad state: refused with the reason")
 def _():
     with home_dir() as home, Local(home, 1, AOF) as server:

@@ -724,4 +724,119 @@ def _():
             assert len(keys_of(elsewhere)) == 40
 
 
+# ---- streams of other versions ----
+
+class Bytes:
+    """What a stream looks like in RDB, up to where groups begin."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, n):
+        self.at += n
+        return self.data[self.at - n:self.at]
+
+    def length(self):
+        """The number, and its bytes."""
+        at, first = self.at, self.take(1)[0]
+        if first < 0x40:
+            n = first
+        elif first < 0x80:
+            n = (first & 63) << 8 | self.take(1)[0]
+        else:
+            n = int.from_bytes(self.take(4 if first == 0x80 else 8), "big")
+        return n, self.data[at:self.at]
+
+    def string(self):
+        """Its bytes, with the length in front; whole strings and integers only."""
+        at = self.at
+        if self.data[at] >= 0xc0:
+            kind = self.take(1)[0] & 63
+            assert kind < 3, "compressed"
+            self.take(1 << kind)
+        else:
+            self.take(self.length()[0])
+        return self.data[at:self.at]
+
+
+def other_stream(body, to):
+    """The value of a stream of type 19 (7.0) as one of type 15 (5.0) or 21 (7.2: when a consumer was active last)."""
+    b = Bytes(body)
+    nodes, out = b.length()
+    for _ in range(nodes):
+        out += b.string() + b.string()
+    out += b"".join(b.length()[1] for _ in range(3))    # length, last id
+    since_7 = b"".join(b.length()[1] for _ in range(5))  # first id, greatest deleted, added
+    out += since_7 if to > 15 else b""
+    groups, raw = b.length()
+    out += raw
+    for _ in range(groups):
+        out += b.string() + b.length()[1] + b.length()[1]  # name, last id
+        read = b.length()[1]
+        out += read if to > 15 else b""
+        pending, raw = b.length()
+        out += raw
+        for _ in range(pending):
+            out += b.take(24) + b.length()[1]  # id, when, how often
+        consumers, raw = b.length()
+        out += raw
+        for _ in range(consumers):
+            out += b.string()
+            seen = b.take(8)
+            out += seen + (struct.pack("<q", struct.unpack("<q", seen)[0] - 1234) if to == 21 else b"")
+            own, raw = b.length()
+            out += raw + b.take(16 * own)
+    assert b.at == len(body), "not all was read"
+    return out
+
+
+def stream_file(streams, kind, version):
+    """streams: {name: what DUMP said}."""
+    out = b"REDIS%04d\xfe\x00" % version
+    for name, dump in streams.items():
+        assert dump[0] == 19 and len(name) < 64
+        out += bytes([kind, len(name)]) + name + other_stream(dump[1:-10], kind)
+    return out + b"\xff" + bytes(8)
+
+
+def groups_of(c, key):
+    """What XINFO says of groups and consumers, but for the time that has passed."""
+    out = []
+    for _, group in c.call("XINFO", "GROUPS", key)[1]:
+        facts = dict(zip([w for _, w in group[::2]], group[1::2]))
+        consumers = c.call("XINFO", "CONSUMERS", key, facts[b"name"][1])[1]
+        out.append((facts, [x[:4] for _, x in consumers]))
+    return out
+
+
+@test("streams as 5.0 and 7.2 write them (types 15 and 21), with entries, groups and what is pending: as redis-server has it")
+def _():
+    with tempfile.TemporaryDirectory() as home, redis_server("--rdbcompression", "no", home=home) as redis:
+        streams = {}
+        for i, (name, commands) in enumerate([*values(), *large_values()]):
+            if "stream" not in name:
+                continue
+            key = f"{i} {name}".encode()[:60]
+            for command in commands:
+                assert redis.call(command[0], *[key if w == "k" else w for w in command[1:]])[0] != "-"
+            streams[key] = redis.call("DUMP", key)[1]
+        assert len(streams) > 10
+        for kind, version in ((15, 9), (21, 11)):
+            with open(f"{home}/dump.rdb", "wb") as f:
+                f.write(stream_file(streams, kind, version))
+            with contextlib.ExitStack() as stack:
+                server = stack.enter_context(Local(home, 2, ["--save", ""]))
+                c = server.client()
+                # 7.0 reads type 15, and knows nothing of 21: then with the stream that it was made of.
+                other = stack.enter_context(redis_server(home=home)) if kind == 15 else redis
+                assert c.call("DBSIZE") == other.call("DBSIZE")
+                for key in streams:
+                    assert content(c, key) == content(other, key), key
+                    assert groups_of(c, key) == groups_of(other, key), key
+                if kind == 21:  # seconds and a bit later than it was active
+                    active = [dict(zip([w for _, w in x[::2]], [v for _, v in x[1::2]]))
+                              for _, x in c.call("XINFO", "CONSUMERS", key, "g")[1]]
+                    assert active and all(0 <= a[b"inactive"] - a[b"idle"] - 1234 <= 50 for a in active), active
+
+
 main()

@@ -19,7 +19,7 @@ import gen
 from disks import hollow_disk, small_disk, standing_still
 from labtest import REDPOLL, main, run, test, wait_for
 from local import Local, free_port
-from resp import Client, Closed
+from resp import Client, Closed, encode
 from values import content, redis_server, values
 
 diff = importlib.machinery.SourceFileLoader("diff", os.path.join(HERE, "../diff/diff")).load_module()
@@ -661,6 +661,12 @@ def _():
         start_fails(server, "ends in the middle of a command, and other files follow", f"(offset {at})")
         mend(server)
         assert open(path, "rb").read() == whole[:at]
+        # what no server writes: it would want a client with a session
+        kept = open(behind, "rb").read()
+        for words in (("WATCH", "k"), ("SUBSCRIBE", "c"), ("DEBUG", "SLEEP", "1"), ("CONFIG", "SET", "maxmemory", "1")):
+            open(behind, "wb").write(kept + encode(words))
+            start_fails(server, f"a command that changes no key (offset {len(kept)})")
+        open(behind, "wb").write(kept)
         server.start()
         c = server.client()
         assert c.call("DBSIZE") == (":", 18) and c.call("GET", "behind") == ("$", b"1")

@@ -50,7 +50,10 @@ int aof_create_incr(struct ctrl *c, uint64_t seq, struct err *e)
 	if (aof_make_dir(c, e) != 0)
 		return -1;
 	aof_incr_name(c->aof, seq, name);
-	int fd = f->ops->open(f, aof_path(c->aof, name, path), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	/* One that a killed process has left must not be found again, as it was, where power is lost before that it was
+	 * emptied is on the disk. */
+	f->ops->unlink(f, aof_path(c->aof, name, path));
+	int fd = f->ops->open(f, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return file_err(e, "create", path, fd);
 	return fd;
@@ -278,6 +281,8 @@ void ctrl_aof_fini(struct ctrl *c)
 	if (a == NULL)
 		return;
 	ctrl_aof_close(c);
+	if (a->rewrite.running) /* its end is told here */
+		ctrl_snapshot_drop(c);
 	aof_writer_destroy(a->w);
 	for (uint32_t i = 0; i < c->nworkers; i++) {
 		if (c->workers != NULL && c->workers[i] != NULL)

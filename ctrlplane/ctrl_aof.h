@@ -40,6 +40,7 @@ struct aof_rewrite {
 	uint64_t not_before_us; /* after a failure */
 	int64_t last_s;         /* seconds that the last one took; -1: none yet */
 	uint64_t rewrites;      /* that succeeded */
+	uint64_t failures;      /* since the last one that did */
 	bool failed;            /* the last one */
 };
 

@@ -73,7 +73,15 @@ static int open_last(struct ctrl *c, uint64_t *off, struct err *e)
 		if (fd < 0)
 			return file_err(e, "open", path, fd);
 		*off = (uint64_t)f->ops->size(f, fd);
-		return fd;
+		/* A process that was killed may have left it, and its name, to the kernel's page cache: what clients
+		 * are going to see is made durable first. */
+		int rc = file_sys_fsync(f, fd);
+		if (rc == 0)
+			rc = file_sys_sync_dir(f, path);
+		if (rc == 0)
+			return fd;
+		f->ops->close(f, fd);
+		return file_err(e, "sync", path, rc);
 	}
 	uint64_t seq = a->manifest.incr_seq + 1;
 	int fd = aof_create_incr(c, seq, e);

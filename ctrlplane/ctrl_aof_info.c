@@ -23,6 +23,7 @@ static void rewrite_lines(const struct ctrl *c, struct text *t)
 		 r->running ? (long)((c->now.mono_us - r->began_us) / 1000000) : -1L);
 	text_add(t, "aof_last_bgrewrite_status:%s\r\n", r->failed ? "err" : "ok");
 	line(t, "aof_rewrites", r->rewrites);
+	line(t, "aof_rewrites_consecutive_failures", r->failures);
 	line(t, "aof_last_cow_size", 0);
 }
 
@@ -110,16 +111,18 @@ static void ctrl_bgrewriteaof(struct cmd_ctx *cc)
 static int load_again(struct ctrl *c, struct err *e)
 {
 	struct aof *a = c->aof;
+	struct err why = {""};
 
 	if (aof_writer_flush(a->w, c->now.mono_us, c->now.wall_us) != 0)
-		return err_set(e, "the append-only file could not be written");
+		return err_set(e, "the append-only file could not be written; nothing was changed");
 	for (uint32_t i = 0; i < c->nworkers; i++)
 		journal_attach(&c->workers[i]->journal, NULL);
 	for (uint32_t i = 0; i < c->nworkers; i++)
 		store_flush(c->stores[i], UINT32_MAX);
-	int rc = ctrl_aof_load(c, e);
+	c->persist->functions.clear(c->persist->functions.ctx);
+	int rc = ctrl_aof_load(c, &why);
 	aof_attach(c);
-	return rc;
+	return rc == 0 ? 0 : err_set(e, "%.380s; only what stands before that is there now", why.text);
 }
 
 static void ctrl_debug_loadaof(struct cmd_ctx *cc)

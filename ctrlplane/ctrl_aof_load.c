@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <rte_cycles.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -17,7 +18,9 @@
 #include "ctrlplane/script/script_persist.h"
 #include "persist/aof_scan.h"
 
-#define ROUND_EVERY 4096 /* commands between two looks at clients */
+#define ROUND_EVERY 4096 /* commands between two looks at clients ... */
+#define ROUND_HZ    50   /* ... but no less often than that ... */
+#define CLOCK_EVERY 8    /* ... as far as these are not long */
 
 struct aof_load {
 	struct ctrl *c;
@@ -29,18 +32,16 @@ struct aof_load {
 	bool replaying; /* the commands of a MULTI whose EXEC was found */
 	size_t exec_at;
 	uint64_t commands;
+	uint64_t round_tsc;        /* the last look at clients */
 	struct error_stats errors; /* that commands answered with */
 	struct err *e;
 };
 
 static int refuse(struct aof_load *l, const char *what, size_t at)
 {
-	const struct aof *a = l->c->aof;
-
-	return err_set(
-		l->e,
-		"%s: %s (offset %zu); keep a copy of the directory, then run: redis-check-aof --fix %s/%s.manifest",
-		l->path, what, at, a->dir, a->name);
+	/* Given the manifest it would mend no file but the last. */
+	return err_set(l->e, "%s: %s (offset %zu); keep a copy of the directory, then run: redis-check-aof --fix %s/%s",
+		       l->path, what, at, l->c->config.dir, l->path);
 }
 
 /* ---- one command ---- */
@@ -63,7 +64,8 @@ static int run_command(struct aof_load *l, const struct cmd *cmd)
 			    .client_id = l->cl.id,
 			    .client_flags = l->cl.flags,
 			    .db = l->cl.db,
-			    .rng = &c->host.env.rng};
+			    .rng = &c->host.env.rng,
+			    .deny_block = true};
 	cmd_run(&x);
 	buf_chain_free(reply_take(&r, &bytes), c->heap);
 	l->commands++;
@@ -155,7 +157,18 @@ static int unknown(struct aof_load *l)
 	return refuse(l, what, l->scan.from);
 }
 
-/* Those of routes that work on shards, which we hold; SELECT, MULTI and EXEC are ours. */
+/* Those that work on shards, which we hold, and SELECT. The others want a client of a session's (WATCH, SUBSCRIBE), or
+ * are nothing that a server writes into its file. */
+static bool runs(const struct cmd *cmd)
+{
+	if (cmd->flags & CMD_F_ADMIN)
+		return false;
+	if (cmd->route == CMD_HOME)
+		return strcmp(cmd->name, "select") == 0;
+	return cmd->route == CMD_KEYS || (cmd->route == CMD_ALL && cmd->flags & CMD_F_WRITE);
+}
+
+/* MULTI and EXEC are ours. */
 static int dispatch(struct aof_load *l)
 {
 	struct slice name = l->scan.argv[0];
@@ -183,9 +196,7 @@ static int dispatch(struct aof_load *l)
 		return unknown(l);
 	if (!cmd_arity_ok(cmd, l->scan.argc))
 		return refuse(l, "a command with a wrong number of arguments", l->scan.from);
-	if (cmd->route == CMD_KEYS || cmd->route == CMD_HOME_KEYS || cmd->route == CMD_ALL || cmd->route == CMD_HOME)
-		return run_command(l, cmd);
-	return load_other(l);
+	return runs(cmd) ? run_command(l, cmd) : load_other(l);
 }
 
 /* ---- one file ---- */
@@ -220,17 +231,29 @@ static bool forget_zeros(struct aof_load *l)
 	return true;
 }
 
+/* Is it time to look at clients? */
+static bool round_due(struct aof_load *l, uint32_t n)
+{
+	if (n % CLOCK_EVERY != 0)
+		return false;
+	uint64_t now = rte_rdtsc();
+	if (n % ROUND_EVERY != 0 && now - l->round_tsc < l->c->host.tsc_hz / ROUND_HZ)
+		return false;
+	l->round_tsc = now;
+	return true;
+}
+
 static int replay(struct aof_load *l, bool last, size_t *end)
 {
 	struct loading *say = &l->c->persist->loading;
-	size_t said = l->scan.at;
+	uint64_t before = say->loaded_bytes - l->scan.at;
 	struct err bad;
 	int rc = 0;
 
 	for (uint32_t n = 0; rc == 0; n++) {
-		if (n % ROUND_EVERY == 0) {
-			say->loaded_bytes += l->scan.at > said ? l->scan.at - said : 0;
-			said = RP_MAX(said, l->scan.at);
+		if (round_due(l, n)) {
+			/* A MULTI is gone through twice. */
+			say->loaded_bytes = RP_MAX(say->loaded_bytes, before + l->scan.at);
 			pause_load(l->c);
 			if (l->c->stop != 0)
 				return err_set(l->e, "asked to stop while loading %s", l->path);
@@ -243,6 +266,7 @@ static int replay(struct aof_load *l, bool last, size_t *end)
 			if (l->multi)
 				return cut(l, last, end);
 			*end = l->scan.len;
+			say->loaded_bytes = before + l->scan.len;
 			return 0;
 		case AOF_SCAN_CUT:
 			return cut(l, last, end);
@@ -318,7 +342,8 @@ static int load_file(struct ctrl *c, const struct aof_file *f, bool last, struct
 
 	aof_path(c->aof, f->name, path);
 	if (begins_with_rdb(path)) {
-		struct load_order o = {.path = path, .keep_expired = true, .held = true, .between = pause_load};
+		struct load_order o = {
+			.path = path, .keep_expired = true, .held = true, .part = true, .between = pause_load};
 		if (ctrl_load(c, &o, &rdb, e) != 0)
 			return -1;
 	}
@@ -353,6 +378,7 @@ int ctrl_aof_load(struct ctrl *c, struct err *e)
 
 	e->text[0] = '\0';
 	c->persist->loading.total_bytes = all_bytes(a);
+	c->persist->loading.loaded_bytes = c->persist->loading.keys = c->persist->loading.expired = 0;
 	time_stands_still(c, true);
 	if (base != NULL)
 		rc = load_file(c, base, last == NULL, e);

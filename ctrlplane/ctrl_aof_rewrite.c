@@ -22,6 +22,19 @@ static void temp_path(const struct aof *a, char *buf)
 
 /* ---- the end ---- */
 
+/* The new incremental file was not put in use. */
+static void drop_incr(struct ctrl *c)
+{
+	struct file_sys *f = c->persist->files;
+	struct aof_rewrite *r = &c->aof->rewrite;
+	char name[AOF_NAME_MAX], path[AOF_PATH_MAX];
+
+	f->ops->close(f, r->incr_fd);
+	r->incr_fd = -1;
+	aof_incr_name(c->aof, r->incr_seq, name);
+	f->ops->unlink(f, aof_path(c->aof, name, path));
+}
+
 static void ended(struct ctrl *c, const char *why)
 {
 	struct aof *a = c->aof;
@@ -31,14 +44,15 @@ static void ended(struct ctrl *c, const char *why)
 	r->failed = why != NULL;
 	r->last_s = (int64_t)(c->now.mono_us - r->began_us) / 1000000;
 	if (r->incr_fd >= 0)
-		c->persist->files->ops->close(c->persist->files, r->incr_fd);
-	r->incr_fd = -1;
+		drop_incr(c);
 	if (why != NULL) {
+		r->failures++;
 		r->not_before_us = c->now.mono_us + RETRY_US;
 		log_write(LOG_WARNING, "append-only file: rewrite failed: %s", why);
 		return;
 	}
 	r->rewrites++;
+	r->failures = 0;
 	a->base_bytes = aof_bytes(a);
 	log_write(LOG_NOTICE, "append-only file: rewritten, %lu bytes", (unsigned long)a->base_bytes);
 }
@@ -57,22 +71,31 @@ static void remove_base(struct ctrl *c)
 	f->ops->unlink(f, aof_path(c->aof, name, path));
 }
 
-/* The manifest as it will be: the new base, and the incremental files from the new one on. 0, or with *e: -1, or
- * FILE_NOT_SYNCED: files of both manifests must stay. */
+/* The manifest as it will be: the new base, and the incremental files from the new one on. 0, or with *e: -1, and all
+ * is as it was, or FILE_NOT_SYNCED: it is in its place, and files of both manifests must stay. */
 static int put_manifest(struct ctrl *c, struct err *e)
 {
 	struct aof *a = c->aof;
 	struct aof_rewrite *r = &a->rewrite;
 	struct file_sys *f = c->persist->files;
 	char base[AOF_NAME_MAX], incr[AOF_NAME_MAX];
+	struct aof_manifest next;
 
 	aof_base_name(a, r->base_seq, base);
 	aof_incr_name(a, r->incr_seq, incr);
-	aof_manifest_retire(&a->manifest, r->anew || r->alone ? NULL : aof_manifest_last_incr(&a->manifest));
-	if (!aof_manifest_add(&a->manifest, base, r->base_seq, 'b') ||
-	    (r->anew && !aof_manifest_add(&a->manifest, incr, r->incr_seq, 'i')))
+	if (!aof_manifest_copy(&a->manifest, &next))
 		return err_set(e, "out of memory for the manifest");
-	int rc = aof_manifest_store(f, a->dir, a->name, &a->manifest, e);
+	aof_manifest_retire(&next, r->anew || r->alone ? NULL : aof_manifest_last_incr(&next));
+	int rc = aof_manifest_add(&next, base, r->base_seq, 'b') &&
+				 (!r->anew || aof_manifest_add(&next, incr, r->incr_seq, 'i'))
+			 ? aof_manifest_store(f, a->dir, a->name, &next, e)
+			 : err_set(e, "out of memory for the manifest");
+	if (rc == -1) {
+		aof_manifest_fini(&next);
+		return -1;
+	}
+	aof_manifest_fini(&a->manifest);
+	a->manifest = next;
 	if (rc != 0)
 		return rc;
 	/* The files of the past go; if the power fails now, the manifest still says that they are to go. */
@@ -106,8 +129,6 @@ static void finish(struct ctrl *c)
 			remove_base(c);
 		if (r->anew)
 			give_up_stream(c, e.text);
-		aof_manifest_fini(&a->manifest);
-		aof_manifest_load(c->persist->files, a->dir, a->name, &a->manifest, &e);
 		ended(c, e.text[0] != '\0' ? e.text : "the new incremental file could not be put in use");
 		return;
 	}
@@ -135,8 +156,7 @@ static void on_done(void *ctx, const struct err *e)
 		aof_writer_break(c->aof->w);
 	if (!c->workers_gone)
 		aof_publish_health(c);
-	if (r->anew || r->alone)
-		remove_base(c);
+	remove_base(c); /* it may have its name already */
 	ended(c, e->text);
 }
 
@@ -185,10 +205,13 @@ void aof_rewrite_mark(struct ctrl *c, uint64_t mark)
 		r->given_up = true;
 		/* The old file is no longer the last one that the manifest names, the new one not surely one of them.
 		 */
-		if (rc == FILE_NOT_SYNCED)
+		if (rc == FILE_NOT_SYNCED) {
+			c->persist->files->ops->close(c->persist->files, r->incr_fd);
+			r->incr_fd = -1;
 			give_up_stream(c, e.text);
-		else
+		} else {
 			a->manifest.n = n;
+		}
 		return;
 	}
 	a->closed_bytes += aof_writer_offset(a->w);

@@ -33,6 +33,7 @@ struct loader {
 	const struct load_order *o;
 	int fd;
 	uint64_t size, read;
+	uint64_t before; /* bytes of other files that were loaded before */
 	struct rdb_scan scan;
 	struct load_block block[BLOCKS];
 	struct load_block *b; /* being scanned */
@@ -128,6 +129,8 @@ static void block_send(struct loader *l)
 
 static int add_record(struct loader *l, const struct rdb_item *it)
 {
+	if (l->o->look)
+		return 0;
 	uint32_t shard = cmd_shard_of(&l->c->host.env, it->key);
 	struct load_portion *p = &l->b->part[shard];
 
@@ -188,6 +191,8 @@ static void reserve(struct loader *l, uint64_t keys)
 	uint64_t most = (l->size - l->scan.off) / KEY_BYTES_MIN;
 	struct reserve r = {l->db, RP_MIN(keys, most) / l->c->nworkers};
 
+	if (l->o->look)
+		return;
 	if (l->o->held)
 		for (uint32_t i = 0; i < l->c->nworkers; i++)
 			store_reserve(l->c->stores[i], r.db, r.keys);
@@ -200,7 +205,7 @@ static int take_function(struct loader *l, struct slice code)
 	const struct rdb_functions *f = &l->c->persist->functions;
 	struct err e = {""};
 
-	return f->load(f->ctx, code, l->o->merge, &e) == 0 ? 0 : fail(l, e.text);
+	return l->o->look || f->load(f->ctx, code, l->o->merge, &e) == 0 ? 0 : fail(l, e.text);
 }
 
 static int take_item(struct loader *l, const struct rdb_item *it)
@@ -262,7 +267,7 @@ static int read_more(struct loader *l)
 		b->len += (size_t)n;
 		l->read += (uint64_t)n;
 	}
-	l->c->persist->loading.loaded_bytes = l->read;
+	l->c->persist->loading.loaded_bytes = l->before + l->read;
 	return 0;
 }
 
@@ -342,7 +347,8 @@ static int open_file(struct loader *l)
 	if (size < 0)
 		return file_err(l->e, "read", l->o->path, size);
 	l->size = (uint64_t)size;
-	l->c->persist->loading.total_bytes = l->size;
+	if (!l->o->part)
+		l->c->persist->loading.total_bytes = l->size;
 	return 0;
 }
 
@@ -390,12 +396,16 @@ int ctrl_load(struct ctrl *c, const struct load_order *o, struct load_result *ou
 	*l = (struct loader){.c = c, .o = o, .out = out, .e = e, .now_ms = c->now.wall_us / 1000, .fd = -1};
 	rng_init(&l->rng, c->now.tsc);
 	rdb_scan_init(&l->scan, c->heap, c->config.rdbchecksum);
+	l->before = o->part ? c->persist->loading.loaded_bytes : 0;
+	if (!o->part && !o->look)
+		c->persist->loading.keys = c->persist->loading.expired = 0;
 	int rc = open_file(l);
 	if (rc == 0)
 		rc = load(l);
+	c->persist->loading.loaded_bytes = l->before + out->bytes; /* what was read and follows it is another's */
 	if (close_all(l) != 0)
 		rc = -1;
-	if (rc != 0)
+	if (rc != 0 && !o->look)
 		empty_all(l);
 	free(l);
 	return rc;

@@ -14,6 +14,8 @@ struct load_order {
 	bool keep_expired; /* an append-only file follows, which may still refer to them */
 	bool merge;        /* keys that are there already give way, and stay if the load fails */
 	bool held;         /* the control thread holds all shards and does the work itself; else the workers do */
+	bool part;         /* other files belong to the same load: how far it is, is counted over all of them */
+	bool look;         /* is it a file from front to end? Nothing is loaded, nobody needs to be held */
 	/* Called now and then, and while workers are busy. */
 	void (*between)(struct ctrl *c);
 	/* After a failure: the stores must be emptied. NULL: the process ends anyway. */

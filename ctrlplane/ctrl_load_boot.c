@@ -41,7 +41,7 @@ void ctrl_loading_end(struct ctrl *c)
 
 static unsigned percent_of(const struct loading *l)
 {
-	return l->total_bytes == 0 ? 0 : (unsigned)(l->loaded_bytes * 100 / l->total_bytes);
+	return l->total_bytes == 0 ? 0 : (unsigned)RP_MIN(l->loaded_bytes * 100 / l->total_bytes, 100ul);
 }
 
 /* On a terminal; a log file has its lines. */

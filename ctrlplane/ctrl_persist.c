@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctrlplane/ctrl_aof.h"
@@ -82,12 +83,27 @@ static int locked_by_other(const char *dir, int fd, struct err *e)
 		       pid, dir);
 }
 
+/* The directory was removed, and perhaps made anew: we are in the old one still, where nothing can be created. */
+static void enter_again(struct ctrl *c)
+{
+	struct persist *p = c->persist;
+	struct stat st;
+
+	if (stat(".", &st) != 0 || st.st_nlink != 0 || chdir(c->config.dir) != 0)
+		return;
+	log_write(LOG_WARNING, "the directory %s was removed and is there again", c->config.dir);
+	if (p->lock_fd >= 0)
+		close(p->lock_fd);
+	p->lock_fd = -1;
+}
+
 int ctrl_persist_lock(struct ctrl *c, struct err *e)
 {
 	struct persist *p = c->persist;
 	const char *dir = c->config.dir;
 	char text[32];
 
+	enter_again(c);
 	if (p->lock_fd >= 0)
 		return 0;
 	int fd = open(LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0644);

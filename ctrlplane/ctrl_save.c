@@ -280,6 +280,18 @@ static void empty_stores(struct ctrl *c)
 		store_flush(c->stores[i], UINT32_MAX);
 }
 
+static void empty_all(struct ctrl *c)
+{
+	empty_stores(c);
+	c->persist->functions.clear(c->persist->functions.ctx);
+}
+
+/* What failed, and what came of it. */
+static int reload_failed(const struct err *why, const char *outcome, struct err *e)
+{
+	return err_set(e, "%.380s; %s", why->text, outcome);
+}
+
 /* All shards are held. */
 static int reload_held(struct ctrl *c, const struct reload *r, struct err *e)
 {
@@ -288,18 +300,25 @@ static int reload_held(struct ctrl *c, const struct reload *r, struct err *e)
 			       .held = true,
 			       .between = nothing_between,
 			       .empty = empty_stores};
+	struct load_order look = {.path = o.path, .look = true, .between = nothing_between};
 	struct load_result done;
+	struct err why = {""};
 	char temp[CONFIG_STRING_MAX + 8];
 
 	temp_name(c, temp, sizeof temp);
-	if (!r->nosave && (ctrl_persist_lock(c, e) != 0 || ctrl_snapshot_held(c, o.path, temp, e) != 0))
-		return -1;
+	if (!r->nosave && (ctrl_persist_lock(c, &why) != 0 || ctrl_snapshot_held(c, o.path, temp, &why) != 0))
+		return reload_failed(&why, "nothing was changed", e);
+	/* Better to see before all is gone that there is nothing to load. */
+	if (r->nosave && ctrl_load(c, &look, &done, &why) != 0)
+		return reload_failed(&why, "nothing was changed", e);
 	if (!r->noflush)
-		empty_stores(c);
-	if (!r->noflush)
-		c->persist->functions.clear(c);
-	if (ctrl_load(c, &o, &done, e) != 0)
-		return -1;
+		empty_all(c);
+	if (ctrl_load(c, &o, &done, &why) != 0 && r->noflush)
+		return reload_failed(&why, "a part of the file may be loaded; what it does not name is as it was", e);
+	if (why.text[0] != '\0') {
+		empty_all(c);
+		return reload_failed(&why, "all keys and functions are gone", e);
+	}
 	log_write(LOG_NOTICE, "DB reloaded: %lu keys", (unsigned long)done.keys);
 	return 0;
 }

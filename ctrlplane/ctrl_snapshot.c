@@ -365,7 +365,6 @@ static uint32_t pump(struct ctrl *c)
 			return budget < ROUND_BYTES;
 		}
 	}
-	say_progress(c);
 	return 1;
 }
 
@@ -373,6 +372,7 @@ static uint32_t poll_writing(struct ctrl *c)
 {
 	struct snapshot *s = snapshot_of(c);
 	uint32_t work = s->state == SNAPSHOT_WRITING ? pump(c) : 0;
+	say_progress(c);
 	bool shard_failed = s->state == SNAPSHOT_WRITING && any_failed(c);
 
 	switch (file_writer_poll(s->w, c->now.mono_us)) {

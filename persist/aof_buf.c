@@ -24,7 +24,8 @@ bool aof_buf_put(struct aof_buf *b, const void *data, size_t len)
 {
 	if (!aof_buf_room(b, len))
 		return false;
-	memcpy(b->data + b->len, data, len);
+	if (len != 0) /* or else there may be no memory yet */
+		memcpy(b->data + b->len, data, len);
 	b->len += len;
 	return true;
 }

@@ -63,6 +63,20 @@ void aof_manifest_retire(struct aof_manifest *m, const struct aof_file *keep)
 			m->file[i].type = 'h';
 }
 
+bool aof_manifest_copy(const struct aof_manifest *m, struct aof_manifest *to)
+{
+	*to = *m;
+	to->cap = m->n;
+	to->file = malloc(RP_MAX(m->n, 1u) * sizeof *to->file);
+	if (to->file == NULL) {
+		*to = (struct aof_manifest){NULL};
+		return false;
+	}
+	if (m->n != 0)
+		memcpy(to->file, m->file, m->n * sizeof *to->file);
+	return true;
+}
+
 static const char *in_dir(const char *dir, const char *name, const char *suffix, char *buf, size_t cap)
 {
 	snprintf(buf, cap, "%s/%s%s", dir, name, suffix);
@@ -79,8 +93,11 @@ uint32_t aof_manifest_clean(struct file_sys *f, const char *dir, struct aof_mani
 			m->file[kept++] = m->file[i];
 			continue;
 		}
-		f->ops->unlink(f, in_dir(dir, m->file[i].name, "", path, sizeof path));
-		gone++;
+		int rc = f->ops->unlink(f, in_dir(dir, m->file[i].name, "", path, sizeof path));
+		if (rc == 0 || rc == -ENOENT)
+			gone++;
+		else /* another time */
+			m->file[kept++] = m->file[i];
 	}
 	m->n = kept;
 	return gone;

@@ -46,5 +46,7 @@ const struct aof_file *aof_manifest_base(const struct aof_manifest *m);
 const struct aof_file *aof_manifest_last_incr(const struct aof_manifest *m);
 /* The base and the incremental files before `keep` become history. */
 void aof_manifest_retire(struct aof_manifest *m, const struct aof_file *keep);
-/* Removes files of type h from the disk and from *m. Returns how many. */
+/* *to: another one that says the same. false: out of memory. */
+bool aof_manifest_copy(const struct aof_manifest *m, struct aof_manifest *to);
+/* Removes files of type h from the disk, and those that are gone from *m. Returns how many. */
 uint32_t aof_manifest_clean(struct file_sys *f, const char *dir, struct aof_manifest *m);

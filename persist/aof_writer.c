@@ -9,7 +9,7 @@
 #define BUFFER_KEPT   (4u << 20)
 #define RETRY_US      1000000
 #define SECOND_US     1000000
-#define POLL_US       5000 /* everysec, no: between two looks at the rings */
+#define POLL_US       4000 /* everysec, no: between two looks at the rings; sleep is in whole ms, and 5 are promised */
 #define POLL_IDLE_US  100000
 #define UNASKED_US    1000 /* always: effects that nobody has asked a round for have one after that */
 #define GATHER_PART   4    /* of the time that a sync takes */

@@ -5,6 +5,7 @@ import contextlib
 import importlib.machinery
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -15,9 +16,10 @@ import time
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path[:0] = [os.path.join(HERE, "../lib"), os.path.join(HERE, "../diff")]
 import gen
+from disks import hollow_disk, small_disk, standing_still
 from labtest import REDPOLL, main, run, test, wait_for
 from local import Local, free_port
-from resp import Client, Closed
+from resp import Client, Closed, encode
 from values import content, redis_server, values
 
 diff = importlib.machinery.SourceFileLoader("diff", os.path.join(HERE, "../diff/diff")).load_module()
@@ -30,9 +32,13 @@ def ok(reply):
     assert reply == ("+", b"OK"), reply
 
 
-def info(c, field):
+def fields(c):
     text = c.call("INFO", "persistence")[1].decode()
-    return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)[field]
+    return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)
+
+
+def info(c, field):
+    return fields(c)[field]
 
 
 def synced(c):
@@ -449,8 +455,54 @@ def _():
             check_aof(home)
             server.kill()
             server.start()
+            c = server.client()
             for i in range(3):
-                assert server.client().call("GET", f"n{i}") == ("$", b"%d" % counts[i])
+                assert c.call("GET", f"n{i}") == ("$", b"%d" % counts[i])
+            # Asked to stop while one is under way, it ends at once, and leaves nothing of it.
+            before = aof_files(home)
+            ok(c.call("CONFIG", "SET", "snapshot-bandwidth", "1kb", "auto-aof-rewrite-percentage", 0))
+            ok(c.call("SET", "large", os.urandom(200000)))
+            assert c.call("BGREWRITEAOF")[0] == "+"
+            wait_for(lambda: len(aof_files(home)) == len(before) + 2, 10, "it to be under way")
+            assert server.stop() == 0
+            with open(f"{home}/appendonlydir/appendonly.aof.manifest") as f:
+                named = [line.split()[1] for line in f]
+            assert sorted([*named, "appendonly.aof.manifest"]) == aof_files(home), (named, aof_files(home))
+
+
+@test("auto-aof-rewrite-percentage and -min-size: by so much it must have grown, and not before it is so large")
+def _():
+    options = [*AOF, "--auto-aof-rewrite-percentage", "0", "--auto-aof-rewrite-min-size", "10kb"]
+    with home_dir() as home, Local(home, 2, options) as server:
+        c = server.client()
+
+        def write(kilobytes):
+            assert all(r[0] == "+" for r in c.pipeline([("SET", f"k{i % 100}", os.urandom(1000)) for i in range(kilobytes)]))
+            synced(c)
+
+        def stays(rewrites):
+            time.sleep(0.25)
+            assert info(c, "aof_rewrites") == str(rewrites), fields(c)
+
+        write(150)
+        stays(0)  # 0: never by itself
+        rewrite(c)
+        base = int(info(c, "aof_base_size"))
+        assert 100000 < base < 120000 and base <= int(info(c, "aof_current_size")) < base + 1000, fields(c)
+        ok(c.call("CONFIG", "SET", "auto-aof-rewrite-percentage", 100))
+        write(60)
+        stays(1)
+        ok(c.call("CONFIG", "SET", "auto-aof-rewrite-min-size", "1mb"))
+        write(60)
+        stays(1)
+        ok(c.call("CONFIG", "SET", "auto-aof-rewrite-min-size", "10kb"))
+        wait_for(lambda: info(c, "aof_rewrites") == "2", 10, "the rewrite")
+        assert abs(int(info(c, "aof_base_size")) - base) < 1000
+        ok(c.call("CONFIG", "SET", "auto-aof-rewrite-percentage", 30))
+        write(20)
+        stays(2)
+        write(20)
+        wait_for(lambda: info(c, "aof_rewrites") == "3", 10, "the rewrite")
 
 
 @test("keys that expire while the server is down are not revived by what was done to them before")
@@ -481,8 +533,30 @@ def _():
             ok(c.call("SET", f"k{i}", i))
         assert c.call("WAITAOF", 1, 0, 5000) == ("*", [(":", 1), (":", 0)])
         assert info(c, "aof_bytes_unsynced") == "0"
+        code = "#!lua name=lib\nredis.register_function('f', function() return 7 end)"
+        assert c.call("FUNCTION", "LOAD", code) == ("$", b"lib")
+        ok(c.call("SET", "said", "before"))
+        synced(c)
         ok(c.call("DEBUG", "LOADAOF"))
-        assert c.call("DBSIZE") == (":", 50)
+        assert c.call("DBSIZE") == (":", 51) and c.call("FCALL", "f", 0) == (":", 7)
+        # Now the file says something else than memory.
+        with open(incr(home), "r+b") as f:
+            data = f.read()
+            assert data.count(b"before") == 1
+            f.seek(data.index(b"before"))
+            f.write(b"behind")
+        assert c.call("GET", "said") == ("$", b"before")
+        ok(c.call("DEBUG", "LOADAOF"))
+        assert c.call("GET", "said") == ("$", b"behind"), "it has loaded nothing"
+        ok(c.call("SET", "goes", "on"))
+        synced(c)
+        check_aof(home)
+        with open(incr(home), "r+b") as f:
+            f.seek(data.index(b"before") - 2)
+            f.write(b"xx")
+        kind, why = c.call("DEBUG", "LOADAOF")
+        assert kind == "-" and b"(offset " in why and b"only what stands before that is there now" in why, why
+        assert c.call("GET", "k49") == ("$", b"49") and c.call("EXISTS", "said", "goes") == (":", 0)
         started = time.monotonic()
         assert c.call("WAITAOF", 1, 1, 200) == ("*", [(":", 1), (":", 0)])
         assert time.monotonic() - started >= 0.19
@@ -538,6 +612,171 @@ def _():
         start_fails(server, "No such file")
 
 
+def mend(server):
+    """Does what the log says."""
+    command = re.findall(r"run: (redis-check-aof) (--fix) (\S+)", server.log_text())[-1]
+    done = subprocess.run(command, input="y\n", capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0 and "Successfully truncated" in done.stdout, done.stdout + done.stderr
+
+
+@test("a damaged base file, a file cut short that is not the last: refused with the place; redis-check-aof --fix mends what "
+      "can be mended, and the server starts")
+def _():
+    with home_dir() as home, Local(home, 2, [*AOF, "--appendfsync", "always"]) as server:
+        c = server.client()
+        for i in range(10):
+            ok(c.call("SET", f"k{i}", "value"))
+        rewrite(c)
+        for i in range(10, 20):
+            ok(c.call("SET", f"k{i}", "value"))
+        server.kill()
+        path, manifest = incr(home), f"{home}/appendonlydir/appendonly.aof.manifest"
+        base = next(f"{home}/appendonlydir/{n}" for n in aof_files(home) if n.endswith(".base.rdb"))
+        whole, good = open(path, "rb").read(), open(base, "rb").read()
+        # a base file that is damaged, cut short, not there
+        at = good.index(b"k7") + 4
+        for data, sentence in ((good[:at] + bytes([good[at] ^ 1]) + good[at + 1:], "the checksum is wrong"),
+                               (good[:at], "it ends in the middle")):
+            open(base, "wb").write(data)
+            start_fails(server, f"cannot load appendonlydir/{os.path.basename(base)}: byte ", sentence, "redis-check-rdb")
+        os.unlink(base)
+        start_fails(server, os.path.basename(base), "No such file")
+        open(base, "wb").write(good)
+        # damage in the middle of the last file
+        at = whole.index(b"k15") - len(b"*3\r\n$3\r\nSET\r\n$3\r\n")
+        open(path, "wb").write(whole.replace(b"$3\r\nk15", b"$x\r\nk15"))
+        start_fails(server, f"(offset {at})", f"redis-check-aof --fix {path}")
+        mend(server)
+        server.start()
+        assert server.client().call("DBSIZE") == (":", 15)
+        server.kill()
+        # the same file, cut short, and another one behind it
+        named = open(manifest).read()
+        n = int(re.search(r"\.(\d+)\.incr\.aof", path).group(1))
+        behind = path.replace(f".{n}.incr", f".{n + 1}.incr")
+        open(behind, "wb").write(b"*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$6\r\nbehind\r\n$1\r\n1\r\n")
+        open(manifest, "w").write(named + f"file {os.path.basename(behind)} seq {n + 1} type i\n")
+        at = whole.index(b"k17") - len(b"*3\r\n$3\r\nSET\r\n$3\r\n")
+        open(path, "wb").write(whole[:at + 20])
+        start_fails(server, "ends in the middle of a command, and other files follow", f"(offset {at})")
+        mend(server)
+        assert open(path, "rb").read() == whole[:at]
+        # what no server writes: it would want a client with a session
+        kept = open(behind, "rb").read()
+        for words in (("WATCH", "k"), ("SUBSCRIBE", "c"), ("DEBUG", "SLEEP", "1"), ("CONFIG", "SET", "maxmemory", "1")):
+            open(behind, "wb").write(kept + encode(words))
+            start_fails(server, f"a command that changes no key (offset {len(kept)})")
+        open(behind, "wb").write(kept)
+        server.start()
+        c = server.client()
+        assert c.call("DBSIZE") == (":", 18) and c.call("GET", "behind") == ("$", b"1")
+        ok(c.call("SET", "more", 1))
+        server.stop()
+        check_aof(home)
+
+
+@test("a slow disk: writers wait and are counted, readers go on, and nothing is lost")
+def _():
+    with hollow_disk(80, 48) as (home, _), tempfile.TemporaryDirectory() as elsewhere:
+        server = Local(home, 2, [*AOF, "--journal-buffer", "256kb"])
+        server.log = f"{elsewhere}/log"
+        with server:
+            c, r, acked = server.client(timeout=60), server.client(), []
+            ok(c.call("SET", "seen", 1))
+            for i in range(16):
+                ok(c.call("SET", f"large{i}", os.urandom(100000)))
+            ok(c.call("CONFIG", "SET", "snapshot-bandwidth", "2mb"))
+            assert c.call("BGSAVE")[0] == "+"
+
+            def write():
+                for i in range(400):
+                    ok(c.call("SET", f"k{i}", "x" * 2000))
+                    acked.append(i)
+            writer = threading.Thread(target=write)
+            with standing_still(home):
+                assert info(r, "journal_writer_waits") == "0"
+                writer.start()
+                wait_for(lambda: int(info(r, "journal_writer_waits")) > 0, 20, "the ring to be half full")
+                told, started = len(acked), time.monotonic()
+                for _ in range(200):
+                    assert r.call("GET", "seen") == ("$", b"1")
+                assert time.monotonic() - started < 5, "readers wait, too"
+                time.sleep(0.2)
+                assert len(acked) == told < 400 and writer.is_alive(), (told, len(acked))
+                now = fields(r)
+                assert now["aof_last_write_status"] == "ok" and int(now["journal_bytes_in_flight"]) > 100000, now
+                wait_for(lambda: int(info(r, "snapshot_bytes_to_disk_in_flight")) >= 1 << 20, 20, "the snapshot to wait")
+            writer.join(30)
+            wait_for(lambda: info(r, "rdb_bgsave_in_progress") == "0", 30, "the end of the snapshot")
+            assert info(r, "rdb_last_bgsave_status") == "ok" and info(r, "snapshot_bytes_to_disk_in_flight") == "0"
+            assert len(acked) == 400
+            synced(r)
+            server.kill()
+            server.start()
+            assert server.client().call("EXISTS", *[f"k{i}" for i in range(400)]) == (":", 400)
+
+
+# ---- INFO ----
+
+def counted(text):
+    """le_128=17,le_256=3 as [(128, 17), (256, 3)]."""
+    return [tuple(int(n) for n in re.fullmatch(r"le_(\d+)=(\d+)", part).groups()) for part in text.split(",")]
+
+
+@test("INFO persistence: all that redis-server has, and each field of ours says what it should")
+def _():
+    with (home_dir() as home, redis_server() as plain, redis_server("--appendonly", "yes") as with_aof,
+          Local(home, 1, [*AOF, "--appendfsync", "always", "--rdbcompression", "no"]) as server):
+        c = server.client()
+        theirs = set(fields(with_aof))
+        assert theirs > set(fields(plain))
+        missing = theirs - set(fields(c))
+        assert not missing, missing
+        ours, seen = set(fields(c)) - theirs, {}
+        for i in range(0, 8000, 100):
+            assert c.call("MSET", *[w for k in range(i, i + 100) for w in (f"key {k}", "x" * 250)]) == ("+", b"OK")
+        ok(c.call("SET", "large", "y" * 200000))  # beyond what fits into the ring
+        synced(c)
+        now = fields(c)
+        assert now["aof_bytes_written"] == str(os.path.getsize(incr(home))), now
+        files = sum(os.path.getsize(f"{home}/appendonlydir/{n}") for n in aof_files(home) if "manifest" not in n)
+        assert now["aof_current_size"] == str(files) and 0 < int(now["aof_base_size"]) < 1000, now
+        assert now["aof_bytes_unsynced"] == now["journal_bytes_in_flight"] == now["journal_writer_waits"] == "0", now
+        assert now["journal_overflows"] == "1", now
+        assert now["aof_enabled"] == "1" and now["aof_last_write_status"] == "ok" and now["aof_buffer_length"] == "0"
+        assert 81 <= int(now["aof_sync_rounds"]) <= int(now["aof_syncs"]), now
+        syncs = counted(now["aof_sync_latency_usec"])
+        assert syncs == sorted(syncs) and sum(n for _, n in syncs) == int(now["aof_syncs"]), now
+        slowest = int(now["aof_sync_max_usec"])
+        assert syncs[-1][0] // 2 <= max(slowest, 1) < syncs[-1][0] and int(now["aof_sync_last_usec"]) <= slowest, now
+        # While a snapshot is written all its keys are overwritten.
+        ok(c.call("CONFIG", "SET", "snapshot-bandwidth", "2mb", "appendfsync", "everysec"))
+        assert c.call("BGSAVE")[0] == "+"
+        for i in range(0, 8000, 100):
+            assert all(r == ("+", b"OK") for r in c.pipeline([("SET", f"key {k}", "new") for k in range(i, i + 100)]))
+            now = fields(c)
+            for name in ours:
+                seen[name] = max(seen.get(name, 0), int(now[name]) if now[name].isdigit() else 0)
+        assert now["rdb_bgsave_in_progress"] == "1", "it was over too soon"
+        wait_for(lambda: info(c, "rdb_bgsave_in_progress") == "0", 30, "the end of the save")
+        now = fields(c)
+        assert 0 < int(now["snapshot_keys_before_writes"]) <= 8000, now
+        assert int(now["snapshot_slices"]) > 3 and 0 < int(now["snapshot_longest_slice_usec"]) < 1000000, now
+        assert now["snapshot_bytes_written"] == str(os.path.getsize(f"{home}/dump.rdb")), now
+        assert int(now["snapshot_epoch_held_usec"]) < 1000000, now
+        in_flight = [name for name in ours if name.startswith("snapshot_bytes_") and name.endswith("_in_flight")]
+        assert len(in_flight) == 3, in_flight
+        for name in in_flight:  # on their way to the disk are some for a moment: with a slow one, below
+            assert now[name] == "0" and (seen[name] > 0 or "to_disk" in name), (name, seen[name], now[name])
+        assert now["snapshot_large_at_once"] == now["snapshot_waits"] == "0", now
+        assert ours == set(in_flight) | {
+            "aof_bytes_written", "aof_bytes_unsynced", "aof_sync_rounds", "aof_syncs", "aof_sync_last_usec",
+            "aof_sync_max_usec", "aof_sync_latency_usec", "journal_bytes_in_flight", "journal_overflows",
+            "journal_writer_waits", "snapshot_slices", "snapshot_longest_slice_usec", "snapshot_keys_before_writes",
+            "snapshot_large_at_once", "snapshot_waits", "snapshot_bytes_written", "snapshot_epoch_held_usec"} | (
+                ours & {"rdb_saves", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"}), ours
+
+
 @test("the manifest or the directory in a bad state: refused with the reason")
 def _():
     with home_dir() as home, Local(home, 1, AOF) as server:
@@ -554,16 +793,6 @@ def _():
         shutil.rmtree(f"{home}/appendonlydir")
         open(f"{home}/appendonlydir", "w").close()
         start_fails(server, "appendonlydir", "Not a directory")
-
-
-@contextlib.contextmanager
-def small_disk(megabytes):
-    with tempfile.TemporaryDirectory() as at:
-        run("mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "none", at)
-        try:
-            yield at
-        finally:
-            run("umount", "-l", at)
 
 
 @test("disk full: writers are told MISCONF, readers go on, nothing acknowledged is lost, and it heals by itself")
@@ -597,21 +826,6 @@ def _():
                 c = server.client()
                 assert c.call("EXISTS", *[f"k{i}" for i in acked]) == (":", len(acked))
                 assert c.call("GET", "another") == ("$", b"1")
-
-
-@contextlib.contextmanager
-def hollow_disk(megabytes, promised):
-    """A file system that believes in more room than its device has: write() succeeds, fsync() does not. Gives its path and
-    what gives the device the room."""
-    with small_disk(megabytes) as under, tempfile.TemporaryDirectory() as at:
-        with open(f"{under}/device", "wb") as device:
-            device.truncate(promised << 20)
-        run("mkfs.ext4", "-q", "-F", "-m", "0", "-O", "^has_journal", "-E", "nodiscard", f"{under}/device")
-        run("mount", "-o", "loop,errors=continue", f"{under}/device", at)
-        try:
-            yield at, lambda: run("mount", "-o", f"remount,size={2 * promised}m", under)
-        finally:
-            run("umount", "-l", at)
 
 
 @test("the disk fails at fsync: nobody is told that his write is kept, writers are refused, readers go on, until a new file "

@@ -1,15 +1,22 @@
 #!/usr/bin/python3
 """Snapshots: with redis-server there and back, while clients write, and when things go wrong."""
+import contextlib
 import os
+import pty
+import re
+import shutil
 import signal
+import struct
 import sys
 import tempfile
 import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../lib"))
+from disks import break_down, hollow_disk
 from labtest import BUILD, LAB, Lab, main, run, test, wait_for
-from resp import Closed
+from local import Local
+from resp import Closed, encode
 from values import LIMITS, content, encoding, redis_server, values
 
 LATER_MS = 4102444800000
@@ -20,9 +27,13 @@ def ok(reply):
     assert reply == ("+", b"OK"), reply
 
 
-def info(c, field):
+def fields(c):
     text = c.call("INFO", "persistence")[1].decode()
-    return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)[field]
+    return dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)
+
+
+def info(c, field):
+    return fields(c)[field]
 
 
 def bgsave(c):
@@ -394,6 +405,437 @@ def _():
         refuse(home, b"hello", "this is no RDB file")
         refuse(home, good[:9] + b"\x07\x01k\x81\x5e\x1d\x4a\xa9\x09\x27\x2c\x00", "module type 'Xh1KqQknL'")
         refuse(home, good[:9] + b"\xfe\x14" + good[9:], "set databases to 21")
+
+
+SLOW = ["--save", "", "--rdbcompression", "no", "--snapshot-bandwidth", "1mb", "--loglevel", "verbose"]
+
+
+@test("BGSAVE SCHEDULE waits for what is under way, a second save is refused; how far one is stands in INFO and in the log")
+def _():
+    with tempfile.TemporaryDirectory() as home, Local(home, 2, SLOW) as server:
+        c, seen = server.client(), []
+        for i in range(0, 2000, 500):
+            ok(c.call("MSET", *[x for k in range(i, i + 500) for x in (f"key {k}", "x" * 250)]))
+        assert c.call("BGREWRITEAOF") == ("+", b"Background append only file rewriting started")
+        kind, text = c.call("BGSAVE")
+        assert kind == "-" and text.startswith(b"ERR Another child process is active (AOF?)"), text
+        for _ in range(2):
+            assert c.call("BGSAVE", "SCHEDULE") == ("+", b"Background saving scheduled")
+        assert fields(c)["aof_rewrite_in_progress"] == "1" and fields(c)["rdb_bgsave_in_progress"] == "0"
+        wait_for(lambda: fields(c)["rdb_bgsave_in_progress"] == "1", 20, "what was scheduled")
+        assert fields(c)["aof_rewrites"] == "1", "it has not waited"
+        for words in (("BGSAVE",), ("BGSAVE", "SCHEDULE"), ("SAVE",)):
+            assert c.call(*words) == ("-", b"ERR Background save already in progress"), words
+        assert c.call("BGREWRITEAOF") == ("+", b"Background append only file rewriting scheduled")
+
+        def ended():
+            now = fields(c)
+            if now["rdb_bgsave_in_progress"] == "0":
+                return True
+            if now["current_save_keys_total"] == "0":  # the epoch is to come
+                return False
+            assert now["current_save_keys_total"] == "2000"
+            seen.append(int(now["current_save_keys_processed"]))
+            assert abs(float(now["current_fork_perc"]) - seen[-1] / 20) < 0.01, now
+            return False
+        wait_for(ended, 20, "the end of the save")
+        assert seen == sorted(seen) and len(set(seen)) > 3 and 0 < seen[-1] <= 2000, seen
+        now = fields(c)
+        assert now["rdb_saves"] == "1" and now["rdb_last_bgsave_status"] == "ok", now
+        wait_for(lambda: fields(c)["aof_rewrites"] == "2", 20, "the rewrite that was scheduled")
+        assert fields(c)["current_save_keys_total"] == fields(c)["current_save_keys_processed"] == "0"
+        percent = [int(n) for n in re.findall(r"snapshot: (\d+)% of 2000 keys", server.log_text())]
+        assert len(percent) > 3 and all(0 < n < 100 and n % 10 == 0 for n in percent), percent
+        assert len(keys_of(home)) == 2000
+
+
+@test("rdbcompression and rdbchecksum: what they change in the file, and that it is read all the same")
+def _():
+    with tempfile.TemporaryDirectory() as home, Local(home, 2, ["--save", ""]) as server:
+        c, path, text = server.client(), f"{home}/dump.rdb", b"abcd" * 5000
+        for i in range(20):
+            ok(c.call("SET", f"key {i}", text))
+        for compress in ("yes", "no"):
+            for checksum in ("yes", "no"):
+                ok(c.call("CONFIG", "SET", "rdbcompression", compress, "rdbchecksum", checksum))
+                ok(c.call("SAVE"))
+                with open(path, "rb") as f:
+                    data = f.read()
+                assert (text in data) == (compress == "no") and (len(data) > 400000) == (compress == "no"), len(data)
+                assert (data[-8:] == bytes(8)) == (checksum == "no"), data[-8:]
+                said = run("redis-check-rdb", path)
+                assert "RDB looks OK" in said and ("Checksum OK" in said) == (checksum == "yes"), said
+                found = keys_of(home)
+                assert len(found) == 20 and set(found.values()) == {text}
+                ok(c.call("DEBUG", "RELOAD", "NOSAVE"))
+                assert c.call("GET", "key 7") == ("$", text)
+        # A wrong checksum is seen or not, as it says there. What cannot be loaded changes nothing.
+        ok(c.call("CONFIG", "SET", "rdbchecksum", "yes"))
+        ok(c.call("SAVE"))
+        with open(path, "r+b") as f:
+            f.seek(-1, os.SEEK_END)
+            last = f.read(1)[0]
+            f.seek(-1, os.SEEK_END)
+            f.write(bytes([last ^ 1]))
+        ok(c.call("SET", "late", 1))
+        kind, why = c.call("DEBUG", "RELOAD", "NOSAVE")
+        assert kind == "-" and b"the checksum is wrong" in why and b"nothing was changed" in why, why
+        assert c.call("DBSIZE") == (":", 21) and c.call("GET", "late") == ("$", b"1")
+        ok(c.call("CONFIG", "SET", "rdbchecksum", "no"))
+        ok(c.call("DEBUG", "RELOAD", "NOSAVE"))
+        assert c.call("DBSIZE") == (":", 20)
+        # A value that turns out to be none when it is made: then all is gone, and that is said.
+        with open(path, "wb") as f:
+            f.write(b"REDIS0009\xfe\x00\x00\x01a\x01b\x02\x01s\x02\x01z\x01z\xff" + bytes(8))
+        kind, why = c.call("DEBUG", "RELOAD", "NOSAVE")
+        assert kind == "-" and b"all keys and functions are gone" in why, why
+        assert c.call("DBSIZE") == (":", 0)
+        os.unlink(path)
+        ok(c.call("SET", "kept", 1))
+        os.mkdir(path)  # cannot be saved
+        kind, why = c.call("DEBUG", "RELOAD")
+        assert kind == "-" and b"nothing was changed" in why, why
+        assert c.call("GET", "kept") == ("$", b"1")
+
+
+def many_keys(n):
+    """An RDB file that takes a while."""
+    keys = b"".join(b"\x00\x0bkey %07d\x01v" % i for i in range(n))
+    return b"REDIS0009\xfe\x00\xfb\x80" + n.to_bytes(4, "big") + b"\x00" + keys + b"\xff" + bytes(8)
+
+
+def watch_load(server, each=None):
+    """What a client is told from the start until all is loaded: [(PING's reply, INFO persistence)]."""
+    said = []
+    while True:
+        assert server.process.poll() is None, server.log_text()[-1000:]
+        try:
+            c = server.client()
+            break
+        except OSError:
+            time.sleep(0.002)
+    while True:
+        said.append((c.call("PING"), fields(c)))
+        if said[-1][0] == ("+", b"PONG"):
+            return said
+        if each:
+            each(said)
+        time.sleep(0.002)
+
+
+def check_load(said, size):
+    loading = [now for ping, now in said if ping[1].startswith(b"LOADING ") and now["loading"] == "1"]
+    assert len(loading) > 3, f"{len(loading)} of {len(said)} looks"
+    at = [int(now["loading_loaded_bytes"]) for now in loading]
+    assert at == sorted(at) and at[-1] > size / 2 and len(set(at)) > 3, at
+    for now in loading:
+        have = int(now["loading_loaded_bytes"])
+        if have:
+            assert int(now["loading_total_bytes"]) == size >= have, now
+            assert abs(float(now["loading_loaded_perc"]) - have * 100 / size) < 0.01, now
+            assert 0 <= float(now["loading_eta_seconds"]) < 3600 and abs(int(now["loading_start_time"]) - time.time()) < 60
+    last = said[-1][1]
+    assert last["loading"] == "0" and "loading_total_bytes" not in last, last
+    return loading
+
+
+@test("while it loads clients are told LOADING, INFO says how far it is; keys that expired meanwhile are dropped and counted")
+def _():
+    with tempfile.TemporaryDirectory() as home:
+        with Local(home, 2, ["--save", "", "--rdbchecksum", "no"]) as server:
+            c = server.client()
+            ok(c.call("SET", "goes", 1, "PXAT", LATER_MS))
+            ok(c.call("SET", "stays", 1, "PX", 3600000))
+            ok(c.call("SET", "forever", 1))
+            ok(c.call("SAVE"))
+            server.kill()
+            with open(f"{home}/dump.rdb", "r+b") as f:  # rather than waiting: it is over by now
+                data = f.read()
+                at = data.index(b"\xfc" + struct.pack("<q", LATER_MS) + b"\x00\x04goes")
+                f.seek(at + 1)
+                f.write(struct.pack("<q", int(time.time() * 1000) - 1))
+            server.start()
+            c = server.client()
+            assert c.call("EXISTS", "goes", "stays", "forever") == (":", 2)
+            assert c.call("DBSIZE") == (":", 2)
+            now = fields(c)
+            assert now["rdb_last_load_keys_expired"] == "1" and now["rdb_last_load_keys_loaded"] == "2", now
+            ok(c.call("DEBUG", "RELOAD"))
+            now = fields(c)
+            assert now["rdb_last_load_keys_expired"] == "0" and now["rdb_last_load_keys_loaded"] == "2", now
+            server.kill()
+            data = many_keys(600000)
+            with open(f"{home}/dump.rdb", "wb") as f:
+                f.write(data)
+            server.start(wait=False)
+            loading = check_load(watch_load(server), len(data))
+            assert int(loading[-1]["loading_loaded_keys"]) > 1000
+            c = server.client()
+            assert c.call("DBSIZE") == (":", 600000) and c.call("GET", "key 0123456") == ("$", b"v")
+
+
+@test("an append-only file that takes long: LOADING, percentages in the log and in INFO, a bar on a terminal")
+def _():
+    with tempfile.TemporaryDirectory() as home:
+        options = ["--appendonly", "yes", "--save", ""]
+        with Local(home, 2, options) as server:
+            c = server.client()
+            for i in range(0, 20000, 1000):
+                c.call("SADD", "big", *[f"member {k}" for k in range(i, i + 1000)])
+            assert c.call("BGREWRITEAOF")[0] == "+"
+            wait_for(lambda: fields(c)["aof_rewrites"] == "1", 20, "the rewrite")
+            server.stop()
+            files = [f"{home}/appendonlydir/{n}" for n in sorted(os.listdir(f"{home}/appendonlydir"))]
+            with open(next(n for n in files if n.endswith(".incr.aof")), "ab") as f:
+                f.write(encode(("SELECT", 0)) + encode(("SUNIONSTORE", "copy", "big")) * 600)
+            size = sum(os.path.getsize(n) for n in files if not n.endswith("manifest"))
+            master, slave = pty.openpty()
+            server.wrapper = ["sh", "-c", f'exec "$@" 2>{os.ttyname(slave)}', "sh"]
+            stopped = []
+
+            def stop_once(said):
+                """A log line comes every two seconds: a machine that stands still for so long."""
+                if not stopped and float(said[-1][1].get("loading_loaded_perc", 0)) > 20:
+                    stopped.append(server.process.send_signal(signal.SIGSTOP))
+                    time.sleep(2.1)
+                    server.process.send_signal(signal.SIGCONT)
+            server.start(wait=False)
+            check_load(watch_load(server, stop_once), size)
+            assert server.client().call("SCARD", "copy") == (":", 20000)
+            percent = [int(n) for n in re.findall(r"loading: (\d+)%, \d+ keys", server.log_text())]
+            assert percent and all(0 <= n <= 100 for n in percent), percent
+            os.set_blocking(master, False)
+            bar = os.read(master, 65536).decode()
+            drawn = re.findall(r"\rloading \[(#*) *\] +(\d+)%  \d+ keys  \d+ MB/s", bar)
+            assert len(drawn) > 2 and bar.endswith("\r\033[K"), bar[-300:]
+            assert all(len(full) == int(n) * 40 // 100 for full, n in drawn), drawn
+            os.close(master)
+            os.close(slave)
+
+
+NO_RIGHTS = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+
+
+def fails_to_start(server, sentence):
+    try:
+        server.start()
+    except AssertionError as e:
+        assert sentence in str(e), (sentence, str(e))
+        server.kill()
+    else:
+        raise AssertionError("it starts")
+
+
+@test("no permission, no directory: one sentence says what to mend, MISCONF until that is done and a save has succeeded")
+def _():
+    with tempfile.TemporaryDirectory() as at:
+        home = f"{at}/home"
+        server = Local(home, 1, ["--save", "3600 1000000", "--enable-protected-configs", "yes"], NO_RIGHTS)
+        server.log = f"{at}/log"
+        fails_to_start(server, f"cannot enter dir {home}: create it")
+        os.mkdir(home, 0o555)
+        for options in (["--save", "3600 1000000"], ["--save", "", "--appendonly", "yes"]):
+            fails_to_start(Local(home, 1, options, NO_RIGHTS), f"cannot create {home}/redpoll.lock: Permission denied; give")
+        os.chmod(home, 0o755)
+        with server:
+            c = server.client()
+
+            def refused(*texts):
+                for words in (("SAVE",), ("BGSAVE",)):
+                    kind, why = c.call(*words)
+                    assert kind == "-" and all(text in why for text in texts), why
+                assert fields(c)["rdb_last_bgsave_status"] == "err"
+                assert c.call("SET", "a", "no")[1].startswith(b"MISCONF")
+                assert c.call("GET", "a") == ("$", b"1")
+
+            ok(c.call("SET", "a", 1))
+            ok(c.call("SAVE"))
+            os.chmod(home, 0o555)
+            refused(b"cannot create temp-dump.rdb: Permission denied; give this user the right to write there")
+            os.chmod(home, 0o755)
+            ok(c.call("SAVE"))
+            ok(c.call("SET", "a", 1))
+            shutil.rmtree(home)
+            refused(b"cannot create", b"No such file or directory; create the directory")
+            os.mkdir(home)
+            ok(c.call("SAVE"))
+            ok(c.call("SET", "a", 1))
+            assert sorted(os.listdir(home)) == ["dump.rdb", "redpoll.lock"], os.listdir(home)
+            kind, why = c.call("CONFIG", "SET", "dir", f"{at}/nowhere")
+            assert kind == "-" and b"No such file or directory; create the directory" in why, why
+            ok(c.call("SAVE"))
+
+
+@test("errors at a snapshot's fsync and at its write: the old file stays, MISCONF until a save succeeds")
+def _():
+    for direct, what in (("no", b"cannot sync dump.rdb: "), ("yes", b"cannot write dump.rdb: ")):
+        with hollow_disk(12, 64) as (home, heal), tempfile.TemporaryDirectory() as elsewhere:
+            server = Local(home, 2, ["--save", "3600 1000000", "--rdbcompression", "no", "--snapshot-direct", direct])
+            server.log = f"{elsewhere}/log"
+            with server:
+                c = server.client()
+                ok(c.call("SET", "a", "old"))
+                ok(c.call("SAVE"))
+                with open(f"{home}/dump.rdb", "rb") as f:
+                    old = f.read()
+                for i in range(120):
+                    ok(c.call("SET", f"large {i}", os.urandom(100000)))
+                for words in (("BGSAVE",), ("SAVE",)):  # the second one writes another file, and asks nobody twice
+                    reply = c.call(*words)
+                    wait_for(lambda: fields(c)["rdb_bgsave_in_progress"] == "0", 20, "the end of the save")
+                assert reply[0] == "-" and what in reply[1], reply
+                assert fields(c)["rdb_last_bgsave_status"] == "err"
+                assert c.call("SET", "a", "new")[1].startswith(b"MISCONF")
+                assert c.call("GET", "a") == ("$", b"old")
+                with open(f"{home}/dump.rdb", "rb") as f:
+                    assert f.read() == old, "the old file is not what it was"
+                assert "temp-dump.rdb" not in os.listdir(home)
+                heal()
+                ok(c.call("SAVE"))
+                ok(c.call("SET", "a", "new"))
+                assert len(keys_of(home)) == 121
+
+
+@test("a disk that gives nothing but EIO while a snapshot is written: MISCONF until one is on another disk")
+def _():
+    with hollow_disk(80, 64) as (home, _), tempfile.TemporaryDirectory() as elsewhere:
+        server = Local(home, 2, ["--save", "3600 1000000", "--rdbcompression", "no", "--snapshot-bandwidth", "4mb",
+                                 "--enable-protected-configs", "yes"])
+        server.log = f"{elsewhere}/log"
+        with server:
+            c = server.client()
+            for i in range(40):
+                ok(c.call("SET", f"large {i}", os.urandom(100000)))
+            assert c.call("BGSAVE")[0] == "+"
+            wait_for(lambda: os.path.exists(f"{home}/temp-dump.rdb"), 10, "the save to begin")
+            break_down(home)
+            wait_for(lambda: fields(c)["rdb_bgsave_in_progress"] == "0", 20, "the end of the save")
+            assert fields(c)["rdb_last_bgsave_status"] == "err"
+            assert "snapshot failed: cannot write dump.rdb: Input/output error; the disk fails" in server.log_text()
+            assert c.call("SET", "a", 1)[1].startswith(b"MISCONF")
+            kind, why = c.call("SAVE")
+            assert kind == "-" and b"Input/output error; the disk fails" in why, why
+            assert c.call("GET", "large 0")[0] == "$"
+            ok(c.call("CONFIG", "SET", "dir", elsewhere, "snapshot-bandwidth", 0))
+            assert c.call("SET", "a", 1)[1].startswith(b"MISCONF")
+            ok(c.call("SAVE"))
+            ok(c.call("SET", "a", 1))
+            assert len(keys_of(elsewhere)) == 40
+
+
+# ---- streams of other versions ----
+
+class Bytes:
+    """What a stream looks like in RDB, up to where groups begin."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, n):
+        self.at += n
+        return self.data[self.at - n:self.at]
+
+    def length(self):
+        """The number, and its bytes."""
+        at, first = self.at, self.take(1)[0]
+        if first < 0x40:
+            n = first
+        elif first < 0x80:
+            n = (first & 63) << 8 | self.take(1)[0]
+        else:
+            n = int.from_bytes(self.take(4 if first == 0x80 else 8), "big")
+        return n, self.data[at:self.at]
+
+    def string(self):
+        """Its bytes, with the length in front; whole strings and integers only."""
+        at = self.at
+        if self.data[at] >= 0xc0:
+            kind = self.take(1)[0] & 63
+            assert kind < 3, "compressed"
+            self.take(1 << kind)
+        else:
+            self.take(self.length()[0])
+        return self.data[at:self.at]
+
+
+def other_stream(body, to):
+    """The value of a stream of type 19 (7.0) as one of type 15 (5.0) or 21 (7.2: when a consumer was active last)."""
+    b = Bytes(body)
+    nodes, out = b.length()
+    for _ in range(nodes):
+        out += b.string() + b.string()
+    out += b"".join(b.length()[1] for _ in range(3))    # length, last id
+    since_7 = b"".join(b.length()[1] for _ in range(5))  # first id, greatest deleted, added
+    out += since_7 if to > 15 else b""
+    groups, raw = b.length()
+    out += raw
+    for _ in range(groups):
+        out += b.string() + b.length()[1] + b.length()[1]  # name, last id
+        read = b.length()[1]
+        out += read if to > 15 else b""
+        pending, raw = b.length()
+        out += raw
+        for _ in range(pending):
+            out += b.take(24) + b.length()[1]  # id, when, how often
+        consumers, raw = b.length()
+        out += raw
+        for _ in range(consumers):
+            out += b.string()
+            seen = b.take(8)
+            out += seen + (struct.pack("<q", struct.unpack("<q", seen)[0] - 1234) if to == 21 else b"")
+            own, raw = b.length()
+            out += raw + b.take(16 * own)
+    assert b.at == len(body), "not all was read"
+    return out
+
+
+def stream_file(streams, kind, version):
+    """streams: {name: what DUMP said}."""
+    out = b"REDIS%04d\xfe\x00" % version
+    for name, dump in streams.items():
+        assert dump[0] == 19 and len(name) < 64
+        out += bytes([kind, len(name)]) + name + other_stream(dump[1:-10], kind)
+    return out + b"\xff" + bytes(8)
+
+
+def groups_of(c, key):
+    """What XINFO says of groups and consumers, but for the time that has passed."""
+    out = []
+    for _, group in c.call("XINFO", "GROUPS", key)[1]:
+        facts = dict(zip([w for _, w in group[::2]], group[1::2]))
+        consumers = c.call("XINFO", "CONSUMERS", key, facts[b"name"][1])[1]
+        out.append((facts, [x[:4] for _, x in consumers]))
+    return out
+
+
+@test("streams as 5.0 and 7.2 write them (types 15 and 21), with entries, groups and what is pending: as redis-server has it")
+def _():
+    with tempfile.TemporaryDirectory() as home, redis_server("--rdbcompression", "no", home=home) as redis:
+        streams = {}
+        for i, (name, commands) in enumerate([*values(), *large_values()]):
+            if "stream" not in name:
+                continue
+            key = f"{i} {name}".encode()[:60]
+            for command in commands:
+                assert redis.call(command[0], *[key if w == "k" else w for w in command[1:]])[0] != "-"
+            streams[key] = redis.call("DUMP", key)[1]
+        assert len(streams) > 10
+        for kind, version in ((15, 9), (21, 11)):
+            with open(f"{home}/dump.rdb", "wb") as f:
+                f.write(stream_file(streams, kind, version))
+            with contextlib.ExitStack() as stack:
+                server = stack.enter_context(Local(home, 2, ["--save", ""]))
+                c = server.client()
+                # 7.0 reads type 15, and knows nothing of 21: then with the stream that it was made of.
+                other = stack.enter_context(redis_server(home=home)) if kind == 15 else redis
+                assert c.call("DBSIZE") == other.call("DBSIZE")
+                for key in streams:
+                    assert content(c, key) == content(other, key), key
+                    assert groups_of(c, key) == groups_of(other, key), key
+                if kind == 21:  # seconds and a bit later than it was active
+                    active = [dict(zip([w for _, w in x[::2]], [v for _, v in x[1::2]]))
+                              for _, x in c.call("XINFO", "CONSUMERS", key, "g")[1]]
+                    assert active and all(0 <= a[b"inactive"] - a[b"idle"] - 1234 <= 50 for a in active), active
 
 
 main()

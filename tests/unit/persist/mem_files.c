@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define FILES 64
-#define OPS   16
-#define BLOCK 512
+#define NAMES   64   /* at one time */
+#define FILES   1024 /* ever */
+#define OPS     16
+#define DIR_OPS 32
+#define BLOCK   512
 
 struct content {
 	char *data;
@@ -16,12 +18,16 @@ struct content {
 
 struct mem_file { /* an inode */
 	struct content now, disk;
-	uint32_t links; /* names that lead to it, in memory or on the disk */
 };
 
 struct entry {
 	char path[256];
-	int file; /* -1: none */
+	int file;
+};
+
+struct dir_op {                    /* a change of the directory: at once or not at all */
+	char gone[256], path[256]; /* "": none */
+	int file;                  /* that path leads to now */
 };
 
 struct mem_files {
@@ -29,12 +35,15 @@ struct mem_files {
 	struct rng rng;
 	struct mem_file file[FILES];
 	uint32_t nfiles;
-	struct entry now[FILES], disk[FILES];
+	struct entry now[NAMES], disk[NAMES];
+	struct dir_op dir_op[DIR_OPS]; /* not synced, in their order */
+	uint32_t ndir_ops;
 	struct file_op *op[OPS];
 	uint32_t nops;
-	bool dead; /* power was lost: what is under way comes to nothing */
+	bool dead; /* killed: what is under way comes to nothing */
 	uint64_t calls, fail_at, fail_until;
 	int fail_errno;
+	bool remains; /* an unlink has failed */
 };
 
 #define DIR_FD 1000
@@ -50,9 +59,11 @@ static bool fails(struct mem_files *m)
 	return m->fail_at != 0 && m->calls >= m->fail_at && m->calls < m->fail_at + m->fail_until;
 }
 
+/* ---- names ---- */
+
 static struct entry *find(struct entry *dir, const char *path)
 {
-	for (uint32_t i = 0; i < FILES; i++)
+	for (uint32_t i = 0; i < NAMES; i++)
 		if (dir[i].path[0] != '\0' && strcmp(dir[i].path, path) == 0)
 			return &dir[i];
 	return NULL;
@@ -62,15 +73,46 @@ static struct entry *find_or_make(struct entry *dir, const char *path)
 {
 	struct entry *e = find(dir, path);
 
-	for (uint32_t i = 0; i < FILES && e == NULL; i++)
+	for (uint32_t i = 0; i < NAMES && e == NULL; i++)
 		if (dir[i].path[0] == '\0') {
 			e = &dir[i];
 			snprintf(e->path, sizeof e->path, "%s", path);
-			e->file = -1;
 		}
 	assert_non_null(e);
 	return e;
 }
+
+static void apply(struct entry *dir, const struct dir_op *op)
+{
+	struct entry *gone = op->gone[0] != '\0' ? find(dir, op->gone) : NULL;
+
+	if (gone != NULL)
+		gone->path[0] = '\0';
+	if (op->path[0] != '\0')
+		find_or_make(dir, op->path)->file = op->file;
+}
+
+/* The n oldest changes get to the disk. */
+static void dir_reaches_disk(struct mem_files *m, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		apply(m->disk, &m->dir_op[i]);
+	m->ndir_ops -= n;
+	memmove(m->dir_op, m->dir_op + n, m->ndir_ops * sizeof m->dir_op[0]);
+}
+
+static void change_dir(struct mem_files *m, const char *gone, const char *path, int file)
+{
+	if (m->ndir_ops == DIR_OPS)
+		dir_reaches_disk(m, 1);
+	struct dir_op *op = &m->dir_op[m->ndir_ops++];
+	snprintf(op->gone, sizeof op->gone, "%s", gone);
+	snprintf(op->path, sizeof op->path, "%s", path);
+	op->file = file;
+	apply(m->now, op);
+}
+
+/* ---- the calls ---- */
 
 static void set(struct content *c, const char *data, size_t len)
 {
@@ -86,26 +128,29 @@ static int mem_open(struct file_sys *f, const char *path, int flags, mode_t mode
 {
 	struct mem_files *m = of(f);
 
-	if (flags & O_DIRECTORY)
-		return DIR_FD;
 	if (fails(m))
 		return -m->fail_errno;
+	if (flags & O_DIRECTORY)
+		return DIR_FD;
+	if (m->dead && flags & (O_CREAT | O_TRUNC))
+		return -EIO;
 	struct entry *e = find(m->now, path);
 	if (e == NULL && !(flags & O_CREAT))
 		return -ENOENT;
 	if (e == NULL) {
 		assert_true(m->nfiles < FILES);
-		e = find_or_make(m->now, path);
-		e->file = (int)m->nfiles++;
+		change_dir(m, "", path, (int)m->nfiles++);
+		e = find(m->now, path);
 	}
 	if (flags & O_TRUNC)
 		set(&m->file[e->file].now, NULL, 0);
 	return e->file;
 }
 
+/* Closed it is in any case. */
 static int mem_close(struct file_sys *f, int fd)
 {
-	return 0;
+	return fails(of(f)) ? -of(f)->fail_errno : 0;
 }
 
 static ssize_t mem_read(struct file_sys *f, int fd, void *buf, size_t len, uint64_t off)
@@ -113,6 +158,8 @@ static ssize_t mem_read(struct file_sys *f, int fd, void *buf, size_t len, uint6
 	struct content *c = &of(f)->file[fd].now;
 	size_t n = off < c->len ? RP_MIN(len, c->len - off) : 0;
 
+	if (fails(of(f)))
+		return -of(f)->fail_errno;
 	memcpy(buf, c->data + off, n);
 	return (ssize_t)n;
 }
@@ -126,6 +173,10 @@ static int mem_truncate(struct file_sys *f, int fd, uint64_t len)
 {
 	struct content *c = &of(f)->file[fd].now;
 
+	if (fails(of(f)))
+		return -of(f)->fail_errno;
+	if (of(f)->dead)
+		return -EIO;
 	c->len = RP_MIN(c->len, len);
 	return 0;
 }
@@ -141,21 +192,28 @@ static int mem_rename(struct file_sys *f, const char *from, const char *to)
 
 	if (fails(m))
 		return -m->fail_errno;
+	if (m->dead)
+		return -EIO;
 	struct entry *e = find(m->now, from);
 	if (e == NULL)
 		return -ENOENT;
-	find_or_make(m->now, to)->file = e->file;
-	e->path[0] = '\0';
+	change_dir(m, from, to, e->file);
 	return 0;
 }
 
 static int mem_unlink(struct file_sys *f, const char *path)
 {
-	struct entry *e = find(of(f)->now, path);
+	struct mem_files *m = of(f);
 
-	if (e == NULL)
+	if (fails(m)) {
+		m->remains = true;
+		return -m->fail_errno;
+	}
+	if (m->dead)
+		return -EIO;
+	if (find(m->now, path) == NULL)
 		return -ENOENT;
-	e->path[0] = '\0';
+	change_dir(m, path, "", 0);
 	return 0;
 }
 
@@ -208,7 +266,7 @@ static void perform(struct mem_files *m, struct file_op *op)
 	if (op->result != 0)
 		return;
 	if (op->fd == DIR_FD)
-		memcpy(m->disk, m->now, sizeof m->disk);
+		dir_reaches_disk(m, m->ndir_ops);
 	else
 		set(&m->file[op->fd].disk, m->file[op->fd].now.data, m->file[op->fd].now.len);
 }
@@ -294,13 +352,15 @@ void mem_files_fail(struct mem_files *m, uint64_t n, int err, uint64_t until)
 /* Any part of what was not synced may have got there; the last block of that may be nonsense. */
 static void lose(struct mem_files *m, struct mem_file *f)
 {
-	size_t synced = RP_MIN(f->disk.len, f->now.len), extra = f->now.len - synced;
+	/* What was cut off and not synced may be there again. */
+	size_t synced = rng_below(&m->rng, 2) == 0 ? f->disk.len : RP_MIN(f->disk.len, f->now.len);
+	size_t extra = f->now.len > synced ? f->now.len - synced : 0;
 
 	if (extra != 0)
 		extra = rng_below(&m->rng, extra + 1);
 	char *p = malloc(synced + extra + 1);
 	memcpy(p, f->disk.data != NULL ? f->disk.data : "", f->disk.data != NULL ? synced : 0);
-	memcpy(p + synced, f->now.data != NULL ? f->now.data + synced : "", extra);
+	memcpy(p + synced, extra != 0 ? f->now.data + synced : "", extra);
 	if (extra > 0 && rng_below(&m->rng, 2) == 0)
 		for (size_t i = synced + extra - RP_MIN(extra, (size_t)BLOCK); i < synced + extra; i++)
 			p[i] = '\0';
@@ -309,14 +369,40 @@ static void lose(struct mem_files *m, struct mem_file *f)
 	set(&f->disk, p, f->now.len);
 }
 
-void mem_files_power_loss(struct mem_files *m)
+void mem_files_kill(struct mem_files *m)
 {
 	m->dead = true;
 	m->fail_at = 0;
-	/* The directory as it was synced, or as it is now. */
+}
+
+void mem_files_power_loss(struct mem_files *m)
+{
+	mem_files_kill(m);
+	/* What was done to the directory gets there in its order, whether or not the files' data does. */
+	dir_reaches_disk(m, (uint32_t)rng_below(&m->rng, m->ndir_ops + 1));
+	m->ndir_ops = 0;
 	memcpy(m->now, m->disk, sizeof m->now);
 	for (uint32_t i = 0; i < m->nfiles; i++)
 		lose(m, &m->file[i]);
+}
+
+void mem_files_again(struct mem_files *m)
+{
+	assert_int_equal(m->nops, 0);
+	m->dead = false;
+}
+
+bool mem_files_remains(const struct mem_files *m)
+{
+	return m->remains;
+}
+
+const char *mem_files_name(const struct mem_files *m, uint32_t i)
+{
+	for (uint32_t k = 0; k < NAMES; k++)
+		if (m->now[k].path[0] != '\0' && i-- == 0)
+			return m->now[k].path;
+	return NULL;
 }
 
 const char *mem_files_get(struct mem_files *m, const char *path, size_t *len)

@@ -1,8 +1,9 @@
 /* Files in memory, with what a disk would keep apart from what a process sees: a test makes calls fail, and takes the
  * power away.
  *
- * What was written is on the disk after a sync of the file. Creations, renames and removals are after a sync of the
- * directory. Without, power loss keeps any prefix of the unsynced bytes, and torn bytes in the last block of it.
+ * What was written is on the disk after a sync of the file; without, power loss keeps any prefix of the unsynced bytes,
+ * and torn bytes in the last block of it. Creations, renames and removals are on the disk after a sync of the
+ * directory; without, the first few of them are, in their order, and so may a name whose file's bytes are not.
  */
 #pragma once
 
@@ -26,7 +27,15 @@ uint64_t mem_files_calls(const struct mem_files *m);
 /* The n-th call from now fails with `err` (positive errno), and those after it until `until` more have; 0: none. Writes
  * may end short before. */
 void mem_files_fail(struct mem_files *m, uint64_t n, int err, uint64_t until);
-/* What is read afterwards is what the disk kept. Nothing can be written any more. */
+/* The process ends: nothing can be changed any more. */
+void mem_files_kill(struct mem_files *m);
+/* Likewise, and what is read afterwards is what the disk kept. */
 void mem_files_power_loss(struct mem_files *m);
+/* Another process. Nobody has an operation under way. */
+void mem_files_again(struct mem_files *m);
+/* An unlink has failed: more may be there than should. */
+bool mem_files_remains(const struct mem_files *m);
+/* The names that there are, from 0 on; NULL: no more. */
+const char *mem_files_name(const struct mem_files *m, uint32_t i);
 /* Contents of a file; NULL: there is none. */
 const char *mem_files_get(struct mem_files *m, const char *path, size_t *len);

@@ -1,39 +1,25 @@
 /* The writer of the append-only file against a disk that fails and loses power: whoever was told that his effect is
  * durable finds it, no unit is torn, and each shard's order is kept. */
-#include "mem_files.h"
+#include "aof_world.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "persist/aof_manifest.h"
 #include "persist/aof_scan.h"
 #include "persist/aof_writer.h"
-#include "store/store.h"
-
-#define SHARDS 3
-#define UNITS  4096
-
-struct unit { /* one that was emitted */
-	uint64_t shards, gate;
-	uint64_t seq[SHARDS]; /* 0: takes no part */
-};
 
 struct world {
+	struct aof_world base;
 	struct mem_files *m;
-	struct rng rng;
-	struct heap *heap[SHARDS];
 	struct journal journal[SHARDS];
 	struct journal_ring *ring[SHARDS];
-	struct store *store[SHARDS];
 	struct journal_clock clock;
 	struct aof_writer *w;
 	struct aof_manifest manifest;
 	enum aof_health health;
-	uint64_t now_us, next_seq[SHARDS], marks, marks_met;
-	struct unit unit[UNITS];
-	uint32_t nunits;
+	uint64_t now_us, marks, marks_met;
 };
 
 static void on_synced(void *ctx)
@@ -59,10 +45,11 @@ static int new_incr(struct world *w)
 		return fd;
 	uint32_t n = w->manifest.n;
 	assert_true(aof_manifest_add(&w->manifest, name, seq, 'i'));
-	if (aof_manifest_store(f, "dir", "a", &w->manifest, &e) == 0)
+	int rc = aof_manifest_store(f, "dir", "a", &w->manifest, &e);
+	if (rc == 0)
 		return fd;
 	w->manifest.n = n;
-	return -EIO;
+	return rc == FILE_NOT_SYNCED ? -ESTALE : -EIO;
 }
 
 static void on_mark(void *ctx, uint64_t mark)
@@ -74,28 +61,28 @@ static void on_mark(void *ctx, uint64_t mark)
 	assert_int_equal(mark, w->marks_met);
 	if (fd >= 0)
 		aof_writer_switch(w->w, fd);
+	if (fd != -ESTALE)
+		return;
+	/* Either of two files may be the last one that is named. */
+	aof_writer_break(w->w);
+	w->health = AOF_BROKEN;
 }
 
 static void world_open(struct world *w, uint64_t seed, enum aof_fsync policy)
 {
 	struct err e = {""};
 	struct aof_writer_hooks hooks = {.ctx = w, .synced = on_synced, .mark = on_mark, .health = on_health};
+	struct journal *journal[SHARDS];
 
 	memset(w, 0, sizeof *w);
-	w->m = mem_files_create(seed);
-	rng_init(&w->rng, seed);
+	for (uint32_t i = 0; i < SHARDS; i++)
+		journal[i] = &w->journal[i];
+	aof_world_open(&w->base, seed, journal, &w->clock);
+	w->m = w->base.m;
 	w->now_us = 1000000;
 	for (uint32_t i = 0; i < SHARDS; i++) {
-		w->heap[i] = heap_create(&(struct heap_params){"shard", 64 << 20, 0}, &e);
-		w->ring[i] = journal_ring_create(1, i, w->heap[i], &e);
-		w->store[i] = store_create(&(struct store_params){.shard = i,
-								  .databases = 2,
-								  .hash_seed = 7,
-								  .index_initial = 64,
-								  .heap = w->heap[i],
-								  .journal = &w->journal[i]},
-					   &e);
-		journal_attach(&w->journal[i], w->ring[i]);
+		w->ring[i] = journal_ring_create(1, i, w->base.heap[i], &e);
+		journal_attach(journal[i], w->ring[i]);
 	}
 	w->w = aof_writer_create(mem_files_sys(w->m), &w->clock, w->ring, SHARDS, &hooks);
 	aof_writer_policy(w->w, policy, false);
@@ -107,142 +94,30 @@ static void world_open(struct world *w, uint64_t seed, enum aof_fsync policy)
 static void world_close(struct world *w)
 {
 	aof_writer_destroy(w->w);
-	for (uint32_t i = 0; i < SHARDS; i++) {
-		journal_ring_destroy(w->ring[i]);
-		store_destroy(w->store[i]);
-		heap_destroy(w->heap[i]);
-	}
-	aof_manifest_fini(&w->manifest);
-	mem_files_destroy(w->m);
-}
-
-static void emit(struct world *w, uint32_t shard, uint64_t seq, uint32_t unit)
-{
-	char a[8], b[24], c[24];
-	struct slice argv[] = {SLICE("P"),
-			       {a, (size_t)sprintf(a, "%u", shard)},
-			       {b, (size_t)sprintf(b, "%lu", (unsigned long)seq)},
-			       {c, (size_t)sprintf(c, "%u", unit)}};
-
-	journal_emit(&w->journal[shard], unit % 2, 4, argv);
-}
-
-static void write_unit(struct world *w)
-{
-	struct journal_unit u;
-	struct unit *one = &w->unit[w->nunits];
-
-	if (w->nunits == UNITS)
-		return;
-	*one = (struct unit){.shards = 1 + rng_below(&w->rng, 7)};
-	journal_begin(&u, w->store, one->shards);
 	for (uint32_t i = 0; i < SHARDS; i++)
-		if (one->shards >> i & 1 && rng_below(&w->rng, 4) != 0) {
-			one->seq[i] = ++w->next_seq[i];
-			emit(w, i, one->seq[i], w->nunits);
-		}
-	if (!journal_end(&u, w->store))
-		return;
-	one->gate = journal_gate(&w->clock);
-	w->nunits++;
+		journal_ring_destroy(w->ring[i]);
+	aof_world_close(&w->base);
+	aof_manifest_fini(&w->manifest);
+}
+
+static const struct unit *last_unit(const struct world *w)
+{
+	return &w->base.unit[w->base.nunits - 1];
 }
 
 static void turn(struct world *w)
 {
+	struct rng *rng = &w->base.rng;
 	bool tight = false;
 
 	for (uint32_t i = 0; i < SHARDS; i++)
 		tight |= journal_ring_tight(w->ring[i]);
-	for (uint64_t n = rng_below(&w->rng, 6); n > 0 && !tight; n--)
-		write_unit(w);
-	if (rng_below(&w->rng, 50) == 0 && w->marks == w->marks_met)
-		journal_mark(w->store, 7, ++w->marks);
-	w->now_us += rng_below(&w->rng, 300000);
+	for (uint64_t n = rng_below(rng, 6); n > 0 && !tight; n--)
+		aof_world_write(&w->base);
+	if (rng_below(rng, 50) == 0 && w->marks == w->marks_met)
+		journal_mark(w->base.store, ALL_SHARDS, ++w->marks);
+	w->now_us += rng_below(rng, 300000);
 	aof_writer_poll(w->w, w->now_us, 0);
-}
-
-/* ---- what is left after the power came back ---- */
-
-struct left {
-	uint64_t last[SHARDS]; /* number of the last effect of each shard */
-	bool *unit[SHARDS];    /* [UNITS]: that unit's effect there was found */
-};
-
-static void take_left(struct left *l, const struct aof_scan *s)
-{
-	uint32_t shard = (uint32_t)strtoul(s->argv[1].ptr, NULL, 10);
-	uint64_t seq = strtoul(s->argv[2].ptr, NULL, 10), unit = strtoul(s->argv[3].ptr, NULL, 10);
-
-	assert_int_equal(seq, l->last[shard] + 1);
-	l->last[shard] = seq;
-	l->unit[shard][unit] = true;
-}
-
-static void read_file(struct left *l, const char *data, size_t len, bool last)
-{
-	struct aof_scan s;
-	struct err e;
-	enum aof_scan_end end;
-	bool multi = false;
-
-	while (last && len > 0 && data[len - 1] == '\0')
-		len--;
-	aof_scan_init(&s, data, len, 0);
-	while ((end = aof_scan_next(&s, &e)) == AOF_SCAN_COMMAND) {
-		if (slice_is(s.argv[0], "multi")) {
-			multi = true;
-			/* Only if EXEC is there does it count. */
-			struct aof_scan ahead;
-			aof_scan_init(&ahead, data, len, s.at);
-			do
-				end = aof_scan_next(&ahead, &e);
-			while (end == AOF_SCAN_COMMAND && !slice_is(ahead.argv[0], "exec"));
-			aof_scan_fini(&ahead);
-			if (end != AOF_SCAN_COMMAND)
-				break;
-		} else if (slice_is(s.argv[0], "exec")) {
-			assert_true(multi);
-			multi = false;
-		} else if (slice_is(s.argv[0], "p")) {
-			take_left(l, &s);
-		} else {
-			assert_true(slice_is(s.argv[0], "select"));
-		}
-	}
-	aof_scan_fini(&s);
-	assert_true(end == AOF_SCAN_END || (last && end == AOF_SCAN_CUT));
-}
-
-static void check_after_power_loss(struct world *w, uint64_t synced)
-{
-	struct left l = {{0}};
-	struct aof_manifest man;
-	struct err e;
-
-	for (uint32_t i = 0; i < SHARDS; i++)
-		l.unit[i] = calloc(UNITS, sizeof(bool));
-	assert_int_equal(aof_manifest_load(mem_files_sys(w->m), "dir", "a", &man, &e), 0);
-	for (uint32_t i = 0; i < man.n; i++) {
-		char path[AOF_NAME_MAX + 8];
-		size_t len;
-		snprintf(path, sizeof path, "dir/%s", man.file[i].name);
-		const char *data = mem_files_get(w->m, path, &len);
-		assert_non_null(data);
-		read_file(&l, data, len, i == man.n - 1);
-	}
-	aof_manifest_fini(&man);
-	for (uint32_t u = 0; u < w->nunits; u++) {
-		uint32_t parts = 0, found = 0;
-		for (uint32_t i = 0; i < SHARDS; i++) {
-			parts += w->unit[u].seq[i] != 0;
-			found += l.unit[i][u];
-		}
-		assert_true(found == 0 || found == parts);
-		if (w->unit[u].gate <= synced)
-			assert_int_equal(found, parts);
-	}
-	for (uint32_t i = 0; i < SHARDS; i++)
-		free(l.unit[i]);
 }
 
 static void play(uint64_t seed, enum aof_fsync policy, uint32_t turns)
@@ -254,7 +129,7 @@ static void play(uint64_t seed, enum aof_fsync policy, uint32_t turns)
 		turn(w);
 	uint64_t synced = w->clock.synced;
 	mem_files_power_loss(w->m);
-	check_after_power_loss(w, synced);
+	aof_world_check(&w->base, "dir", "a", synced, false);
 	world_close(w);
 	free(w);
 }
@@ -284,7 +159,7 @@ static void play_failing(uint64_t seed, int err, uint64_t at, uint64_t until, en
 		assert_int_equal(w->clock.synced, synced);
 	synced = w->clock.synced;
 	mem_files_power_loss(w->m);
-	check_after_power_loss(w, synced);
+	aof_world_check(&w->base, "dir", "a", synced, false);
 	world_close(w);
 	free(w);
 }
@@ -307,14 +182,14 @@ static void test_aof_writer__full_disk_heals_by_itself(void **state)
 	struct world *w = malloc(sizeof *w);
 
 	world_open(w, 5, AOF_FSYNC_ALWAYS);
-	write_unit(w);
+	aof_world_write(&w->base);
 	for (uint32_t i = 0; i < 50; i++)
 		aof_writer_poll(w->w, w->now_us, 0);
 	uint64_t before = w->clock.synced;
 	mem_files_fail(w->m, 1, ENOSPC, UINT64_MAX / 2);
 	do
-		write_unit(w);
-	while (w->unit[w->nunits - 1].gate <= before);
+		aof_world_write(&w->base);
+	while (last_unit(w)->gate <= before);
 	for (uint32_t i = 0; i < 50; i++)
 		aof_writer_poll(w->w, w->now_us += 100000, 0);
 	assert_int_equal(w->health, AOF_WRITE_FAILS);
@@ -334,15 +209,15 @@ static void test_aof_writer__failed_sync_is_never_asked_again(void **state)
 
 	world_open(w, 6, AOF_FSYNC_ALWAYS);
 	do
-		write_unit(w);
-	while (w->nunits == 0);
+		aof_world_write(&w->base);
+	while (w->base.nunits == 0);
 	mem_files_fail(w->m, 2, EIO, 1); /* the write succeeds, the sync does not */
 	for (uint32_t i = 0; i < 50 && w->health == AOF_HEALTHY; i++)
 		aof_writer_poll(w->w, w->now_us, 0);
 	if (w->health != AOF_BROKEN) /* the write came in two parts */
 		mem_files_fail(w->m, 1, EIO, 1);
 	uint64_t calls = mem_files_calls(w->m), synced = w->clock.synced;
-	write_unit(w);
+	aof_world_write(&w->base);
 	for (uint32_t i = 0; i < 50; i++)
 		aof_writer_poll(w->w, w->now_us += 100000, 0);
 	assert_int_equal(w->health, AOF_BROKEN);
@@ -352,8 +227,8 @@ static void test_aof_writer__failed_sync_is_never_asked_again(void **state)
 	int fd = new_incr(w);
 	aof_writer_start(w->w, fd, 0, false);
 	do
-		write_unit(w);
-	while (w->unit[w->nunits - 1].seq[0] == 0);
+		aof_world_write(&w->base);
+	while (last_unit(w)->seq[0] == 0);
 	for (uint32_t i = 0; i < 50; i++)
 		aof_writer_poll(w->w, w->now_us += 100000, 0);
 	assert_int_equal(w->clock.synced, synced); /* not before it is confirmed */
@@ -401,6 +276,11 @@ static void test_aof_manifest__reads_what_redis_writes_and_refuses_nonsense(void
 	assert_int_equal(len, sizeof good - 1);
 	assert_memory_equal(text, good, len);
 	aof_manifest_fini(&man);
+	for (uint64_t n = 1; n <= 2; n++) { /* open, read: that it cannot be read does not mean that there is none */
+		mem_files_fail(m, n, EIO, 1);
+		assert_int_equal(aof_manifest_load(f, "d", "x", &man, &e), -1);
+		assert_non_null(strstr(e.text, "cannot read d/x.manifest"));
+	}
 	for (uint32_t i = 0; i < RP_ARRAY_LEN(bad); i++) {
 		assert_int_equal(file_sys_replace(f, "d/x.manifest", "d/t", bad[i], strlen(bad[i]), &e), 0);
 		assert_int_equal(aof_manifest_load(f, "d", "x", &man, &e), -1);

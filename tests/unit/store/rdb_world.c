@@ -6,6 +6,7 @@
 #include "store/hash.h"
 #include "store/list.h"
 #include "store/set.h"
+#include "store/stream.h"
 #include "store/zset.h"
 
 struct rdb_world *rdb_world_create(uint64_t seed)
@@ -179,6 +180,70 @@ static void put_zset(struct text *t, const struct object *o)
 	}
 }
 
+static void put_id(struct text *t, const char *before, struct stream_id id)
+{
+	char buf[64];
+
+	put(t, (struct slice){buf, (size_t)snprintf(buf, sizeof buf, "%s%lu-%lu", before, (unsigned long)id.ms,
+						    (unsigned long)id.seq)});
+}
+
+static void put_numbers(struct text *t, const char *fmt, int64_t a, int64_t b)
+{
+	char buf[100];
+
+	put(t, (struct slice){buf, (size_t)snprintf(buf, sizeof buf, fmt, (long)a, (long)b)});
+}
+
+/* " name g last 3-0 read 3 (c seen 5 active 4) [1-0 c at 7 times 2]" */
+static void put_group(struct text *t, const struct stream_group *g)
+{
+	struct btree_pos pos;
+
+	put(t, SLICE(" group "));
+	put(t, g->name);
+	put_id(t, " last ", g->last_id);
+	put_numbers(t, " read %ld", g->entries_read, 0);
+	for (pos = btree_first(&g->consumers); pos.leaf != NULL; btree_next(&pos)) {
+		const struct stream_consumer *con = stream_consumer_at(pos);
+		put(t, SLICE(" ("));
+		put(t, con->name);
+		put_numbers(t, " seen %ld active %ld)", con->seen_ms, con->active_ms);
+	}
+	for (pos = btree_first(&g->pel); pos.leaf != NULL; btree_next(&pos)) {
+		const struct stream_pending *p = stream_pending_at(pos);
+		put_id(t, " [", p->id);
+		put(t, SLICE(" "));
+		put(t, p->consumer->name);
+		put_numbers(t, " at %ld times %ld]", p->at_ms, (int64_t)p->deliveries);
+	}
+}
+
+static void put_stream(struct text *t, const struct object *o)
+{
+	const struct stream *s = stream_of(o);
+	struct stream_iter it;
+	struct stream_entry e;
+	struct stream_pair pair;
+
+	put_numbers(t, ": %ld entries of %ld", (int64_t)s->length, (int64_t)s->added);
+	put_id(t, " first ", s->first_id);
+	put_id(t, " last ", s->last_id);
+	put_id(t, " deleted ", s->max_deleted);
+	for (stream_iter_begin(&it, s, STREAM_ID_MIN, STREAM_ID_MAX, false); stream_iter_next(&it, &e);) {
+		put_id(t, ", ", e.id);
+		while (e.pairs > 0) {
+			stream_pair_next(&e, &pair);
+			put(t, SLICE(" "));
+			put(t, pair.name);
+			put(t, SLICE("="));
+			put(t, pair.value);
+		}
+	}
+	for (struct btree_pos pos = btree_first(&s->groups); pos.leaf != NULL; btree_next(&pos))
+		put_group(t, stream_group_at(pos));
+}
+
 const char *rdb_world_show(struct rdb_world *w, struct slice key)
 {
 	return rdb_world_show_in(w, w->s, 0, key);
@@ -204,6 +269,8 @@ const char *rdb_world_show_in(struct rdb_world *w, struct store *s, uint32_t db,
 		put_zset(&t, o);
 	} else if (o->type == OBJ_HASH) {
 		put_hash(&t, o, store_now_ms(s));
+	} else if (o->type == OBJ_STREAM) {
+		put_stream(&t, o);
 	}
 	if (obj_expire_at(o) != -1)
 		t.len += (size_t)snprintf(t.p + t.len, RDB_TEXT - t.len, " until %ld", obj_expire_at(o));

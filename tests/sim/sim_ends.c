@@ -2,8 +2,6 @@
  * it is, each connection ends within a bound, and nothing of it stays. */
 #include "sim.h"
 
-#define SYN_TRIES 6 /* with the default of syn_retries */
-
 /* How long a side takes at most to give up: what it has sent stays unacknowledged, or the probes of its keepalive do,
  * or its SYN; a peer that still reaches us may have begun FIN_WAIT_2 anew meanwhile. Each is seen with the next timer.
  */
@@ -12,7 +10,7 @@ static uint64_t bound_us(const struct tcp_params *p)
 	uint64_t user = p->user_timeout_ms * 1000ULL, rto = p->rto_max_us;
 	uint64_t keep = (p->keepalive_idle_s + (p->keepalive_probes + 1ULL) * p->keepalive_intvl_s) * 1000000;
 
-	return RP_MAX(2 * user + rto, keep) + SYN_TRIES * rto;
+	return RP_MAX(2 * user + rto, keep) + (p->syn_retries + 1) * rto;
 }
 
 static void choose_impatience(struct sim *s)
@@ -21,6 +19,8 @@ static void choose_impatience(struct sim *s)
 
 	for (int e = 0; e < 2; e++) {
 		struct tcp_params *p = &s->p[e];
+		p->syn_retries = 5;
+		p->synack_retries = 4;
 		p->user_timeout_ms = 1000 + (uint32_t)rng_below(r, 20000);
 		p->keepalive_idle_s = 1 + (uint32_t)rng_below(r, 10);
 		p->keepalive_intvl_s = 1 + (uint32_t)rng_below(r, 3);

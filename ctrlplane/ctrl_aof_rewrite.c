@@ -6,7 +6,7 @@
 #include "ctrlplane/ctrl_persist.h"
 
 #define RETRY_US     2000000 /* after one that failed */
-#define SWITCH_ON_US 1000000 /* CONFIG SET waits for the shards so long */
+#define SWITCH_ON_US 3000000 /* CONFIG SET waits for the shards so long */
 
 static uint64_t file_bytes(const char *path)
 {

@@ -544,7 +544,7 @@ static void one_snapshot(uint32_t changes)
 
 static void test_snap__the_epoch_comes_out_whatever_changes(void **state)
 {
-	for (uint64_t seed = 0; seed < 30; seed++) {
+	for (uint64_t seed = 0; seed < 20; seed++) {
 		world_begin(seed);
 		fill(any(2) ? 300 : 1500);
 		for (int i = 0; i < 3; i++)

@@ -527,7 +527,7 @@ def check_load(said, size):
     loading = [now for ping, now in said if ping[1].startswith(b"LOADING ") and now["loading"] == "1"]
     assert len(loading) > 3, f"{len(loading)} of {len(said)} looks"
     at = [int(now["loading_loaded_bytes"]) for now in loading]
-    assert at == sorted(at) and at[-1] > size / 2 and len(set(at)) > 3, at
+    assert at == sorted(at) and at[-1] > size / 2 and len(set(at)) > 1, at
     for now in loading:
         have = int(now["loading_loaded_bytes"])
         if have:
@@ -678,7 +678,7 @@ def _():
                 ok(c.call("SAVE"))
                 with open(f"{home}/dump.rdb", "rb") as f:
                     old = f.read()
-                for i in range(120):
+                for i in range(200):  # much more than there is room for: it is the data that cannot be synced
                     ok(c.call("SET", f"large {i}", os.urandom(100000)))
                 for words in (("BGSAVE",), ("SAVE",)):  # the second one writes another file, and asks nobody twice
                     reply = c.call(*words)
@@ -693,7 +693,7 @@ def _():
                 heal()
                 ok(c.call("SAVE"))
                 ok(c.call("SET", "a", "new"))
-                assert len(keys_of(home)) == 121
+                assert len(keys_of(home)) == 201
 
 
 @test("a disk that gives nothing but EIO while a snapshot is written: MISCONF until one is on another disk")

@@ -18,7 +18,8 @@ void string_overwrite(struct store *s, uint32_t db, struct object *o, const stru
 {
 	struct obj_pointee gone = obj_pointee(o);
 
-	store_fields_disarm(s, o); /* a hash with times: its timer goes with it */
+	if (o->flags & OBJ_F_PAYLOAD)
+		store_fields_disarm(s, o); /* a hash with times: its timer goes with it */
 	string_form_store(o, f);
 	pointee_release(s, gone);
 	if (o->flags & OBJ_F_EXPIRE) {

@@ -554,8 +554,8 @@ uint8_t tcp_ecn_syn_flags(struct tcp_conn *c);
 /* CE and CWR of an acceptable segment; ECE of an acceptable ACK, before it is applied. Only if agreed on. */
 void tcp_ecn_received(struct tcp_conn *c, const struct tcp_seg *s);
 void tcp_ecn_acked(struct tcp_conn *c, const struct tcp_seg *s);
-/* The window was reduced, for whatever reason: the next new data tells the peer, or it would go on to echo a mark of the
- * same window. */
+/* The window was reduced, for whatever reason: the next new data tells the peer, or it would go on to echo a mark of
+ * the same window. */
 static inline void tcp_ecn_reduced(struct tcp_conn *c)
 {
 	c->flags |= (c->flags & TCP_F_ECN) ? TCP_F_CWR_DUE : 0;

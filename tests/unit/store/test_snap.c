@@ -269,11 +269,16 @@ static void edit_hash(uint32_t db, struct slice key, struct object *o)
 	memcpy(name, it.field.ptr, it.field.len);
 	struct slice field = {name, it.field.len};
 	hash_settle(w.s, db, o, 1, &field, 1);
-	assert_true(hash_timing_begin(&x, w.s, db, key, o, 1, &field));
-	if (any(4) == 0)
-		hash_timing_remove(&x, field);
-	else
-		hash_timing_set(&x, field, any(5) ? soon_ms : HASH_NO_TTL);
+	if (it.at_ms != HASH_NO_TTL && any(3) == 0) { /* HPERSIST */
+		hash_timing_persisting(&x, w.s, db, key, o);
+		hash_timing_set(&x, field, HASH_NO_TTL);
+	} else {
+		assert_true(hash_timing_begin(&x, w.s, db, key, o, 1, &field));
+		if (any(4) == 0)
+			hash_timing_remove(&x, field);
+		else
+			hash_timing_set(&x, field, soon_ms);
+	}
 	hash_timing_end(&x);
 }
 

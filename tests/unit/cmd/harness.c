@@ -54,21 +54,21 @@ static void log_effect(void *ctx, struct journal_unit *unit, uint32_t db, uint32
 		log_add(h->effects, i ? " " : "; ", argv[i].ptr, argv[i].len);
 }
 
-static struct heap *heap_new(const char *name)
+static struct heap *heap_new(const char *name, size_t bytes)
 {
 	struct err e = {""};
-	struct heap_params hp = {.name = name, .reserve_bytes = HEAP_BYTES};
+	struct heap_params hp = {.name = name, .reserve_bytes = bytes};
 	struct heap *heap = heap_create(&hp, &e);
 
 	assert_non_null(heap);
 	return heap;
 }
 
-static void store_new(struct harness *h, uint32_t i)
+static void store_new(struct harness *h, uint32_t i, size_t heap_bytes)
 {
 	struct err e = {""};
 
-	h->heaps[i] = heap_new("shard");
+	h->heaps[i] = heap_new("shard", heap_bytes);
 	h->journal[i] = (struct journal){.ctx = h, .emit = log_effect};
 	struct store_params sp = {.shard = i,
 				  .databases = h->conf.databases,
@@ -90,6 +90,11 @@ static void now_set(struct harness *h)
 
 struct harness *harness_create(uint32_t nstores)
 {
+	return harness_create_large(nstores, HEAP_BYTES);
+}
+
+struct harness *harness_create_large(uint32_t nstores, size_t heap_bytes)
+{
 	struct harness *h = calloc(1, sizeof *h);
 
 	h->conf = (struct dp_conf){.databases = 16,
@@ -104,10 +109,10 @@ struct harness *harness_create(uint32_t nstores)
 	h->events = calloc(1, LOG_TEXT);
 	h->effects = calloc(1, LOG_TEXT);
 	for (uint32_t i = 0; i < nstores; i++)
-		store_new(h, i);
+		store_new(h, i, heap_bytes);
 	for (uint32_t slot = 0; slot < RP_SLOTS; slot++)
 		h->slot_map[slot] = (uint16_t)(slot % nstores);
-	h->own = heap_new("own");
+	h->own = heap_new("own", HEAP_BYTES);
 	h->pool = rte_pktmbuf_pool_create("harness", POOL_BUFS, 0, BUF_PRIV_BYTES, BUF_DATA_BYTES, 0);
 	assert_non_null(h->pool);
 	h->pool_full = rte_mempool_avail_count(h->pool);

@@ -59,6 +59,8 @@ struct harness {
 /* Once per test program, before everything else. */
 void harness_eal(const char *program);
 struct harness *harness_create(uint32_t nstores);
+/* With other heaps than the usual 64 MiB. */
+struct harness *harness_create_large(uint32_t nstores, size_t heap_bytes);
 void harness_destroy(struct harness *h);
 void harness_advance_ms(struct harness *h, int64_t ms);
 

@@ -196,3 +196,16 @@ def engine(both, members):
     for row in rows:
         print("  ".join(row), flush=True)
     return rows
+
+
+# ---- dropping large keys ----
+
+
+def drop(build):
+    """What the program tests/unit/cmd/bench_drop.c prints."""
+    program = "tests/unit/cmd/bench_drop"
+    for command in (["ninja", "-C", build, program], [f"{build}/{program}"]):
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode:
+            raise Failed(done.stdout[-1000:])
+    return done.stdout[done.stdout.index("|"):]

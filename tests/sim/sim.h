@@ -104,6 +104,7 @@ void sim_open_all(struct sim *s);
 /* What users do in an iteration. */
 void sim_work(void *ctx);
 void sim_release(struct sim_world *w);
+/* Nobody wants anything for a while: all pause, or have gone. */
 bool sim_all_paused(const struct sim *s);
 
 /* sim_ends.c */

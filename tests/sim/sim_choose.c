@@ -34,8 +34,8 @@ static void choose_end(struct sim *s, int id)
 		.rto_max_us = 2000000,
 		.rto_init_us = 200000,
 		.delack_us = 1000u << rng_below(r, 7),
-		.time_wait_ms = 10000,
-		.syn_retries = 15, /* or a handshake may end in plain loss */
+		.time_wait_ms = 40000, /* longer than a last FIN may be lost again and again */
+		.syn_retries = 15,     /* or a handshake may end in plain loss */
 		.synack_retries = 15,
 		.user_timeout_ms = s->leisurely ? 1000000 : 300000, /* FIN_WAIT_2 waits for a peer that pauses */
 		.timestamps = rng_below(r, 2),

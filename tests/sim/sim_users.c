@@ -206,15 +206,16 @@ static void side_work(struct sim *s, struct side *d)
 
 bool sim_all_paused(const struct sim *s)
 {
-	bool paused = false;
+	bool paused = false, any = false;
 
 	for (uint32_t i = 0; i < 2 * s->pairs; i++) {
 		const struct side *d = &s->pair[i / 2].side[i % 2];
 		if (d->c != NULL && (d->held > 0 || !(is_paused(s, d) || d->close_called)))
 			return false;
 		paused |= is_paused(s, d);
+		any |= d->c != NULL;
 	}
-	return paused;
+	return paused || !any;
 }
 
 /* ---- buffers ---- */

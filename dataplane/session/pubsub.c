@@ -197,7 +197,6 @@ static void barrier_raise(struct session_listener *l, uint32_t acks)
 	if (!l->standing) {
 		l->standing = true;
 		l->barrier.next = NULL;
-		l->barrier.req = (struct resp_request){.begin_pos = UINT64_MAX}; /* holds no input */
 		l->barrier.after_head = l->barrier.after_tail = NULL;
 		l->barrier.after_bytes = 0;
 		l->barrier.after_gate = 0;

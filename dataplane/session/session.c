@@ -174,8 +174,12 @@ void session_release_input(struct session *s)
 	uint64_t pos = resp_parser_hold_pos(&s->parser, &s->in);
 	if (s->parked != NULL && s->parked->req.argc != 0 && s->parked->req.begin_pos < pos)
 		pos = s->parked->req.begin_pos;
-	if (s->flight_head != NULL && s->flight_head->req.begin_pos < pos)
-		pos = s->flight_head->req.begin_pos;
+	const struct msg *m = s->flight_head;
+	if (m != NULL &&
+	    rp_unlikely(m->kind == MSG_BARRIER)) /* has no words; those behind it have, and there is but one */
+		m = m->next;
+	if (m != NULL && m->req.begin_pos < pos)
+		pos = m->req.begin_pos;
 	if (pos <= s->released_pos)
 		return;
 	uint32_t bytes = (uint32_t)(pos - s->released_pos);

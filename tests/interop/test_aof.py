@@ -220,10 +220,13 @@ def _():
                 with tempfile.TemporaryDirectory() as sock:
                     redis = subprocess.Popen(
                         ["redis-server", "--port", "0", "--unixsocket", f"{sock}/s", "--save", "",
-                         "--appendonly", "yes", "--dir", f"{home}/copy"], stdout=subprocess.DEVNULL)
+                         "--appendonly", "yes", "--dir", f"{home}/copy", "--logfile", f"{sock}/log"])
                     try:
-                        wait_for(lambda: subprocess.run(["redis-cli", "-s", f"{sock}/s", "ping"], capture_output=True)
-                                 .stdout == b"PONG\n", 30, "redis-server to have loaded")
+                        wait_for(lambda: redis.poll() is not None or subprocess.run(
+                            ["redis-cli", "-s", f"{sock}/s", "ping"], capture_output=True).stdout == b"PONG\n", 30,
+                            "redis-server to have loaded")
+                        with open(f"{sock}/log") as log:
+                            assert redis.poll() is None, log.read()[-2000:]
                         before = plain(diff.Side("redpoll", f"127.0.0.1:{server.port}", 2))
                         theirs = plain(diff.Side("redis", f"{sock}/s", 2))
                         for a, b in zip(before, theirs):

@@ -77,9 +77,9 @@ SCENARIOS = {
         ("a", "FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function{function_name='reads', callback=function(k) return redis.call('get', k[1]) end, flags={'no-writes'}}\n"
          "redis.register_function('writes', function(k) return redis.call('incr', k[1]) end)"),
         ("a", "CLIENT", "PAUSE", 100000, "WRITE"), ("b", "FCALL", "reads", 1, "k"), ("b", "FCALL_RO", "reads", 1, "k"), ("c3", "EVALSHA", sha(READS), 1, "k"), ("c3", "EVALSHA_RO", sha(READS), 1, "k"),
-        ("c3", "EVAL", READS, 1, "k"), ("d", "FCALL", "writes", 1, "k"), ("e", "EVALSHA", sha(WRITES), 1, "k"), ("f", "EVALSHA", "f" * 40, 0), ("g", "FCALL", "nothing", 0),
+        ("c3", "EVAL", READS, 1, "k"), ("d", "FCALL", "writes", 1, "k"), ("e", "EVALSHA", sha(WRITES), 1, "k2"), ("f", "EVALSHA", "f" * 40, 0), ("g", "FCALL", "nothing", 0),
         ("h", "MULTI"), ("h", "EVAL_RO", "return 1", 0), ("h", "FCALL_RO", "reads", 1, "k"), ("h", "EVAL", READS, 1, "k"), ("h", "SCRIPT", "EXISTS", sha(READS)), ("h", "FUNCTION", "STATS"), ("h", "EXEC"),
-        ("b", "GET", "k"), ("i", "MULTI"), ("i", "FCALL", "writes", 1, "k"), ("a", "CLIENT", "UNPAUSE"), ("i", "EXEC"), ("a", "GET", "k"),
+        ("b", "GET", "k"), ("i", "MULTI"), ("i", "FCALL", "writes", 1, "k3"), ("a", "CLIENT", "UNPAUSE"), ("i", "EXEC"), ("a", "MGET", "k", "k2", "k3"),
         ("a", "CLIENT", "PAUSE", 100000, "WRITE"), ("b", "CLIENT", "REPLY", "SKIP"), ("b", "EVALSHA", sha(WRITES), 1, "k"), ("a", "CLIENT", "UNPAUSE"), ("b", "PING"), ("a", "GET", "k")],
     "a pause keeps what expires": [
         ("a", "SET", "gone", 1, "PX", 1500), ("a", "HSET", "h", "f", 1), ("a", "PEXPIRE", "h", 1500), ("a", "SET", "stays", 1), ("a", "CONFIG", "RESETSTAT"), ("w", "WATCH", "gone"),

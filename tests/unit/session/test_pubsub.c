@@ -55,6 +55,41 @@ static void test_pubsub__confirmations_count_and_name(void **state)
 	rig_destroy(r);
 }
 
+/* What is in flight behind a confirmation that waits still lies in the receive buffers: they are not given back. */
+static void test_pubsub__words_behind_a_waiting_confirmation_are_kept(void **state)
+{
+	struct rig *r = rig_create(2, 1);
+	struct rig_conn *c = rig_open(r, 0);
+	char key[8], channel[8];
+	uint32_t n = 0;
+
+	do
+		sprintf(key, "k%u", n++);
+	while (cmd_shard_of(&r->host[0]->env, (struct slice){key, strlen(key)}) != 1);
+	do
+		sprintf(channel, "c%u", n++);
+	while (cmd_shard_of(&r->host[0]->env, (struct slice){channel, strlen(channel)}) != 1);
+	rig_ask(c, "SSUBSCRIBE %s", channel);
+	rig_settle(r);
+	c->out_len = 0;
+	rig_ask(c, "SUNSUBSCRIBE %s", channel);
+	for (uint32_t step = 0; step < 5; step++)
+		rig_step(r, 0);
+	uint64_t before = c->consumed;
+	rig_ask(c, "SET %s value", key);
+	for (uint32_t step = 0; step < 5; step++)
+		rig_step(r, 0); /* the other worker has not looked yet */
+	assert_int_equal(c->out_len, 0);
+	assert_int_equal(c->consumed, before);
+	rig_settle(r);
+	assert_true(c->consumed > before);
+	c->out_len = 0;
+	rig_ask(c, "GET %s", key);
+	rig_settle(r);
+	rig_expect(c, "$5\r\nvalue\r\n");
+	rig_destroy(r);
+}
+
 /* Two subscriptions are answered by their owner while a request before both is still on its way to another one. */
 static void test_pubsub__subscribes_again_while_the_first_confirmation_waits(void **state)
 {
@@ -620,6 +655,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pubsub__message_reaches_subscribers_on_every_home),
 		cmocka_unit_test(test_pubsub__confirmations_count_and_name),
+		cmocka_unit_test(test_pubsub__words_behind_a_waiting_confirmation_are_kept),
 		cmocka_unit_test(test_pubsub__subscribes_again_while_the_first_confirmation_waits),
 		cmocka_unit_test(test_pubsub__resp2_subscriber_may_say_little_else),
 		cmocka_unit_test(test_pubsub__resp3_pushes_and_goes_on_with_other_commands),

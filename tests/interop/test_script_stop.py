@@ -102,8 +102,9 @@ def _():
 def _():
     with tempfile.TemporaryDirectory() as home, Local(home, 2, AOF + ["--busy-reply-threshold", "100"]) as server:
         begin_slow(server, EVER)
-        time.sleep(0.3)  # the others are told BUSY
         c = server.client(timeout=30)
+        reply = c.call("GET", "{s}a")  # waits until the others are told
+        assert reply[1].startswith(b"BUSY"), reply
         for words in ("SHUTDOWN",), ("SHUTDOWN", "SAVE"):
             reply = c.call(*words)
             assert reply[0] == "-" and reply[1].startswith(b"BUSY"), reply

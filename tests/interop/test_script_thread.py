@@ -25,7 +25,7 @@ def _():
         a, b = server.client(timeout=30), server.client(timeout=30)
         refused = 0
         for _ in range(5):
-            a.send([("MULTI",), ("DEL", "k"), ("EVAL", LOOP, 1, "k", 5000000), ("EVAL", LOOP, 1, "k", 60000000), ("EXEC",)])
+            a.send([("MULTI",), ("DEL", "k"), ("EVAL", LOOP, 1, "k", 5000000), ("EVAL", LOOP, 1, "k", 20000000), ("EXEC",)])
             time.sleep(0.02)
             reply = b.call("EVAL", "return redis.call('set', KEYS[1], 1)", 1, "k")
             refused += reply[0] == "-" and b"BUSY" in reply[1]

@@ -124,7 +124,7 @@ SETTINGS_NOT_HERE = re.compile(r"cluster-.*|tls-.*|masterauth|masteruser|aof-dis
 # Fields of INFO that are not here, since nothing is counted that they could tell.
 FIELDS_NOT_HERE = {"redis_build_id", "client_recent_max_input_buffer", "client_recent_max_output_buffer",
                    "expire_cycle_cpu_milliseconds", "dump_payload_sanitizations", "total_reads_processed",
-                   "total_writes_processed",}
+                   "total_writes_processed"}
 
 BYTES = [
     b"*3\r\n$3\r\nSET\r\n$1\r\nx\r\nfooz\r\n", b"*1\r\nfoo\r\n", b"*x\r\n", b"*-1\r\nPING\r\n", b"*0\r\nPING\r\n", b"*2147483648\r\n",

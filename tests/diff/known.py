@@ -79,7 +79,7 @@ LOOSE = [
     ("sort", "mixed with other groups; numbers out of a double's range", "redis-server does not forget errno"),
     ("acl", "the rules' text", "7.0 derives it from their effect: the effect is compared"),
     ("blocking", "a key's change of type while a command waits for it, XREAD of a stream named twice",
-     "7.2 looks at all keys of a command again"),
+     "7.2 looks at all keys of a command again; one that was overwritten by a STORE is served here, and forgotten there"),
     ("script", "libraries beyond those that are here, and the words of Lua's own errors", "Lua 5.4"),
 ]
 

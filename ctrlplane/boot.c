@@ -201,6 +201,7 @@ static void fill_tcp(const struct ctrl *c, uint32_t id, struct tcp_params *t)
 				 .syn_retries = (uint32_t)cf->tcp_syn_retries,
 				 .synack_retries = (uint32_t)cf->tcp_synack_retries,
 				 .challenge_per_s = (uint32_t)cf->tcp_challenge_acks,
+				 .invalid_us = (uint32_t)cf->tcp_invalid_ratelimit_us,
 				 .rst_per_s = (uint32_t)cf->tcp_resets,
 				 .ooo_bufs = (uint32_t)cf->tcp_reorder_buffers,
 				 .snd_segs = (uint32_t)cf->tcp_send_buffers,

@@ -30,6 +30,7 @@ static void set_defaults(struct tcp_params *p)
 	DEFAULT(syn_retries, 5);
 	DEFAULT(synack_retries, 4);
 	DEFAULT(challenge_per_s, 1000);
+	DEFAULT(invalid_us, 500000);
 	DEFAULT(rst_per_s, 1000);
 	DEFAULT(ooo_bufs, RP_MAX(RP_MIN(p->rcv_buf, (uint32_t)TCP_RCV_BUF_BASE) / TCP_MERGE_BYTES, 16u));
 	DEFAULT(snd_segs, RP_MAX(RP_MIN(p->snd_buf, (uint32_t)TCP_SND_BUF_BASE) / TCP_BYTES_PER_BUF, 16u));

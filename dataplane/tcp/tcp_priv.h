@@ -36,6 +36,7 @@
 #define TCP_TIMERS_PER_POLL  256
 #define TCP_CLOCK_US         1000 /* granularity of our timers: G of RFC 6298, and the unit of our timestamps */
 #define TCP_PAWS_IDLE_US     (24ULL * 86400 * 1000000) /* RFC 7323 section 5.5 */
+#define TCP_INVALID_SHIFT    14 /* a clock of 16 ms in 16 bits: it may err once in a quarter of an hour, and harms nobody then */
 /* A peer may hold back the ACK of a flight shorter than two segments: up to 40 ms on common kernels. Where a probe
  * cannot tell a needless retransmission from a useful one, or the peer is known to do so, the timer of such a flight
  * never runs shorter than this, or every pause of a client would cost a retransmission and the congestion window. */
@@ -209,6 +210,7 @@ struct tcp_conn {
 	uint32_t recover;             /* RFC 6582 */
 	uint32_t tune_us, tune_seq;   /* clock and rcv_nxt when the receive window was last judged */
 	uint8_t rcv_grown, snd_grown; /* doublings */
+	uint16_t invalid_at;          /* clock >> TCP_INVALID_SHIFT, odd: last answer to what fits nowhere; 0: none */
 	uint32_t iss, irs;
 	uint32_t fin_seq;
 	uint32_t cwr_end;

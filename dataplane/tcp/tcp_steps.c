@@ -2,6 +2,26 @@
  * returns false when the segment needs no further step. */
 #include "tcp/tcp_priv.h"
 
+/* Text or a FIN that comes near the window is sent again because our ACK was lost. Anything else may be forged, or be the
+ * answer to such an answer of ours, for ever (RFC 5961 section 7): one in a while is enough for a peer that keeps the
+ * connection alive, or has lost it. */
+static void ack_unacceptable(struct tcp_conn *c, const struct tcp_seg *s)
+{
+	uint16_t now = (uint16_t)(tcp_now_us(c->t) >> TCP_INVALID_SHIFT | 1);
+	bool near = s->seq - (c->rcv_nxt - c->t->p.rcv_buf) < 2 * c->t->p.rcv_buf;
+	bool again = near && (s->len > 0 || (s->flags & RTE_TCP_FIN_FLAG)) && !(s->flags & RTE_TCP_SYN_FLAG);
+
+	if (!again) {
+		if (c->invalid_at != 0 &&
+		    (uint16_t)(now - c->invalid_at) < c->t->p.invalid_us >> TCP_INVALID_SHIFT) {
+			c->t->count.rate_limited++;
+			return;
+		}
+		c->invalid_at = now;
+	}
+	tcp_conn_ack_now(c);
+}
+
 /* RFC 7323 section 5.3. A timestamp older than 24 days says nothing. */
 static bool paws_ok(struct tcp_conn *c, const struct tcp_seg *s)
 {
@@ -21,7 +41,7 @@ static bool paws_ok(struct tcp_conn *c, const struct tcp_seg *s)
 		return false;
 	if (s->len > 0 && tcp_seq_lt(s->seq, c->rcv_nxt) && tcp_seq_leq(s->seq + s->len, c->rcv_nxt))
 		tcp_sack_dup(c, s->seq, s->seq + s->len);
-	tcp_conn_ack_now(c);
+	ack_unacceptable(c, s);
 	return false;
 }
 
@@ -59,7 +79,7 @@ static void unacceptable(struct tcp_conn *c, struct tcp_seg *s)
 		c->probes = RP_MAX(c->probes, 1u); /* which one will be answered? (RFC 6298 section 3) */
 		return;
 	}
-	tcp_conn_ack_now(c);
+	ack_unacceptable(c, s);
 }
 
 /* Leaves only what lies inside the window. A SYN is not made any better by its text (RFC 5961 section 4.2). */

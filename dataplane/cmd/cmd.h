@@ -220,6 +220,7 @@ struct cmd_ctx {
 	/* results */
 	uint32_t dirty;         /* changes made; 0: nothing to journal */
 	bool effect_done;       /* the handler emitted its effect itself */
+	uint64_t tsc;           /* before: it began then, 0: when cmd_run() is called; after: it ended then */
 	uint64_t hold_us;       /* DEBUG SLEEP: keep the lease this long after the handler */
 	struct cmd_block block; /* on: it wrote no reply, but waits */
 };

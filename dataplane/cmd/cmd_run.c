@@ -200,14 +200,15 @@ uint64_t cmd_run(struct cmd_ctx *c)
 		return 0;
 	}
 	c->out->error = false;
-	uint64_t begin = rte_rdtsc();
+	uint64_t begin = c->tsc != 0 ? c->tsc : rte_rdtsc();
 	c->cmd->fn(c);
 	c->env->stats[c->cmd->id].changes += c->dirty;
 	if (rp_unlikely(c->track != NULL) && (c->cmd->flags & CMD_F_READONLY))
 		cmd_track_keys(c);
 	if (c->dirty && !c->effect_done && c->env->nstores)
 		journal_words(c);
-	uint64_t cycles = rte_rdtsc() - begin;
+	c->tsc = rte_rdtsc();
+	uint64_t cycles = c->tsc - begin;
 
 	if (rp_likely(!c->block.on))
 		cmd_stat_add(c->env, c->cmd, cycles, c->out->error);

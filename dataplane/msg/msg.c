@@ -174,6 +174,18 @@ static void push_done(struct msg_bus *b, uint32_t self, uint32_t to)
 	o->ndone = 0;
 }
 
+/* And calls before requests: a request may ask for what a call told (SLOWLOG GET). */
+static void push_calls(struct msg_bus *b, uint32_t self, uint32_t to)
+{
+	struct msg_out *o = &b->ep[self].out[to];
+
+	if (o->ncall == 0)
+		return;
+	push_done(b, self, to);
+	push(b->call[self * b->n + to], o->call, o->ncall);
+	o->ncall = 0;
+}
+
 void msg_send(struct msg_bus *b, struct msg *m)
 {
 	struct msg_endpoint *self = &b->ep[m->home];
@@ -181,15 +193,13 @@ void msg_send(struct msg_bus *b, struct msg *m)
 	mark_dirty(self, m->owner);
 	if (m->kind == MSG_CALL || m->kind == MSG_CALL_HOST || m->kind == MSG_CMD_FREE) {
 		o->call[o->ncall++] = m;
-		if (o->ncall == MSG_OUT_BATCH) {
-			push_done(b, m->home, m->owner);
-			push(b->call[m->home * b->n + m->owner], o->call, o->ncall);
-			o->ncall = 0;
-		}
+		if (o->ncall == MSG_OUT_BATCH)
+			push_calls(b, m->home, m->owner);
 		return;
 	}
 	o->req[o->nreq++] = m;
 	if (o->nreq == MSG_OUT_BATCH) {
+		push_calls(b, m->home, m->owner);
 		push(b->req[m->home * b->n + m->owner], o->req, o->nreq);
 		o->nreq = 0;
 	}
@@ -210,11 +220,10 @@ static uint32_t flush_one(struct msg_bus *b, uint32_t self, uint32_t to)
 	struct msg_out *o = &b->ep[self].out[to];
 	uint32_t n = o->nreq + o->ncall + o->ndone;
 	push_done(b, self, to);
+	push_calls(b, self, to);
 	if (o->nreq > 0)
 		push(b->req[self * b->n + to], o->req, o->nreq);
-	if (o->ncall > 0)
-		push(b->call[self * b->n + to], o->call, o->ncall);
-	o->nreq = o->ncall = 0;
+	o->nreq = 0;
 	msg_kick(b, to);
 	return n;
 }

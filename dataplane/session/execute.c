@@ -10,6 +10,9 @@
 struct turn {
 	struct session *s;
 	uint64_t gate; /* that all of it waits for */
+	/* When its last command ended, if the next one can begin then: to read the clock twice for each is a twentieth
+	 * of a GET. 0: other things came between. */
+	uint64_t tsc;
 	struct reply r;
 };
 
@@ -38,6 +41,7 @@ static void turn_begin(struct session_host *h, struct turn *t, struct session *s
 	turn_end(t);
 	t->s = s;
 	t->gate = 0;
+	t->tsc = 0;
 	reply_init(&t->r, h->mbufs, s->fill, s->cl.proto);
 	t->r.bufs_left = h->reply_bufs;
 	t->r.errors = &h->errors;
@@ -101,7 +105,7 @@ static void wait_for_news(struct session *s, struct cmd_ctx *c)
 }
 
 void execute_home(struct session_host *h, struct session *s, const struct cmd *cmd, struct resp_request *req,
-		  struct reply *r)
+		  struct reply *r, uint64_t *tsc)
 {
 	struct client *cl = &s->cl;
 	if (rp_unlikely(s->cl.tx != NULL))
@@ -119,6 +123,7 @@ void execute_home(struct session_host *h, struct session *s, const struct cmd *c
 			    .db = cl->db,
 			    .req = req,
 			    .rng = &h->env.rng,
+			    .tsc = *tsc,
 			    .track = rp_unlikely(cl->flags & CLIENT_F_TRACKING) ? tracking_begin(s, cmd) : NULL};
 	cl->last_us = (int64_t)h->now.mono_us;
 	cl->last_cmd = cmd->id;
@@ -126,6 +131,7 @@ void execute_home(struct session_host *h, struct session *s, const struct cmd *c
 		execute_counted(h, &c);
 	else
 		execute_shown(h, &c);
+	*tsc = c.tsc;
 	if (rp_unlikely(c.track != NULL))
 		tracking_end(s, c.track);
 	if (rp_unlikely(cl->flags & CLIENT_F_TRACKING) && cmd->fn == cmd_exec)
@@ -328,12 +334,14 @@ static bool exec_admitted(struct session_host *h, struct batch_entry *e, struct 
 /* On shards that we hold until the end of the batch. */
 static void execute_held(struct session_host *h, struct turn *t, struct batch_entry *e)
 {
+	uint64_t tsc = 0;
+
 	rp_assert((e->held & ~h->kept.shards) == 0);
 	/* Hints of those who ran there before. */
 	for (uint64_t rest = e->held; rest != 0; rest &= rest - 1)
 		store_hint(h->env.stores[__builtin_ctzll(rest)], (struct slice){NULL, 0}, 0, NULL, 0);
 	host_unit_begin(h, e->held);
-	execute_home(h, e->s, e->cmd, &e->req, &t->r);
+	execute_home(h, e->s, e->cmd, &e->req, &t->r, &tsc);
 	t->gate = RP_MAX(t->gate, host_unit_end(h, command_wide(e->cmd)));
 	h->count.leases++;
 	resp_request_free(&e->req, h->heap);
@@ -344,6 +352,8 @@ static void execute_entry(struct session_host *h, struct turn *t, struct batch_e
 {
 	struct session *s = e->s;
 	turn_begin(h, t, s);
+	uint64_t tsc = t->tsc;
+	t->tsc = 0;
 	if (rp_unlikely(e->protocol_error != NULL)) {
 		char buf[RESP_ERROR_MAX];
 		reply_errorf(&t->r, "ERR %s",
@@ -379,11 +389,11 @@ static void execute_entry(struct session_host *h, struct turn *t, struct batch_e
 		/* An empty key withdraws the last hint, whose bytes may be gone. */
 		store_hint(h->env.stores[h->own], e->hinted ? e->key : (struct slice){NULL, 0}, e->hash,
 			   e->hinted ? e->hint : NULL, h->hint_epoch);
-	execute_home(h, s, e->cmd, &e->req, &t->r);
+	execute_home(h, s, e->cmd, &e->req, &t->r, &tsc);
 	t->gate = RP_MAX(t->gate, h->gate);
 	resp_request_free(&e->req, h->heap);
-	if (h->own >= 0 && !h->own_leased)
-		host_serve_notes(h);
+	if (h->own < 0 || h->own_leased || rp_likely(!host_serve_notes(h)))
+		t->tsc = tsc;
 	if (rp_unlikely(s->parked != NULL && s->parked->hold_us != 0)) {
 		/* Ran on our own shard, but must be held: the reply waits until a lease of all shards has lasted that
 		 * long. */

@@ -333,7 +333,10 @@ static uint32_t poll_held(struct session_host *h)
 	return n;
 }
 
-static uint32_t poll_requests(struct session_host *h)
+static uint32_t poll_calls(struct session_host *h);
+
+/* calls: those that were sent before a request may be served before it now. */
+static uint32_t poll_requests(struct session_host *h, bool calls)
 {
 	struct msg *m[RP_MAX_BURST];
 	uint32_t work = 0, endpoints = msg_bus_endpoints(h->bus);
@@ -346,8 +349,12 @@ static uint32_t poll_requests(struct session_host *h)
 		work += poll_held(h);
 	for (uint32_t home = 0; home < endpoints; home++) {
 		uint32_t n = msg_take_requests(h->bus, h->self, home, m, RP_MAX_BURST);
-		if (n != 0)
-			serve(h, m, n);
+		if (n == 0)
+			continue;
+		/* Who asks the control thread what it was told is answered with all that was told before. */
+		for (bool more = calls && h->own < 0; more; more = !h->calls_drained)
+			work += poll_calls(h);
+		serve(h, m, n);
 		work += n;
 	}
 	return work;
@@ -500,22 +507,27 @@ uint32_t host_poll_done(struct session_host *h, bool nested)
 
 uint32_t host_poll_nested(struct session_host *h)
 {
-	uint32_t work = host_poll_done(h, true) + poll_requests(h);
+	uint32_t work = host_poll_done(h, true) + poll_requests(h, false);
 	return work + (h->waiting[WAIT_LEASE] != NULL ? host_poll_leases(h) : 0);
+}
+
+static uint32_t poll_calls(struct session_host *h)
+{
+	struct msg *calls[RP_MAX_BURST];
+	uint32_t n = msg_take_calls(h->bus, h->self, calls, RP_MAX_BURST), done, work = 0;
+	h->calls_drained = n < RP_MAX_BURST;
+	/* Every answer that was sent before one of these calls is handled before it. */
+	do
+		work += done = host_poll_done(h, false);
+	while (n > 0 && done == RP_MAX_BURST);
+	if (n > 0)
+		serve(h, calls, n);
+	return work + n;
 }
 
 uint32_t host_poll_messages(struct session_host *h)
 {
-	struct msg *calls[RP_MAX_BURST];
-	uint32_t ncalls = msg_take_calls(h->bus, h->self, calls, RP_MAX_BURST), done, work = 0;
-	h->calls_drained = ncalls < RP_MAX_BURST;
-	/* Every answer that was sent before one of these calls is handled before it. */
-	do
-		work += done = host_poll_done(h, false);
-	while (ncalls > 0 && done == RP_MAX_BURST);
-	if (ncalls > 0)
-		serve(h, calls, ncalls);
-	work += ncalls + poll_requests(h);
+	uint32_t work = poll_calls(h) + poll_requests(h, true);
 	host_kick_journal(h);
 	if (rp_unlikely(h->nserved != 0 || h->pokes != NULL))
 		work += host_send_served(h);

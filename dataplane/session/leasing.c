@@ -64,6 +64,7 @@ static void run_kept(struct session *s)
 	struct session_parked *p = s->parked;
 	struct reply r;
 	struct resp_request req = p->req;
+	uint64_t tsc = 0;
 	p->req.argc = 0;
 	reply_init(&r, h->mbufs, s->fill, s->cl.proto);
 	r.bufs_left = h->reply_bufs;
@@ -74,7 +75,7 @@ static void run_kept(struct session *s)
 		p->gate = host_unit_end(h, false);
 	} else {
 		if (still_wanted(s, &req, &r))
-			execute_home(h, s, p->cmd, &req, &r);
+			execute_home(h, s, p->cmd, &req, &r, &tsc);
 		p->gate = host_unit_end(h, command_wide(p->cmd));
 		h->count.leases++;
 	}

@@ -44,10 +44,12 @@ uint32_t session_visit(struct session_host *h, uint32_t from, uint32_t budget, b
 
 /* ---- serve.c ---- */
 /* To be called by whoever changed something on our own shard, while it holds it, before its next command. */
-static inline void host_serve_notes(struct session_host *h)
+static inline bool host_serve_notes(struct session_host *h)
 {
-	if (rp_unlikely(store_notes_pending(h->env.stores[h->own]) != 0))
-		host_serve(h);
+	if (rp_likely(store_notes_pending(h->env.stores[h->own]) == 0))
+		return false;
+	host_serve(h);
+	return true;
 }
 
 /* ---- route.c ---- */
@@ -128,9 +130,9 @@ void execute_counted(struct session_host *h, struct cmd_ctx *c);
 void execute_shown(struct session_host *h, struct cmd_ctx *c);
 /* Its answer tells of keys that it did not look up by name. */
 bool command_wide(const struct cmd *cmd);
-/* Runs one command for a session under a lease it holds; its reply goes into r. Sets s->hold_us. */
+/* Runs one command for a session under a lease it holds; its reply goes into r. Sets s->hold_us. tsc: as in cmd_ctx. */
 void execute_home(struct session_host *h, struct session *s, const struct cmd *cmd, struct resp_request *req,
-		  struct reply *r);
+		  struct reply *r, uint64_t *tsc);
 
 /* ---- host.c ---- */
 /* Drops what m holds for client tracking. */

@@ -113,9 +113,10 @@ static void begin(struct session_host *h, struct tx *tx, struct reply *out)
 	reply_array(out, tx->info.n);
 }
 
-/* cl: NULL away from home. Returns how long its shards are to be held on. */
+/* cl: NULL away from home. tsc: when the one before ended, 0: unknown; becomes when this one did. Returns how long its
+ * shards are to be held on. */
 static uint64_t run_one(struct session_host *h, struct tx *tx, struct tx_cmd *q, struct client *cl,
-			const struct cmd_ctx *exec)
+			const struct cmd_ctx *exec, uint64_t *tsc)
 {
 	struct cmd_ctx c = {.cmd = q->cmd,
 			    .argc = q->req.argc,
@@ -128,6 +129,7 @@ static uint64_t run_one(struct session_host *h, struct tx *tx, struct tx_cmd *q,
 			    .db = cl != NULL ? cl->db : exec->db,
 			    .req = &q->req,
 			    .rng = exec->rng,
+			    .tsc = *tsc,
 			    .track = cl != NULL && rp_unlikely(cl->flags & CLIENT_F_TRACKING)
 					     ? tracking_watcher(session_of(cl))
 					     : exec->track,
@@ -141,6 +143,7 @@ static uint64_t run_one(struct session_host *h, struct tx *tx, struct tx_cmd *q,
 		execute_counted(h, &c);
 	else
 		execute_shown(h, &c);
+	*tsc = c.tsc;
 	if (cl != NULL) {
 		c.out->proto = cl->proto;
 		c.out->muted |= (cl->flags & CLIENT_F_REPLY_OFF) != 0;
@@ -150,9 +153,11 @@ static uint64_t run_one(struct session_host *h, struct tx *tx, struct tx_cmd *q,
 
 static void run(struct session_host *h, struct tx *tx, struct cmd_ctx *c)
 {
+	uint64_t tsc = 0;
+
 	begin(h, tx, c->out);
 	for (uint32_t i = 0; i < tx->info.n; i++)
-		c->hold_us += run_one(h, tx, &tx->cmd[i], c->client, c);
+		c->hold_us += run_one(h, tx, &tx->cmd[i], c->client, c, &tsc);
 	c->out->error = false; /* EXEC has not failed if one of its commands has */
 }
 
@@ -233,7 +238,7 @@ static bool step(struct session *s, struct cmd_ctx *exec)
 	struct tx *tx = s->cl.tx;
 	struct tx_cmd *q = &tx->cmd[tx->at];
 	uint32_t owner;
-	uint64_t shards, begin = rte_rdtsc();
+	uint64_t shards, begin = rte_rdtsc(), end = 0;
 
 	if (tx->away != NULL)
 		return take_answer(s);
@@ -247,7 +252,7 @@ static bool step(struct session *s, struct cmd_ctx *exec)
 		send_one(s, q, owner, to);
 		return false;
 	}
-	session_park(s)->hold_us += run_one(s->host, tx, q, &s->cl, exec);
+	session_park(s)->hold_us += run_one(s->host, tx, q, &s->cl, exec, &end);
 	tx->cycles += rte_rdtsc() - begin;
 	tx->at++;
 	return true;

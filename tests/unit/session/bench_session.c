@@ -63,11 +63,21 @@ static int write_xadd(char *p, uint64_t k)
 		       k);
 }
 
+/* Four commands that count as one. */
+static int write_multi(char *p, uint64_t k)
+{
+	return sprintf(p,
+		       "*1\r\n$5\r\nMULTI\r\n*2\r\n$4\r\nINCR\r\n$20\r\ncounter:%012" PRIu64
+		       "\r\n*2\r\n$4\r\nINCR\r\n$20\r\ncounter:%012" PRIu64 "\r\n*1\r\n$4\r\nEXEC\r\n",
+		       k, k + 1);
+}
+
 static const struct {
 	const char *name;
 	write_fn write;
 } benches[] = {
-	{"GET", write_get}, {"SET", write_set}, {"RPUSH", write_rpush}, {"LPOP", write_lpop}, {"XADD", write_xadd},
+	{"GET", write_get},   {"SET", write_set},   {"RPUSH", write_rpush},
+	{"LPOP", write_lpop}, {"XADD", write_xadd}, {"MULTI", write_multi},
 };
 
 static struct rte_mbuf *request(struct rig *r, write_fn write, uint32_t keys, uint32_t pipeline)

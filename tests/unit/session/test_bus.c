@@ -139,6 +139,60 @@ static void test_bus__back_waits_for_the_end_of_the_batch(void **state)
 	rig_destroy(r);
 }
 
+static void note_ran(void *owner, struct msg *m)
+{
+	if (m->arg[0] != NULL)
+		*(uint32_t *)m->arg[0] = ran;
+	ran++;
+}
+
+static void send_as_worker(struct msg_bus *bus, enum msg_kind kind, uint32_t *asked_after)
+{
+	struct msg *m = msg_get(bus, 0);
+
+	assert_non_null(m);
+	m->kind = (uint8_t)kind;
+	m->owner = (uint8_t)msg_bus_control(bus);
+	m->fn = note_ran;
+	m->arg[0] = asked_after;
+	m->arg[3] = NULL;
+	msg_send(bus, m);
+}
+
+/* While the control thread has looked at its calls and not yet at its requests, a worker tells it much, then asks. */
+static uint32_t asked_after;
+
+static void tell_then_ask(void *owner, struct msg *m)
+{
+	struct msg_bus *bus = m->arg[1];
+
+	for (uint32_t i = 0; i < 3 * RP_MAX_BURST; i++)
+		send_as_worker(bus, MSG_CALL, NULL);
+	msg_flush(bus, 0);
+	send_as_worker(bus, MSG_CALL_SHARD, &asked_after);
+	send_as_worker(bus, MSG_CALL, NULL);
+	msg_flush(bus, 0);
+}
+
+static void test_bus__control_thread_was_told_all_before_it_is_asked(void **state)
+{
+	struct rig *r = rig_create(2, 1);
+	struct msg *m = msg_get(r->bus, 1);
+
+	ran = asked_after = 0;
+	m->kind = MSG_CALL;
+	m->owner = (uint8_t)msg_bus_control(r->bus);
+	m->fn = tell_then_ask;
+	m->arg[1] = r->bus;
+	m->arg[3] = NULL;
+	msg_send(r->bus, m);
+	msg_flush(r->bus, 1);
+	rig_settle(r);
+	assert_in_range(asked_after, 3 * RP_MAX_BURST, 3 * RP_MAX_BURST + 1);
+	assert_int_equal(ran, 3 * RP_MAX_BURST + 2);
+	rig_destroy(r);
+}
+
 static enum route_to route(const struct rig *r, uint32_t home, const struct cmd *cmd, const char *name,
 			   const char *second, uint32_t *owner, uint64_t *shards)
 {
@@ -198,6 +252,7 @@ int main(void)
 		cmocka_unit_test(test_bus__calls_are_taken_from_all_homes_in_turn),
 		cmocka_unit_test(test_bus__call_runs_while_the_shard_is_leased_and_comes_back),
 		cmocka_unit_test(test_bus__back_waits_for_the_end_of_the_batch),
+		cmocka_unit_test(test_bus__control_thread_was_told_all_before_it_is_asked),
 		cmocka_unit_test(test_route__home_keys_never_leave_home),
 		cmocka_unit_test(test_route__channel_lies_where_a_key_of_its_name_would),
 		cmocka_unit_test(test_route__script_goes_to_its_thread),

@@ -64,6 +64,14 @@ static bool works_on_own(const struct session_host *h, const struct cmd *cmd)
 	       cmd->route == CMD_CURSOR;
 }
 
+/* Who takes the effects of our shard begins between two commands: without one there is nothing to hold together. */
+static bool own_is_journalled(const struct session_host *h)
+{
+	const struct store *st = h->env.stores[h->own];
+
+	return journal_on(store_journal(st)) || store_gates(st) != NULL;
+}
+
 bool command_wide(const struct cmd *cmd)
 {
 	return cmd->route == CMD_ALL || cmd->route == CMD_CURSOR || (cmd->key_first == 0 && cmd->getkeys == NULL);
@@ -71,7 +79,7 @@ bool command_wide(const struct cmd *cmd)
 
 void execute_counted(struct session_host *h, struct cmd_ctx *c)
 {
-	bool unit = h->unit.shards == 0 && works_on_own(h, c->cmd);
+	bool unit = h->unit.shards == 0 && works_on_own(h, c->cmd) && own_is_journalled(h);
 	if (unit)
 		host_unit_begin(h, 1ull << h->own);
 	h->by = c->client_id;

@@ -44,15 +44,21 @@ uint64_t index_hash(const struct index *ix, struct slice key)
 
 /* ---- finding --------------------------------------------------------------------------------------------------- */
 
-/* A bit for each slot of b in use that has the 16 bits of `want` above its address. */
+/* Half a bucket. */
+typedef uint64_t lanes __attribute__((vector_size(32), aligned(8), may_alias));
+
+/* A bit for each slot of b in use that has the 16 bits of `want` above its address. All at once: one by one this is half
+ * of what a lookup takes. */
 static inline uint32_t candidates(const struct bucket *b, uint64_t want)
 {
-	uint32_t m = 0;
+	const lanes low = {1, 2, 4, 8}, high = {16, 32, 64, 0}; /* the last lane is b->more */
+	lanes x = *(const lanes *)b->slot, y = *(const lanes *)(b->slot + 4);
+	lanes hit = ((lanes)((x ^ want) >> NEXT_SHIFT == 0) & (lanes)(x != 0) & low) |
+		    ((lanes)((y ^ want) >> NEXT_SHIFT == 0) & (lanes)(y != 0) & high);
 
-	for (uint32_t i = 0; i < BUCKET_SLOTS; i++)
-		m |= (uint32_t)((b->slot[i] ^ want) >> NEXT_SHIFT == 0 && b->slot[i] != 0) << i;
-	return m;
+	return (uint32_t)(hit[0] | hit[1] | hit[2] | hit[3]);
 }
+_Static_assert(BUCKET_SLOTS == 7, "seven slots and a pointer");
 
 static inline uint64_t wanted(const struct buckets *t, uint32_t at, uint64_t hash)
 {

@@ -12,12 +12,29 @@ static int compare_text(struct slice a, struct slice b)
 	return d != 0 ? d : (a.len > b.len) - (a.len < b.len);
 }
 
+/* As strcoll() does without a locale: a text ends at a byte of zero. */
+static int compare_strings(struct slice a, struct slice b)
+{
+	size_t n = RP_MIN(a.len, b.len);
+	int d = n > 0 ? strncmp(a.ptr, b.ptr, n) : 0;
+
+	if (d != 0 || a.len == b.len || (n > 0 && memchr(a.ptr, '\0', n) != NULL))
+		return d;
+	return (a.len > n && a.ptr[n] != '\0') - (b.len > n && b.ptr[n] != '\0');
+}
+
+/* What is stored has an order of all its bytes, what is shown one for people. */
+static int compare_alpha(const struct sort *t, struct slice a, struct slice b)
+{
+	return t->store_at ? compare_text(a, b) : compare_strings(a, b);
+}
+
 /* An element without a weight is before all others. */
-static int compare_weights(const struct sort_item *a, const struct sort_item *b)
+static int compare_weights(const struct sort *t, const struct sort_item *a, const struct sort_item *b)
 {
 	if (a->weight.ptr == NULL || b->weight.ptr == NULL)
 		return (a->weight.ptr != NULL) - (b->weight.ptr != NULL);
-	return compare_text(a->weight, b->weight);
+	return compare_alpha(t, a->weight, b->weight);
 }
 
 static int compare_scores(const struct sort_item *a, const struct sort_item *b)
@@ -35,7 +52,7 @@ static bool before(const struct sort *t, const struct sort_item *a, const struct
 	if (!t->alpha)
 		d = compare_scores(a, b);
 	else
-		d = t->by.ptr != NULL ? compare_weights(a, b) : compare_text(a->s, b->s);
+		d = t->by.ptr != NULL ? compare_weights(t, a, b) : compare_alpha(t, a->s, b->s);
 	if (d != 0)
 		return t->desc ? d > 0 : d < 0;
 	return a->at < b->at;

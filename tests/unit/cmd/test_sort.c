@@ -61,6 +61,20 @@ static void test_sort__fields_of_hashes(void **state)
 	expect(h, "SORT d BY nosort", "*3 $2 30 $0  $2 20");
 }
 
+/* Shown, a text ends at a byte of zero, and equal ones keep their order; stored, every byte counts. */
+static void test_sort__texts_with_zeros(void **state)
+{
+	const struct slice push[] = {SLICE("RPUSH"), SLICE("l"), {"b\0z", 3}, {"\0", 1},
+				     SLICE("b"),     SLICE(""),  {"b\0a", 3}, SLICE("a")};
+	const char *replies[] = {"*6 $1 \0 $0  $1 a $3 b\0z $1 b $3 b\0a", "*6 $3 b\0z $1 b $3 b\0a $1 a $1 \0 $0 "};
+
+	run_args(h, RP_ARRAY_LEN(push), push);
+	assert_memory_equal(run(h, "SORT l ALPHA"), replies[0], 35);
+	assert_memory_equal(run(h, "SORT l ALPHA DESC"), replies[1], 35);
+	expect(h, "SORT l ALPHA STORE d", ":6");
+	assert_memory_equal(run(h, "LRANGE d 0 -1"), "*6 $0  $1 \0 $1 a $1 b $3 b\0a $3 b\0z", 35);
+}
+
 static void test_sort__sorted_sets_and_lists_have_their_order(void **state)
 {
 	run(h, "ZADD z 1 c 2 b 3 a");
@@ -196,6 +210,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_sort__numbers_words_directions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sort__patterns_reach_other_shards, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sort__fields_of_hashes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sort__texts_with_zeros, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sort__sorted_sets_and_lists_have_their_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sort_store__events_effects_ttl, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sort__many, setup, teardown),

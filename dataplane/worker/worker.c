@@ -23,11 +23,22 @@ static void kick_steered(struct worker *w)
 			msg_kick(w->bus, i);
 }
 
+static void worker_set_now(struct worker *w)
+{
+	clock_read(&w->clock, &w->now);
+	net_set_now(w->net, &w->now);
+	tcp_set_now(w->tcp, &w->now);
+	host_set_now(&w->host, &w->now);
+}
+
 static uint32_t worker_poll_rx(struct worker *w)
 {
 	struct rte_mbuf *seg[RP_MAX_BURST];
 	uint64_t frames = net_counters(w->net)->rx_packets;
 	uint32_t n = net_poll_rx(w->net, seg, RP_MAX_BURST);
+	/* Now, with the frames in hand: if we lost the CPU before, no request is executed at a time before it was sent.
+	 */
+	worker_set_now(w);
 	stages_mark(&w->host.stages, STAGE_RX);
 	if (n > 0)
 		tcp_input_burst(w->tcp, seg, n);
@@ -94,18 +105,9 @@ static uint32_t worker_poll_snapshot(struct worker *w)
 	return n;
 }
 
-static void worker_set_now(struct worker *w)
+static uint32_t worker_iterate(struct worker *w, uint64_t begin_tsc)
 {
-	clock_read(&w->clock, &w->now);
-	net_set_now(w->net, &w->now);
-	tcp_set_now(w->tcp, &w->now);
-	host_set_now(&w->host, &w->now);
-}
-
-static uint32_t worker_iterate(struct worker *w)
-{
-	worker_set_now(w);
-	stages_begin(&w->host.stages, w->now.tsc);
+	stages_begin(&w->host.stages, begin_tsc);
 	uint32_t work = worker_poll_rx(w);
 	work += worker_poll_sessions(w);
 	work += worker_poll_tx(w);
@@ -152,7 +154,7 @@ int worker_main(void *arg)
 			break;
 		if (rp_unlikely(stop != 0))
 			worker_drain(w);
-		uint32_t work = worker_iterate(w);
+		uint32_t work = worker_iterate(w, last);
 		uint64_t now = rte_rdtsc();
 		w->count.iterations++;
 		if (work > 0) {

@@ -11,7 +11,7 @@
 #include "persist/aof_scan.h"
 #include "persist/aof_writer.h"
 
-static const uint64_t ahead[] = {0, 4096, 16384, 1 << 20}; /* filled ahead, by the seed */
+static const uint64_t ahead[] = {0, 4096, 16384, 65536}; /* filled ahead, by the seed */
 
 struct world {
 	struct aof_world base;

@@ -17,7 +17,7 @@
 #define HEAL_US   20000000
 #define HEAL_STEP 100000
 
-static const uint64_t ahead[] = {0, 4096, 16384, 65536}; /* aof-fill-ahead, by the seed */
+static const uint64_t ahead[] = {0, 1024, 16384, 65536}; /* aof-fill-ahead, by the seed */
 
 enum sim_state {
 	SIM_IDLE,

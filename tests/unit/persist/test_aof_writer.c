@@ -11,7 +11,7 @@
 #include "persist/aof_scan.h"
 #include "persist/aof_writer.h"
 
-static const uint64_t ahead[] = {0, 4096, 16384, 65536}; /* filled ahead, by the seed */
+static const uint64_t ahead[] = {0, 1024, 16384, 65536}; /* filled ahead, by the seed */
 
 struct world {
 	struct aof_world base;
@@ -355,6 +355,23 @@ static void test_aof_writer__file_is_filled_ahead_with_always_and_cut_to_the_str
 	free(w);
 }
 
+/* It is on the disk before anything goes over it, and ends where no sector does (aof_frame.h). */
+static void test_aof_writer__fill_is_synced_before_it_is_used(void **state)
+{
+	for (uint64_t seed = 1; seed <= 8; seed++) {
+		struct world *w = malloc(sizeof *w);
+		const char *data;
+		world_open_filled(w, seed);
+		size_t len = file_bytes(w, 1, &data);
+		assert_int_equal(len % AOF_SECTOR, AOF_FILL_LINE);
+		mem_files_power_loss(w->m);
+		assert_int_equal(file_bytes(w, 1, &data), len);
+		assert_true(filled(w));
+		world_close(w);
+		free(w);
+	}
+}
+
 /* Rounds stay within the file's size: that is what it is for. A stream that has grown beyond pieces is filled again, at
  * every offset of its end. */
 static void test_aof_writer__rounds_go_over_what_is_filled(void **state)
@@ -375,6 +392,25 @@ static void test_aof_writer__rounds_go_over_what_is_filled(void **state)
 	assert_true(bytes > 4 * PIECE);
 	assert_in_range(grown, bytes / PIECE - 1, bytes / PIECE + 2);
 	assert_in_range(aof_writer_stats(w->w)->syncs - syncs, rounds / 2, rounds + rounds / 2);
+	world_close(w);
+	free(w);
+}
+
+/* One that reaches beyond fill: that goes first, or a loss of power might leave parts of it and nothing to tell that
+ * by. */
+static void test_aof_writer__a_long_round_is_appended(void **state)
+{
+	struct world *w = malloc(sizeof *w);
+
+	world_open_filled(w, 16);
+	for (uint32_t i = 0; i < 200; i++)
+		write_unit(w);
+	uint64_t off = aof_writer_offset(w->w);
+	rest(w);
+	assert_true(w->clock.synced >= last_unit(w)->gate && aof_writer_offset(w->w) > off + PIECE);
+	assert_false(filled(w));
+	write_rounds(w, 2);
+	assert_true(filled(w));
 	world_close(w);
 	free(w);
 }
@@ -534,6 +570,8 @@ int main(void)
 		cmocka_unit_test(test_aof_writer__failed_sync_is_never_asked_again),
 		cmocka_unit_test(test_aof_writer__file_is_filled_ahead_with_always_and_cut_to_the_stream_otherwise),
 		cmocka_unit_test(test_aof_writer__rounds_go_over_what_is_filled),
+		cmocka_unit_test(test_aof_writer__fill_is_synced_before_it_is_used),
+		cmocka_unit_test(test_aof_writer__a_long_round_is_appended),
 		cmocka_unit_test(test_aof_writer__error_over_fill_is_a_failed_sync),
 		cmocka_unit_test(test_aof_writer__no_room_for_fill_is_no_failure),
 		cmocka_unit_test(test_aof_writer__failed_sync_of_fill_is_a_failed_sync),

@@ -337,6 +337,7 @@ void ctrl_aof_configure(struct ctrl *c)
 	if (a == NULL)
 		return;
 	aof_writer_policy(a->w, (enum aof_fsync)c->config.appendfsync, c->config.aof_timestamp_enabled);
+	aof_writer_fill_ahead(a->w, c->config.aof_fill_ahead);
 	if (a->state == AOF_ON || (a->state == AOF_STARTING && aof_writer_started(a->w)))
 		aof_set_gated(c, c->config.appendfsync == AOF_FSYNC_ALWAYS);
 	if (a->state == AOF_ON && !c->config.appendonly)

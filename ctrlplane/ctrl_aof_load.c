@@ -16,7 +16,7 @@
 #include "ctrlplane/ctrl_load.h"
 #include "ctrlplane/ctrl_priv.h"
 #include "ctrlplane/script/script_persist.h"
-#include "persist/aof_scan.h"
+#include "persist/aof_tail.h"
 
 #define ROUND_EVERY 4096 /* commands between two looks at clients ... */
 #define ROUND_HZ    50   /* ... but no less often than that ... */
@@ -42,6 +42,12 @@ static int refuse(struct aof_load *l, const char *what, size_t at)
 	/* Given the manifest it would mend no file but the last. */
 	return err_set(l->e, "%s: %s (offset %zu); keep a copy of the directory, then run: redis-check-aof --fix %s/%s",
 		       l->path, what, at, l->c->config.dir, l->path);
+}
+
+static int refuse_frame(struct aof_load *l, const char *what, size_t at)
+{
+	return err_set(l->e, "%s: %s (offset %zu); keep a copy of the directory, then run: truncate -s %zu %s/%s",
+		       l->path, what, at, at, l->c->config.dir, l->path);
 }
 
 /* ---- one command ---- */
@@ -243,6 +249,19 @@ static bool round_due(struct aof_load *l, uint32_t n)
 	return true;
 }
 
+/* Looks at clients, if it is time. loaded: bytes so far. 0, or -1 with *e: asked to stop. */
+static int look_around(struct aof_load *l, uint32_t n, uint64_t loaded)
+{
+	struct loading *say = &l->c->persist->loading;
+
+	if (!round_due(l, n))
+		return 0;
+	/* A MULTI is gone through twice. */
+	say->loaded_bytes = RP_MAX(say->loaded_bytes, loaded);
+	pause_load(l->c);
+	return l->c->stop != 0 ? err_set(l->e, "asked to stop while loading %s", l->path) : 0;
+}
+
 static int replay(struct aof_load *l, bool last, size_t *end)
 {
 	struct loading *say = &l->c->persist->loading;
@@ -251,13 +270,8 @@ static int replay(struct aof_load *l, bool last, size_t *end)
 	int rc = 0;
 
 	for (uint32_t n = 0; rc == 0; n++) {
-		if (round_due(l, n)) {
-			/* A MULTI is gone through twice. */
-			say->loaded_bytes = RP_MAX(say->loaded_bytes, before + l->scan.at);
-			pause_load(l->c);
-			if (l->c->stop != 0)
-				return err_set(l->e, "asked to stop while loading %s", l->path);
-		}
+		if (look_around(l, n, before + l->scan.at) != 0)
+			return -1;
 		switch (aof_scan_next(&l->scan, &bad)) {
 		case AOF_SCAN_COMMAND:
 			rc = dispatch(l);
@@ -278,6 +292,40 @@ static int replay(struct aof_load *l, bool last, size_t *end)
 			return err_set(l->e, "%s: out of memory for a command (offset %zu)", l->path, l->scan.from);
 		}
 	}
+	return rc;
+}
+
+/* A write that came to no end goes as an unfinished command does. */
+static int drop_torn(struct aof_load *l, const struct aof_tail *t, size_t *end)
+{
+	l->scan.from = *end;
+	l->scan.len = RP_MAX(t->fill, *end);
+	int rc = cut(l, true, end);
+	l->scan.from = l->scan.at;
+	return rc;
+}
+
+/* The last file's stream may end before the file does. */
+static int find_end(struct aof_load *l)
+{
+	struct aof_tail t;
+	struct err bad;
+	size_t end = 0;
+	int rc = 0;
+
+	aof_tail_init(&t, l->scan.data, l->scan.len, l->scan.at);
+	for (uint32_t n = 0; rc == 0 && aof_tail_step(&t); n++)
+		rc = look_around(l, n, 0);
+	enum aof_tail_end found = rc == 0 ? aof_tail_find(&t, &end, &bad) : AOF_TAIL_PLAIN;
+	if (found == AOF_TAIL_BAD_COMMAND)
+		rc = refuse(l, bad.text, end);
+	if (found == AOF_TAIL_BAD_FRAME)
+		rc = refuse_frame(l, bad.text, end);
+	if (found == AOF_TAIL_TORN)
+		rc = drop_torn(l, &t, &end);
+	if (found != AOF_TAIL_PLAIN)
+		l->scan.len = end;
+	aof_tail_fini(&t);
 	return rc;
 }
 
@@ -314,7 +362,9 @@ static int load_commands(struct ctrl *c, const char *path, size_t from, bool las
 	if (data == NULL)
 		return len != 0 || e->text[0] != '\0' ? -1 : 0;
 	aof_scan_init(&l.scan, data, len, from);
-	int rc = replay(&l, last, &end);
+	int rc = last ? find_end(&l) : 0;
+	if (rc == 0)
+		rc = replay(&l, last, &end);
 	aof_scan_fini(&l.scan);
 	munmap((void *)data, len);
 	if (rc == 0 && end < len && truncate(path, (off_t)end) != 0)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/num.h"
+#include "persist/aof_frame.h"
 
 #define LINE_MAX_BYTES 64 /* of a count or a length, with CR and LF */
 
@@ -23,6 +24,17 @@ static enum aof_scan_end bad(struct aof_scan *s, struct err *e, const char *what
 	return AOF_SCAN_BAD;
 }
 
+/* A note begins at `from`: is it a frame's? */
+static void note_frame(struct aof_scan *s)
+{
+	size_t n = sizeof AOF_FRAME_MARK - 1;
+
+	if (s->at - s->from < n || memcmp(s->data + s->from, AOF_FRAME_MARK, n) != 0)
+		return;
+	s->framed = true;
+	s->head = s->from;
+}
+
 /* "#...\n" */
 static enum aof_scan_end skip_notes(struct aof_scan *s)
 {
@@ -32,6 +44,7 @@ static enum aof_scan_end skip_notes(struct aof_scan *s)
 		if (nl == NULL)
 			return AOF_SCAN_CUT;
 		s->at = (size_t)(nl - s->data) + 1;
+		note_frame(s);
 	}
 	s->from = s->at;
 	return s->at < s->len ? AOF_SCAN_COMMAND : AOF_SCAN_END;

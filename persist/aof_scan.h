@@ -12,6 +12,8 @@ struct aof_scan {
 	struct slice *argv; /* of the last command; grows with the arguments that were found */
 	uint32_t argc, cap;
 	size_t from; /* where it begins */
+	bool framed; /* the head of a frame was passed (aof_frame.h) ... */
+	size_t head; /* ... the last one here */
 };
 
 enum aof_scan_end {

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "persist/aof_ahead.h"
+#include "persist/aof_frame.h"
+
 #define BUFFER_BYTES  (1u << 20) /* taken from the rings for one write */
 #define BUFFER_KEPT   (4u << 20)
 #define RETRY_US      1000000
@@ -14,6 +17,8 @@
 #define UNASKED_US    1000 /* always: effects that nobody has asked a round for have one after that */
 #define GATHER_PART   4    /* of the time that a sync takes */
 #define GATHER_MAX_US 200
+#define AHEAD_SHARE \
+	4 /* of a piece: a longer buffer goes behind the stream, or there would be a sync of fill for each */
 
 struct aof_writer {
 	struct file_sys *f;
@@ -31,9 +36,17 @@ struct aof_writer {
 	uint64_t synced_off;
 	struct aof_buf fill, fly; /* being filled; being written, from fly_done on */
 	size_t fly_done;
+	bool framed; /* what is in fill, or fly */
 	struct file_op wop, sop;
 	bool writing, syncing;
+	bool over_fill; /* the write under way is; it is its own sync */
 	uint64_t retry_us;
+
+	struct aof_ahead ahead;
+	uint64_t ahead_bytes;    /* a piece; 0: the file is not filled ahead */
+	uint64_t ahead_retry_us; /* after a failure */
+	bool flushing;           /* aof_writer_flush(): it is not, either */
+	bool after_frame;        /* what stands in front of off is one */
 
 	uint64_t round;                        /* under way; 0: none */
 	bool round_taken;                      /* all of it is in the buffers or beyond */
@@ -59,6 +72,8 @@ static uint64_t clock_ns(void)
 
 /* ---- life ---- */
 
+static void ahead_ended(void *ctx, enum aof_ahead_end end, int64_t err);
+
 struct aof_writer *aof_writer_create(struct file_sys *f, struct journal_clock *clock, struct journal_ring *const *rings,
 				     uint32_t n, const struct aof_writer_hooks *hooks)
 {
@@ -71,15 +86,26 @@ struct aof_writer *aof_writer_create(struct file_sys *f, struct journal_clock *c
 	w->hooks = *hooks;
 	w->fd = -1;
 	aof_merge_init(&w->merge, rings, n);
-	return w;
+	if (aof_ahead_init(&w->ahead, f, ahead_ended, w) == 0)
+		return w;
+	free(w);
+	return NULL;
 }
 
 /* Until nothing is under way. What comes of it is of no interest any more. */
 static void settle(struct aof_writer *w)
 {
 	w->health = AOF_BROKEN;
-	while (w->writing || w->syncing)
+	while (w->writing || w->syncing || w->ahead.busy)
 		file_sys_wait(w->f);
+}
+
+static void new_file(struct aof_writer *w, uint64_t off)
+{
+	w->off = w->synced_off = off;
+	w->after_frame = false;
+	aof_ahead_new_file(&w->ahead);
+	aof_merge_new_file(&w->merge);
 }
 
 void aof_writer_stop(struct aof_writer *w)
@@ -90,8 +116,8 @@ void aof_writer_stop(struct aof_writer *w)
 	w->fd = -1;
 	w->fill.len = w->fly.len = w->fly_done = 0;
 	w->round = w->sync_round = w->mark = 0;
-	w->off = w->synced_off = 0;
 	w->health = AOF_HEALTHY;
+	new_file(w, 0);
 }
 
 void aof_writer_destroy(struct aof_writer *w)
@@ -99,6 +125,7 @@ void aof_writer_destroy(struct aof_writer *w)
 	if (w == NULL)
 		return;
 	aof_writer_stop(w);
+	aof_ahead_fini(&w->ahead);
 	aof_buf_fini(&w->fill);
 	aof_buf_fini(&w->fly);
 	free(w);
@@ -110,6 +137,11 @@ void aof_writer_policy(struct aof_writer *w, enum aof_fsync policy, bool timesta
 	w->merge.timestamps = timestamps;
 }
 
+void aof_writer_fill_ahead(struct aof_writer *w, uint64_t bytes)
+{
+	w->ahead_bytes = bytes;
+}
+
 void aof_writer_spare_disk(struct aof_writer *w, bool on)
 {
 	w->spare_disk = on;
@@ -119,9 +151,8 @@ void aof_writer_start(struct aof_writer *w, int fd, uint64_t off, bool confirmed
 {
 	aof_writer_stop(w);
 	w->fd = fd;
-	w->off = w->synced_off = off;
 	w->confirmed = confirmed;
-	aof_merge_new_file(&w->merge);
+	new_file(w, off);
 }
 
 void aof_writer_confirm(struct aof_writer *w)
@@ -146,8 +177,7 @@ void aof_writer_switch(struct aof_writer *w, int fd)
 {
 	w->f->ops->close(w->f, w->fd);
 	w->fd = fd;
-	w->off = w->synced_off = 0;
-	aof_merge_new_file(&w->merge);
+	new_file(w, 0);
 }
 
 bool aof_writer_started(const struct aof_writer *w)
@@ -178,14 +208,30 @@ static void breaks(struct aof_writer *w, const char *what, int64_t err)
 	tell(w, AOF_BROKEN, what, err);
 }
 
-/* The file ends where the last whole write did, and all of this one is tried again. */
-static void write_failed(struct aof_writer *w, int64_t err)
+static void try_again_later(struct aof_writer *w, int64_t err)
 {
-	w->f->ops->truncate(w->f, w->fd, w->off);
-	w->fly_done = 0;
 	w->retry_us = w->now_us + RETRY_US;
 	if (w->health == AOF_HEALTHY)
 		tell(w, AOF_WRITE_FAILS, "write", err);
+}
+
+/* The file ends where the last whole write did, and all of this one is tried again. Over fill it was a sync as well,
+ * and nobody knows which of them it was. */
+static void write_failed(struct aof_writer *w, int64_t err)
+{
+	if (w->over_fill) {
+		breaks(w, "fsync", err);
+		return;
+	}
+	w->f->ops->truncate(w->f, w->fd, w->off);
+	w->fly_done = 0;
+	try_again_later(w, err);
+}
+
+static void write_works(struct aof_writer *w)
+{
+	if (w->health == AOF_WRITE_FAILS)
+		tell(w, AOF_HEALTHY, NULL, 0);
 }
 
 /* ---- operations ---- */
@@ -211,21 +257,39 @@ static void prepare_sync(struct aof_writer *w, uint64_t round, uint64_t off)
 	w->syncing = true;
 }
 
-/* The last write of a round takes its sync with it: one way to the kernel's thread and back for both. */
+/* Does the buffer that is written now end the round? */
+static bool ends_round(const struct aof_writer *w)
+{
+	return w->round != 0 && w->round_taken && w->mark == 0 && !w->syncing;
+}
+
+/* Of the buffer, with what belongs behind it. */
+static size_t fly_bytes(const struct aof_writer *w)
+{
+	return w->fly.len + (w->over_fill ? aof_fill_pad(w->off + w->fly.len) : 0);
+}
+
+/* Over fill it is on the disk when it is written. Elsewhere the last write of a round takes its sync with it: one way
+ * to the kernel's thread and back for both. */
 static void start_write(struct aof_writer *w)
 {
-	bool with_sync = w->round != 0 && w->round_taken && w->mark == 0 && !w->syncing;
+	bool ends = ends_round(w), with_sync = ends && !w->over_fill;
 
 	w->wop = (struct file_op){.kind = FILE_OP_WRITE,
 				  .fd = w->fd,
 				  .data = w->fly.data + w->fly_done,
-				  .len = w->fly.len - w->fly_done,
+				  .len = fly_bytes(w) - w->fly_done,
 				  .off = w->off + w->fly_done,
+				  .dsync = w->over_fill,
 				  .then = with_sync ? &w->sop : NULL,
 				  .done = write_ended,
 				  .of = w};
 	if (with_sync)
 		prepare_sync(w, w->round, w->off + w->fly.len);
+	if (w->over_fill) {
+		w->sync_round = ends ? w->round : 0;
+		w->sync_began_ns = clock_ns();
+	}
 	w->writing = true;
 	int r = file_sys_start(w->f, &w->wop);
 	if (r == 0)
@@ -235,6 +299,8 @@ static void start_write(struct aof_writer *w)
 	if (r != -EAGAIN)
 		write_failed(w, r);
 }
+
+static void buffer_written(struct aof_writer *w);
 
 static void write_ended(struct file_op *op)
 {
@@ -252,16 +318,10 @@ static void write_ended(struct file_op *op)
 		return;
 	}
 	w->fly_done += (size_t)w->wop.result;
-	if (w->fly_done < w->fly.len) {
+	if (w->fly_done < fly_bytes(w))
 		start_write(w);
-		return;
-	}
-	w->off += w->fly.len;
-	w->stats.bytes += w->fly.len;
-	w->stats.writes++;
-	w->fly.len = w->fly_done = 0;
-	if (w->health == AOF_WRITE_FAILS)
-		tell(w, AOF_HEALTHY, NULL, 0);
+	else
+		buffer_written(w);
 }
 
 static void count_sync(struct aof_writer *w)
@@ -275,6 +335,23 @@ static void count_sync(struct aof_writer *w)
 	w->stats.hist[RP_MIN(b, AOF_HIST_BUCKETS - 1u)]++;
 	w->last_sync_us = (int64_t)w->now_us;
 	__atomic_store_n(&w->clock->gather_us, RP_MIN(us / GATHER_PART, (uint64_t)GATHER_MAX_US), __ATOMIC_RELAXED);
+}
+
+/* All up to off is on the disk, and the round that this ends with it. */
+static void synced(struct aof_writer *w, uint64_t off)
+{
+	count_sync(w);
+	w->synced_off = RP_MAX(w->synced_off, off);
+	if (w->sync_round == 0)
+		return;
+	w->stats.rounds++;
+	w->round_ended_us = w->now_us;
+	if (w->round == w->sync_round)
+		w->round = 0;
+	if (w->confirmed) {
+		__atomic_store_n(&w->clock->synced, w->sync_round, __ATOMIC_RELEASE);
+		w->hooks.synced(w->hooks.ctx);
+	}
 }
 
 static void sync_ended(struct file_op *op)
@@ -294,18 +371,19 @@ static void sync_ended(struct file_op *op)
 		breaks(w, "fsync", w->sop.result);
 		return;
 	}
-	count_sync(w);
-	w->synced_off = RP_MAX(w->synced_off, w->sync_off);
-	if (w->sync_round == 0)
-		return;
-	w->stats.rounds++;
-	w->round_ended_us = w->now_us;
-	if (w->round == w->sync_round)
-		w->round = 0;
-	if (w->confirmed) {
-		__atomic_store_n(&w->clock->synced, w->sync_round, __ATOMIC_RELEASE);
-		w->hooks.synced(w->hooks.ctx);
-	}
+	synced(w, w->sync_off);
+}
+
+static void buffer_written(struct aof_writer *w)
+{
+	w->off += w->fly.len;
+	w->stats.bytes += w->fly.len;
+	w->stats.writes++;
+	w->fly.len = w->fly_done = 0;
+	w->after_frame = w->framed;
+	if (w->over_fill)
+		synced(w, w->off);
+	write_works(w);
 }
 
 static void start_sync(struct aof_writer *w, uint64_t round)
@@ -316,6 +394,68 @@ static void start_sync(struct aof_writer *w, uint64_t round)
 		w->syncing = false;
 	if (r != 0 && r != -EAGAIN)
 		breaks(w, "fsync", r);
+}
+
+/* ---- ahead of the stream ---- */
+
+static bool fills(const struct aof_writer *w)
+{
+	return w->policy == AOF_FSYNC_ALWAYS && w->ahead_bytes != 0 && w->confirmed && !w->flushing;
+}
+
+static void ahead_ended(void *ctx, enum aof_ahead_end end, int64_t err)
+{
+	struct aof_writer *w = ctx;
+
+	if (w->health == AOF_BROKEN)
+		return;
+	switch (end) {
+	case AOF_AHEAD_DONE:
+		if (w->fly.len == 0)
+			write_works(w);
+		break;
+	case AOF_AHEAD_NOT_FILLED:
+		w->ahead_retry_us = w->now_us + RETRY_US;
+		break;
+	case AOF_AHEAD_NOT_CUT:
+		try_again_later(w, err);
+		break;
+	case AOF_AHEAD_NOT_SYNCED:
+		breaks(w, "fsync", err);
+		break;
+	}
+}
+
+/* What was filled is cut off. false: not yet. */
+static bool cut_fill(struct aof_writer *w)
+{
+	if (w->syncing || (w->health == AOF_WRITE_FAILS && w->now_us < w->retry_us))
+		return false;
+	aof_ahead_cut(&w->ahead, w->fd, w->off);
+	return true;
+}
+
+/* A short frame goes over fill, of which there must be enough, and behind a frame: what power loss leaves of the last
+ * one is told from the one before. All else goes behind the stream's end, where nothing may be then. Begins the one or
+ * the other. false: not yet. */
+static bool write_buffer(struct aof_writer *w)
+{
+	bool fill = w->framed && fills(w) && !w->syncing;
+
+	w->over_fill = fill && aof_ahead_covers(&w->ahead, w->off + w->fly.len);
+	if (w->over_fill) {
+		start_write(w);
+		return true;
+	}
+	if (fill && w->after_frame && w->off == w->synced_off && w->fly.len <= w->ahead_bytes / AHEAD_SHARE &&
+	    w->now_us >= w->ahead_retry_us) {
+		aof_ahead_fill(&w->ahead, w->fd, w->off, w->off + w->ahead_bytes);
+		return true;
+	}
+	if (aof_ahead_any(&w->ahead))
+		return cut_fill(w);
+	start_write(w);
+	return true;
 }
 
 /* ---- rounds ---- */
@@ -341,7 +481,8 @@ static bool round_due(const struct aof_writer *w)
 bool aof_writer_due(const struct aof_writer *w)
 {
 	return w->fd >= 0 && w->health == AOF_HEALTHY && w->round == 0 && !w->writing && !w->syncing &&
-	       w->fly.len == 0 && (w->policy == AOF_FSYNC_ALWAYS || w->clock->wanted > w->clock->begun) && round_due(w);
+	       !w->ahead.busy && w->fly.len == 0 &&
+	       (w->policy == AOF_FSYNC_ALWAYS || w->clock->wanted > w->clock->begun) && round_due(w);
 }
 
 static void begin_round(struct aof_writer *w)
@@ -357,11 +498,17 @@ static void begin_round(struct aof_writer *w)
 	aof_merge_begin(&w->merge);
 }
 
-/* Takes from the rings into fill. false: the writer broke. */
+/* Takes from the rings into fill, as a frame if the file is filled ahead. false: the writer broke. */
 static bool take(struct aof_writer *w)
 {
 	uint64_t mark = 0;
 
+	w->framed = fills(w);
+	if (w->framed && !aof_frame_open(&w->fill)) {
+		breaks(w, "journal", -ENOMEM);
+		return false;
+	}
+	size_t head = w->fill.len;
 	switch (aof_merge_poll(&w->merge, &w->fill, BUFFER_BYTES, w->wall_us / 1000000, &mark)) {
 	case AOF_MERGE_DRAINED:
 		w->round_taken = true;
@@ -376,11 +523,15 @@ static bool take(struct aof_writer *w)
 		breaks(w, "journal", -ENOMEM);
 		return false;
 	case AOF_MERGE_NOMEM: /* what is in fill leaves first */
-		if (w->fill.len == 0)
+		if (w->fill.len == head)
 			breaks(w, "journal", -ENOMEM);
-		return w->health != AOF_BROKEN;
+		break;
 	}
-	return true;
+	if (w->fill.len == head)
+		w->fill.len = 0;
+	else if (w->framed && !aof_frame_close(&w->fill))
+		breaks(w, "journal", -ENOMEM);
+	return w->health != AOF_BROKEN;
 }
 
 static void swap_buffers(struct aof_writer *w)
@@ -407,6 +558,8 @@ static bool pass_mark(struct aof_writer *w)
 		start_sync(w, 0);
 		return true;
 	}
+	if (aof_ahead_any(&w->ahead))
+		return cut_fill(w);
 	w->mark = 0;
 	w->hooks.mark(w->hooks.ctx, mark);
 	return true;
@@ -415,13 +568,14 @@ static bool pass_mark(struct aof_writer *w)
 /* One step. false: nothing can be done before an operation ends or time passes. */
 static bool step(struct aof_writer *w)
 {
-	if (w->writing || w->fd < 0)
+	if (w->writing || w->ahead.busy || w->fd < 0)
 		return false;
+	if (aof_ahead_any(&w->ahead) && !fills(w))
+		return cut_fill(w);
 	if (w->fly.len != 0) {
 		if (w->health == AOF_WRITE_FAILS && w->now_us < w->retry_us)
 			return false;
-		start_write(w);
-		return true;
+		return write_buffer(w);
 	}
 	if (w->mark != 0)
 		return pass_mark(w);
@@ -487,11 +641,14 @@ int aof_writer_flush(struct aof_writer *w, uint64_t mono_us, int64_t wall_us)
 	if (w->fd < 0)
 		return 0;
 	w->policy = AOF_FSYNC_ALWAYS;
-	while (w->health == AOF_HEALTHY && (w->round != 0 || w->syncing || w->clock->begun < round)) {
+	w->flushing = true;
+	while (w->health == AOF_HEALTHY &&
+	       (w->round != 0 || w->syncing || w->clock->begun < round || aof_ahead_any(&w->ahead))) {
 		w->sync_soon |= w->round == 0 && w->clock->begun < round;
 		aof_writer_poll(w, mono_us, wall_us);
 	}
 	w->policy = policy;
+	w->flushing = false;
 	return w->health == AOF_HEALTHY ? 0 : -EIO;
 }
 
@@ -519,7 +676,7 @@ uint64_t aof_writer_pending(const struct aof_writer *w)
 
 bool aof_writer_syncing(const struct aof_writer *w)
 {
-	return w->syncing;
+	return w->syncing || (w->writing && w->over_fill);
 }
 
 int64_t aof_writer_last_sync_us(const struct aof_writer *w)

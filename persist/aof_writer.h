@@ -6,6 +6,9 @@
  *   everysec   what there is is written at every call; a round once a second
  *   no         no rounds: the kernel writes back when it likes
  *
+ * With `always` the file is filled ahead of the stream (aof_ahead.h), and what goes over fill is a frame
+ * (aof_frame.h), one write with its sync at a time. The stream's offsets do not count the fill.
+ *
  * Writes and syncs run beside the caller (file_sys). A write that fails is tried again every second, from its
  * beginning: nothing is lost as long as the rings have room. After a sync that failed nobody knows what is on the disk,
  * and asking again would only seem to succeed: the writer is broken, drops what it gets, and only aof_writer_start()
@@ -58,6 +61,8 @@ struct aof_writer *aof_writer_create(struct file_sys *f, struct journal_clock *c
 /* Waits for operations under way; closes the file. */
 void aof_writer_destroy(struct aof_writer *w);
 void aof_writer_policy(struct aof_writer *w, enum aof_fsync policy, bool timestamps);
+/* With `always` the file is filled ahead by pieces of so many bytes; 0: it is not. */
+void aof_writer_fill_ahead(struct aof_writer *w, uint64_t bytes);
 /* No syncs but those of `always` while that is on (no-appendfsync-on-rewrite). */
 void aof_writer_spare_disk(struct aof_writer *w, bool on);
 
@@ -82,7 +87,8 @@ bool aof_writer_started(const struct aof_writer *w);
 uint64_t aof_writer_poll(struct aof_writer *w, uint64_t mono_us, int64_t wall_us);
 /* Asks for a round now, whatever the policy (WAITAOF). */
 void aof_writer_sync_soon(struct aof_writer *w);
-/* Writes and syncs everything that the rings hold, and waits for it: shutdown, a change to `no`. 0 or -errno. */
+/* Writes and syncs everything that the rings hold, cuts off what was filled ahead, and waits for it: shutdown, a change
+ * to `no`. 0 or -errno. */
 int aof_writer_flush(struct aof_writer *w, uint64_t mono_us, int64_t wall_us);
 
 enum aof_health aof_writer_health(const struct aof_writer *w);

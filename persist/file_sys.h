@@ -28,6 +28,7 @@ struct file_op {
 	const void *data;
 	size_t len;
 	uint64_t off;
+	bool dsync;           /* a write: it ends when FILE_OP_FDATASYNC of what it wrote would have */
 	struct file_op *then; /* NULL, or begun when all of this one is done; else it ends with -ECANCELED */
 	int64_t result;       /* bytes written, 0, or -errno */
 	bool ended;           /* set before done() is called */

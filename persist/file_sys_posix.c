@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "persist/file_sys_priv.h"
@@ -70,7 +71,8 @@ void posix_perform(struct file_op *op)
 
 	switch (op->kind) {
 	case FILE_OP_WRITE:
-		n = pwrite(op->fd, op->data, op->len, (off_t)op->off);
+		n = pwritev2(op->fd, &(struct iovec){(void *)op->data, op->len}, 1, (off_t)op->off,
+			     op->dsync ? RWF_DSYNC : 0);
 		op->result = n < 0 ? -errno : n;
 		break;
 	case FILE_OP_FSYNC:

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -20,10 +21,12 @@ static void prepare(struct uring *u, struct file_op *op)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
-	if (op->kind == FILE_OP_WRITE)
+	if (op->kind == FILE_OP_WRITE) {
 		io_uring_prep_write(sqe, op->fd, op->data, (unsigned)RP_MIN(op->len, (size_t)1 << 30), op->off);
-	else
+		sqe->rw_flags = op->dsync ? RWF_DSYNC : 0;
+	} else {
 		io_uring_prep_fsync(sqe, op->fd, op->kind == FILE_OP_FDATASYNC ? IORING_FSYNC_DATASYNC : 0);
+	}
 	if (op->then != NULL)
 		io_uring_sqe_set_flags(sqe, IOSQE_IO_LINK);
 	io_uring_sqe_set_data(sqe, op);

@@ -1,12 +1,13 @@
 /* Append-only files and manifests of arbitrary bytes. Checked beside memory errors: what the scanner gives lies in what
  * it was given, it keeps no more words than bytes can hold, and the front part of a file says what the whole says, up
- * to where it is cut. A manifest that is taken is written and read back the same. */
+ * to where it is cut; the end of the stream is found within it. A manifest that is taken is written and read back the
+ * same. */
 #include <stdlib.h>
 
 #include "base/hash.h"
 #include "fuzz.h"
 #include "persist/aof_manifest.h"
-#include "persist/aof_scan.h"
+#include "persist/aof_tail.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -54,6 +55,23 @@ static void scan_parts(const char *data, size_t len, size_t cut)
 	free(exact);
 }
 
+/* No look goes beyond what is there. */
+static void tail(const char *data, size_t len)
+{
+	struct aof_tail t;
+	struct err e = {""};
+	size_t end = SIZE_MAX;
+
+	aof_tail_init(&t, data, len, 0);
+	while (aof_tail_step(&t))
+		;
+	enum aof_tail_end found = aof_tail_find(&t, &end, &e);
+	rp_assert(end <= len);
+	rp_assert((found != AOF_TAIL_BAD_COMMAND && found != AOF_TAIL_BAD_FRAME) || e.text[0] != '\0');
+	rp_assert(found != AOF_TAIL_WHOLE || end >= t.commands);
+	aof_tail_fini(&t);
+}
+
 static void manifest(const char *data, size_t len)
 {
 	struct aof_manifest m, again;
@@ -84,6 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	scan(text, size - 3, UINT64_MAX);
+	tail(text, size - 3);
 	scan_parts(text, size - 3, (size_t)(data[1] | data[2] << 8) % (size - 2));
 	return 0;
 }

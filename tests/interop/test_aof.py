@@ -58,6 +58,11 @@ def aof_files(home):
     return sorted(os.listdir(f"{home}/appendonlydir"))
 
 
+def stream(data):
+    """What stands in front of the fill."""
+    return re.sub(rb"(?<=\r\n)#[#\n]*\Z", b"", data)
+
+
 def check_aof(home):
     out = run("redis-check-aof", f"{home}/appendonlydir/appendonly.aof.manifest")
     assert "All AOF files and manifest are valid" in out, out
@@ -253,6 +258,9 @@ def journal(home):
             continue
         data = open(f"{home}/appendonlydir/{name}", "rb").read()
         while data:
+            if data.startswith(b"#"):
+                data = data.split(b"\n", 1)[1]
+                continue
             n, data = data.split(b"\r\n", 1)
             words = []
             for _ in range(int(n[1:])):
@@ -588,7 +596,8 @@ def _():
             ok(c.call("SET", f"k{i}", "value"))
         assert c.call("MSET", *[w for i in range(8) for w in (f"m{i}", i)]) == ("+", b"OK")
         server.kill()
-        whole = open(incr(home), "rb").read()
+        filled = open(incr(home), "rb").read()
+        whole = stream(filled)
         exec_at = whole.rindex(b"*1\r\n$4\r\nEXEC")
         for cut in (len(whole) - 3, exec_at, exec_at - 5):
             open(incr(home), "wb").write(whole[:cut])
@@ -607,19 +616,152 @@ def _():
         start_fails(server, f"offset {damaged.index(b'k4xx') - 17}", "redis-check-aof --fix")
         open(incr(home), "wb").write(whole.replace(b"SET", b"SXT", 1))
         start_fails(server, "unknown command 'SXT'")
-        open(incr(home), "wb").write(whole + b"\0" * 700)
-        server.start()
-        assert server.client().call("DBSIZE") == (":", 18)
-        server.kill()
+        for end in (b"\0" * 700, filled[len(whole):], filled[len(whole):] + b"\0" * 700):
+            open(incr(home), "wb").write(whole + end)
+            server.start()
+            assert server.client().call("DBSIZE") == (":", 18)
+            assert os.path.getsize(incr(home)) == len(whole)
+            server.kill()
         os.unlink(incr(home))
         start_fails(server, "No such file")
 
 
 def mend(server):
     """Does what the log says."""
-    command = re.findall(r"run: (redis-check-aof) (--fix) (\S+)", server.log_text())[-1]
+    command = re.findall(r"run: (redis-check-aof --fix \S+|truncate -s \d+ \S+)", server.log_text())[-1].split()
     done = subprocess.run(command, input="y\n", capture_output=True, text=True, timeout=30)
-    assert done.returncode == 0 and "Successfully truncated" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and (command[0] == "truncate" or "Successfully truncated" in done.stdout), (
+        done.stdout + done.stderr)
+
+
+# ---- filled ahead ----
+
+ALWAYS = [*AOF, "--appendfsync", "always"]
+
+
+def filled(home):
+    """The bytes of the last file that are not stream."""
+    data = open(incr(home), "rb").read()
+    return len(data) - len(stream(data))
+
+
+@test("appendfsync always: the file is filled ahead, redis-server starts from it after kill -9, redis-check-aof accepts it")
+def _():
+    for workers in (1, 4):
+        with home_dir() as home, Local(home, workers, ALWAYS) as server:
+            keys = fill(server.client())
+            c = server.client()
+            for i in range(300):
+                ok(c.call("SET", f"k{i}", "x" * i))
+                keys.append((0, f"k{i}".encode()))
+            server.kill()
+            assert filled(home) > 1000, "it was not filled ahead"
+            check_aof(home)
+            shutil.copytree(f"{home}/appendonlydir", f"{home}/copy/appendonlydir")
+            with redis_with_aof(f"{home}/copy", "--appendfsync", "always") as redis:
+                server.start()
+                same(server.client(), redis, keys)
+                # What redis-server writes goes behind the fill; we go on behind that.
+                ok(redis.call("SET", "theirs", "1"))
+                keys.append((0, b"theirs"))
+                with Local(f"{home}/copy", workers, ALWAYS) as again:
+                    same(again.client(), redis, keys)
+                    for i in range(3):
+                        ok(again.client().call("SET", "theirs", i))
+                    again.kill()
+                    assert filled(f"{home}/copy") > 1000
+                    check_aof(f"{home}/copy")
+                    again.start()
+                    assert again.client().call("GET", "theirs") == ("$", b"2")
+
+
+@test("what was filled ahead is cut off: at the end, by other settings, with a rewrite, before DEBUG LOADAOF; INFO counts "
+      "the stream")
+def _():
+    with home_dir() as home, Local(home, 2, ALWAYS) as server:
+        c = server.client()
+
+        def write():
+            for i in range(20):
+                ok(c.call("SET", f"k{i}", i))
+            return filled(home)
+
+        def size():
+            return sum(os.path.getsize(f"{home}/appendonlydir/{n}") for n in aof_files(home) if "manifest" not in n)
+
+        assert 900000 < write() <= (1 << 20) + 128
+        assert int(info(c, "aof_current_size")) == size() - filled(home)
+        for name, off, on in (("appendfsync", "everysec", "always"), ("appendfsync", "no", "always"),
+                              ("aof-fill-ahead", "0", "256kb")):
+            ok(c.call("CONFIG", "SET", name, off))
+            wait_for(lambda: filled(home) == 0, 5, "the fill to go")
+            assert write() == 0
+            ok(c.call("CONFIG", "SET", name, on))
+            assert write() > 200000
+        ok(c.call("DEBUG", "LOADAOF"))
+        assert filled(home) == 0 and c.call("DBSIZE") == (":", 20)
+        assert write() > 200000
+        old, copy = incr(home), f"{home}/old"
+        os.link(old, copy)
+        rewrite(c)
+        data = open(copy, "rb").read()
+        assert data == stream(data) and write() > 200000
+        synced(c)
+        assert int(info(c, "aof_current_size")) == size() - filled(home)
+        ok(c.call("CONFIG", "SET", "appendonly", "no"))
+        wait_for(lambda: info(c, "aof_enabled") == "0", 10, "it to be off")
+        assert filled(home) == 0
+        ok(c.call("CONFIG", "SET", "appendonly", "yes"))
+        wait_for(lambda: info(c, "aof_rewrite_in_progress") == "0", 10, "it to be on")
+        assert write() > 200000
+        server.stop()
+        assert filled(home) == 0
+        check_aof(home)
+
+
+@test("a last write of which power loss has left parts is dropped, or refused; one before it is damage, with its mend")
+def _():
+    with home_dir() as home, Local(home, 1, ALWAYS) as server:
+        c = server.client()
+        for i in range(8):
+            ok(c.call("SET", f"k{i}", "value"))
+        server.kill()
+        before = len(stream(open(incr(home), "rb").read()))
+        server.start()
+        c = server.client()
+        ok(c.call("SET", "k8", "value"))
+        at = len(stream(open(incr(home), "rb").read()))
+        assert c.call("MSET", *[w for i in range(40) for w in (f"m{i}", "#" * 50)]) == ("+", b"OK")
+        server.kill()
+        data = open(incr(home), "rb").read()
+        end = len(stream(data))
+        assert before < at < end - 3 * 512 and data[at:at + 3] == b"#R:", (before, at, end)
+
+        def lose(*parts):
+            torn = bytearray(data)
+            for first, last in parts:
+                for i in range(first, last):
+                    torn[i] = 10 if i % 64 == 63 else 35
+            open(incr(home), "wb").write(torn)
+
+        sector = at // 512 * 512
+        for parts in ([(at, sector + 512)], [(sector + 512, sector + 1024)], [(sector + 1024, end)],
+                      [(at, sector + 512), (sector + 1024, sector + 1536)], [(sector + 1024, sector + 1536)]):
+            lose(*parts)
+            server.options = [*ALWAYS, "--aof-load-truncated", "no"]
+            start_fails(server, "ends in the middle of a command", f"(offset {at})")
+            server.options = ALWAYS
+            server.start()
+            assert server.client().call("DBSIZE") == (":", 9) and "are dropped" in server.log_text()
+            assert os.path.getsize(incr(home)) == at
+            ok(server.client().call("SET", "more", 1))
+            server.stop()
+            check_aof(home)
+        lose((before, at))
+        start_fails(server, f"(offset {before})", "truncate -s")
+        mend(server)
+        server.start()
+        assert server.client().call("DBSIZE") == (":", 8)
 
 
 @test("a damaged base file, a file cut short that is not the last: refused with the place; redis-check-aof --fix mends what "
@@ -741,8 +883,8 @@ def _():
         ok(c.call("SET", "large", "y" * 200000))  # beyond what fits into the ring
         synced(c)
         now = fields(c)
-        assert now["aof_bytes_written"] == str(os.path.getsize(incr(home))), now
-        files = sum(os.path.getsize(f"{home}/appendonlydir/{n}") for n in aof_files(home) if "manifest" not in n)
+        assert now["aof_bytes_written"] == str(len(stream(open(incr(home), "rb").read()))), now
+        files = sum(len(stream(open(f"{home}/appendonlydir/{n}", "rb").read())) for n in aof_files(home) if "manifest" not in n)
         assert now["aof_current_size"] == str(files) and 0 < int(now["aof_base_size"]) < 1000, now
         assert now["aof_bytes_unsynced"] == now["journal_bytes_in_flight"] == now["journal_writer_waits"] == "0", now
         assert now["journal_overflows"] == "1", now

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "persist/aof_scan.h"
+#include "persist/aof_tail.h"
 
 #define BASE_HEAD    "BASE "
 #define BASE_END     " END\n"
@@ -122,6 +122,27 @@ static bool has_exec(const char *data, size_t len, size_t at)
 	return end == AOF_SCAN_COMMAND;
 }
 
+/* Where the stream of the last file ends: before fill, what power loss has left of a last write, zeros. */
+static size_t stream_end(const char *data, size_t len)
+{
+	struct aof_tail t;
+	struct err e;
+	size_t end;
+
+	aof_tail_init(&t, data, len, 0);
+	while (aof_tail_step(&t))
+		;
+	enum aof_tail_end found = aof_tail_find(&t, &end, &e);
+	aof_tail_fini(&t);
+	if (found >= AOF_TAIL_BAD_COMMAND)
+		fail_msg("%s, of %zu", e.text, len);
+	if (found != AOF_TAIL_PLAIN)
+		return end;
+	while (len > 0 && data[len - 1] == '\0')
+		len--;
+	return len;
+}
+
 /* Returns where it ends. */
 static size_t read_incr(struct left *l, const char *data, size_t len, bool last)
 {
@@ -131,8 +152,8 @@ static size_t read_incr(struct left *l, const char *data, size_t len, bool last)
 	bool multi = false;
 	size_t whole = 0;
 
-	while (last && len > 0 && data[len - 1] == '\0')
-		len--;
+	if (last)
+		len = stream_end(data, len);
 	aof_scan_init(&s, data, len, 0);
 	while ((end = aof_scan_next(&s, &e)) == AOF_SCAN_COMMAND) {
 		if (slice_is(s.argv[0], "multi")) {

@@ -232,9 +232,20 @@ static int mem_submit(struct file_sys *f, struct file_op *op)
 	return 0;
 }
 
+static void put(struct content *c, uint64_t off, const char *data, size_t n)
+{
+	size_t end = RP_MAX(c->len, off + n);
+
+	c->data = realloc(c->data, end + 1);
+	if (off > c->len)
+		memset(c->data + c->len, 0, off - c->len);
+	memcpy(c->data + off, data, n);
+	c->len = end;
+}
+
 static void perform_write(struct mem_files *m, struct file_op *op)
 {
-	struct content *c = &m->file[op->fd].now;
+	struct mem_file *f = &m->file[op->fd];
 	size_t n = op->len;
 
 	if (fails(m)) {
@@ -243,13 +254,14 @@ static void perform_write(struct mem_files *m, struct file_op *op)
 	}
 	if (op->len > 1 && rng_below(&m->rng, 4) == 0)
 		n = 1 + rng_below(&m->rng, op->len - 1);
-	size_t end = RP_MAX(c->len, op->off + n);
-	c->data = realloc(c->data, end + 1);
-	if (op->off > c->len)
-		memset(c->data + c->len, 0, op->off - c->len);
-	memcpy(c->data + op->off, op->data, n);
-	c->len = end;
+	put(&f->now, op->off, op->data, n);
 	op->result = (int64_t)n;
+	if (!op->dsync)
+		return;
+	if (fails(m))
+		op->result = -m->fail_errno;
+	else
+		put(&f->disk, op->off, op->data, n);
 }
 
 static void perform(struct mem_files *m, struct file_op *op)
@@ -349,9 +361,20 @@ void mem_files_fail(struct mem_files *m, uint64_t n, int err, uint64_t until)
 	m->fail_until = until;
 }
 
+/* Sectors that were overwritten, and not synced: each is the old one or the new one. */
+static void tear(struct mem_files *m, const struct content *now, struct content *disk)
+{
+	size_t both = RP_MIN(now->len, disk->len);
+
+	for (size_t at = 0; at < both; at += BLOCK)
+		if (rng_below(&m->rng, 2) == 0)
+			memcpy(disk->data + at, now->data + at, RP_MIN((size_t)BLOCK, both - at));
+}
+
 /* Any part of what was not synced may have got there; the last block of that may be nonsense. */
 static void lose(struct mem_files *m, struct mem_file *f)
 {
+	tear(m, &f->now, &f->disk);
 	/* What was cut off and not synced may be there again. */
 	size_t synced = rng_below(&m->rng, 2) == 0 ? f->disk.len : RP_MIN(f->disk.len, f->now.len);
 	size_t extra = f->now.len > synced ? f->now.len - synced : 0;
@@ -375,9 +398,18 @@ void mem_files_kill(struct mem_files *m)
 	m->fail_at = 0;
 }
 
+/* They may be on the disk, or in parts; nobody will be told. */
+static void begin_writes(struct mem_files *m)
+{
+	for (uint32_t i = 0; i < m->nops; i++)
+		if (m->op[i]->kind == FILE_OP_WRITE)
+			put(&m->file[m->op[i]->fd].now, m->op[i]->off, m->op[i]->data, m->op[i]->len);
+}
+
 void mem_files_power_loss(struct mem_files *m)
 {
 	mem_files_kill(m);
+	begin_writes(m);
 	/* What was done to the directory gets there in its order, whether or not the files' data does. */
 	dir_reaches_disk(m, (uint32_t)rng_below(&m->rng, m->ndir_ops + 1));
 	m->ndir_ops = 0;

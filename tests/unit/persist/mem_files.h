@@ -1,8 +1,9 @@
 /* Files in memory, with what a disk would keep apart from what a process sees: a test makes calls fail, and takes the
  * power away.
  *
- * What was written is on the disk after a sync of the file; without, power loss keeps any prefix of the unsynced bytes,
- * and torn bytes in the last block of it. Creations, renames and removals are on the disk after a sync of the
+ * What was written is on the disk after a sync of the file, or with the write if that says so (dsync); without, power
+ * loss keeps any sectors of what was overwritten, any prefix of what was added, and torn bytes in the last block of it.
+ * Writes under way are such writes. Creations, renames and removals are on the disk after a sync of the
  * directory; without, the first few of them are, in their order, and so may a name whose file's bytes are not.
  */
 #pragma once

@@ -17,6 +17,8 @@
 #define HEAL_US   20000000
 #define HEAL_STEP 100000
 
+static const uint64_t ahead[] = {0, 1024, 16384, 65536}; /* aof-fill-ahead, by the seed */
+
 enum sim_state {
 	SIM_IDLE,
 	SIM_LEASING,
@@ -35,6 +37,7 @@ static struct play {
 	uint64_t seed;
 	uint64_t promised; /* the latest round that anybody was told of while it was on */
 	uint32_t rewrites;
+	bool flips;   /* between `always` and `everysec` */
 	bool crashed; /* once: files may be left that nobody names */
 	/* the snapshot */
 	enum sim_state state;
@@ -252,6 +255,7 @@ static void play_open(uint64_t seed, enum aof_fsync policy)
 	}
 	p->policy = policy;
 	p->seed = seed;
+	p->flips = seed % 3 == 0 && policy == AOF_FSYNC_ALWAYS;
 	aof_world_open(&p->world, seed, journal, &p->c.durable);
 	for (uint32_t i = 0; i < SHARDS; i++) {
 		p->worker[i].shard_heap = p->world.heap[i];
@@ -280,6 +284,7 @@ static int boot(struct err *e)
 	c->config.appendonly = true;
 	c->config.appendfsync = (int)p->policy;
 	c->config.journal_buffer = 1;
+	c->config.aof_fill_ahead = ahead[p->seed % RP_ARRAY_LEN(ahead)];
 	snprintf(c->config.appenddirname, sizeof c->config.appenddirname, DIR);
 	snprintf(c->config.appendfilename, sizeof c->config.appendfilename, NAME);
 	snprintf(c->config.dbfilename, sizeof c->config.dbfilename, "no such file.rdb");
@@ -311,6 +316,11 @@ static void turn(bool operates)
 		aof_rewrite_start(c, a->state == AOF_ON && aof_writer_health(a->w) == AOF_BROKEN, &e);
 	if (operates && rng_below(rng, 40) == 0) {
 		c->config.appendonly = !c->config.appendonly;
+		ctrl_aof_configure(c);
+	}
+	if (operates && p->flips && rng_below(rng, 20) == 0) {
+		c->config.appendfsync = c->config.appendfsync == (int)AOF_FSYNC_ALWAYS ? (int)AOF_FSYNC_EVERYSEC
+										       : (int)AOF_FSYNC_ALWAYS;
 		ctrl_aof_configure(c);
 	}
 	file_sys_poll(files());

@@ -7,8 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "persist/aof_frame.h"
 #include "persist/aof_scan.h"
 #include "persist/aof_writer.h"
+
+static const uint64_t ahead[] = {0, 1024, 16384, 65536}; /* filled ahead, by the seed */
 
 struct world {
 	struct aof_world base;
@@ -19,6 +22,8 @@ struct world {
 	struct aof_writer *w;
 	struct aof_manifest manifest;
 	enum aof_health health;
+	enum aof_fsync policy;
+	bool flips; /* between `always` and `everysec` */
 	uint64_t now_us, marks, marks_met;
 };
 
@@ -85,7 +90,9 @@ static void world_open(struct world *w, uint64_t seed, enum aof_fsync policy)
 		journal_attach(journal[i], w->ring[i]);
 	}
 	w->w = aof_writer_create(mem_files_sys(w->m), &w->clock, w->ring, SHARDS, &hooks);
+	w->policy = policy;
 	aof_writer_policy(w->w, policy, false);
+	aof_writer_fill_ahead(w->w, ahead[seed % RP_ARRAY_LEN(ahead)]);
 	int fd = new_incr(w);
 	assert_true(fd >= 0);
 	aof_writer_start(w->w, fd, 0, true);
@@ -116,15 +123,20 @@ static void turn(struct world *w)
 		aof_world_write(&w->base);
 	if (rng_below(rng, 50) == 0 && w->marks == w->marks_met)
 		journal_mark(w->base.store, ALL_SHARDS, ++w->marks);
+	if (w->flips && rng_below(rng, 20) == 0) {
+		w->policy = w->policy == AOF_FSYNC_ALWAYS ? AOF_FSYNC_EVERYSEC : AOF_FSYNC_ALWAYS;
+		aof_writer_policy(w->w, w->policy, false);
+	}
 	w->now_us += rng_below(rng, 300000);
 	aof_writer_poll(w->w, w->now_us, 0);
 }
 
-static void play(uint64_t seed, enum aof_fsync policy, uint32_t turns)
+static void play(uint64_t seed, enum aof_fsync policy, bool flips, uint32_t turns)
 {
 	struct world *w = malloc(sizeof *w);
 
 	world_open(w, seed, policy);
+	w->flips = flips;
 	for (uint32_t i = 0; i < turns; i++)
 		turn(w);
 	uint64_t synced = w->clock.synced;
@@ -137,9 +149,10 @@ static void play(uint64_t seed, enum aof_fsync policy, uint32_t turns)
 static void test_aof_writer__power_loss_keeps_what_was_said_to_be_durable(void **state)
 {
 	for (uint64_t seed = 1; seed <= 300; seed++) {
-		play(seed, AOF_FSYNC_ALWAYS, 1 + (uint32_t)(seed * 7 % 400));
-		play(seed, AOF_FSYNC_EVERYSEC, 1 + (uint32_t)(seed * 11 % 400));
-		play(seed, AOF_FSYNC_NO, 1 + (uint32_t)(seed * 13 % 200));
+		play(seed, AOF_FSYNC_ALWAYS, false, 1 + (uint32_t)(seed * 7 % 400));
+		play(seed, AOF_FSYNC_ALWAYS, true, 1 + (uint32_t)(seed * 5 % 400));
+		play(seed, AOF_FSYNC_EVERYSEC, false, 1 + (uint32_t)(seed * 11 % 400));
+		play(seed, AOF_FSYNC_NO, false, 1 + (uint32_t)(seed * 13 % 200));
 	}
 }
 
@@ -148,6 +161,7 @@ static void play_failing(uint64_t seed, int err, uint64_t at, uint64_t until, en
 	struct world *w = malloc(sizeof *w);
 
 	world_open(w, seed, policy);
+	w->flips = until % 2 == 0;
 	mem_files_fail(w->m, at, err, until);
 	for (uint32_t i = 0; i < 200; i++)
 		turn(w);
@@ -237,6 +251,226 @@ static void test_aof_writer__failed_sync_is_never_asked_again(void **state)
 		aof_writer_poll(w->w, w->now_us += 100000, 0);
 	assert_true(w->clock.synced > synced);
 	world_close(w);
+	free(w);
+}
+
+/* ---- ahead of the stream ---- */
+
+#define PIECE 8192u
+
+/* Time passes until nothing is left to be done. */
+static void rest(struct world *w)
+{
+	for (uint32_t i = 0; i < 100; i++)
+		aof_writer_poll(w->w, w->now_us += 10000, 0);
+}
+
+/* One that is not empty: that leaves no trace. */
+static void write_unit(struct world *w)
+{
+	uint32_t before = w->base.nunits;
+
+	while (w->base.nunits == before)
+		aof_world_write(&w->base);
+}
+
+/* Rounds of one unit each, every one of them promised in the end. */
+static void write_rounds(struct world *w, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		write_unit(w);
+		rest(w);
+		assert_true(w->clock.synced >= last_unit(w)->gate);
+	}
+}
+
+/* Bytes of the n-th file. */
+static size_t file_bytes(const struct world *w, uint32_t n, const char **data)
+{
+	char path[64];
+	size_t len = 0;
+
+	snprintf(path, sizeof path, "dir/a.%u.incr.aof", n);
+	*data = mem_files_get(w->m, path, &len);
+	assert_non_null(*data);
+	return len;
+}
+
+static bool filled(const struct world *w)
+{
+	const char *data;
+	uint64_t off = aof_writer_offset(w->w);
+	size_t len = file_bytes(w, (uint32_t)w->manifest.incr_seq, &data);
+
+	assert_true(len >= off);
+	for (size_t i = off; i < len; i++)
+		assert_int_equal(data[i], i == off ? '#' : aof_fill_byte(i));
+	return len > off;
+}
+
+static void world_open_filled(struct world *w, uint64_t seed)
+{
+	world_open(w, seed, AOF_FSYNC_ALWAYS);
+	aof_writer_fill_ahead(w->w, PIECE);
+	write_rounds(w, 8);
+	assert_true(filled(w));
+}
+
+static void test_aof_writer__file_is_filled_ahead_with_always_and_cut_to_the_stream_otherwise(void **state)
+{
+	struct world *w = malloc(sizeof *w);
+	const char *data;
+
+	world_open_filled(w, 11);
+	aof_writer_policy(w->w, AOF_FSYNC_EVERYSEC, false);
+	rest(w);
+	assert_false(filled(w));
+	write_rounds(w, 3);
+	assert_false(filled(w));
+	aof_writer_policy(w->w, AOF_FSYNC_ALWAYS, false);
+	write_rounds(w, 8);
+	assert_true(filled(w));
+	aof_writer_fill_ahead(w->w, 0);
+	rest(w);
+	assert_false(filled(w));
+	aof_writer_fill_ahead(w->w, PIECE);
+	write_rounds(w, 8);
+	assert_true(filled(w));
+	uint64_t off = aof_writer_offset(w->w);
+	journal_mark(w->base.store, ALL_SHARDS, ++w->marks);
+	rest(w);
+	assert_int_equal(w->marks_met, 1);
+	assert_int_equal(file_bytes(w, 1, &data), off);
+	write_rounds(w, 8);
+	assert_true(filled(w));
+	assert_int_equal(aof_writer_flush(w->w, w->now_us, 0), 0);
+	assert_false(filled(w));
+	write_rounds(w, 8);
+	assert_true(filled(w));
+	assert_int_equal(aof_writer_flush(w->w, w->now_us, 0), 0);
+	mem_files_power_loss(w->m);
+	assert_int_equal(file_bytes(w, 2, &data), aof_writer_offset(w->w));
+	aof_world_check(&w->base, "dir", "a", w->clock.synced, false);
+	world_close(w);
+	free(w);
+}
+
+/* It is on the disk before anything goes over it, and ends where no sector does (aof_frame.h). */
+static void test_aof_writer__fill_is_synced_before_it_is_used(void **state)
+{
+	for (uint64_t seed = 1; seed <= 8; seed++) {
+		struct world *w = malloc(sizeof *w);
+		const char *data;
+		world_open_filled(w, seed);
+		size_t len = file_bytes(w, 1, &data);
+		assert_int_equal(len % AOF_SECTOR, AOF_FILL_LINE);
+		mem_files_power_loss(w->m);
+		assert_int_equal(file_bytes(w, 1, &data), len);
+		assert_true(filled(w));
+		world_close(w);
+		free(w);
+	}
+}
+
+/* Rounds stay within the file's size: that is what it is for. A stream that has grown beyond pieces is filled again, at
+ * every offset of its end. */
+static void test_aof_writer__rounds_go_over_what_is_filled(void **state)
+{
+	struct world *w = malloc(sizeof *w);
+	const char *data;
+	uint32_t grown = 0, rounds = 400;
+
+	world_open_filled(w, 12);
+	uint64_t began = aof_writer_offset(w->w), syncs = aof_writer_stats(w->w)->syncs;
+	for (uint32_t i = 0; i < rounds; i++) {
+		size_t before = file_bytes(w, 1, &data);
+		write_rounds(w, 1);
+		assert_true(filled(w));
+		grown += file_bytes(w, 1, &data) != before;
+	}
+	uint64_t bytes = aof_writer_offset(w->w) - began;
+	assert_true(bytes > 4 * PIECE);
+	assert_in_range(grown, bytes / PIECE - 1, bytes / PIECE + 2);
+	assert_in_range(aof_writer_stats(w->w)->syncs - syncs, rounds / 2, rounds + rounds / 2);
+	world_close(w);
+	free(w);
+}
+
+/* One that reaches beyond fill: that goes first, or a loss of power might leave parts of it and nothing to tell that
+ * by. */
+static void test_aof_writer__a_long_round_is_appended(void **state)
+{
+	struct world *w = malloc(sizeof *w);
+
+	world_open_filled(w, 16);
+	for (uint32_t i = 0; i < 200; i++)
+		write_unit(w);
+	uint64_t off = aof_writer_offset(w->w);
+	rest(w);
+	assert_true(w->clock.synced >= last_unit(w)->gate && aof_writer_offset(w->w) > off + PIECE);
+	assert_false(filled(w));
+	write_rounds(w, 2);
+	assert_true(filled(w));
+	world_close(w);
+	free(w);
+}
+
+/* Whether it was the write or the sync that failed is not known. */
+static void test_aof_writer__error_over_fill_is_a_failed_sync(void **state)
+{
+	for (uint64_t n = 1; n <= 2; n++) {
+		struct world *w = malloc(sizeof *w);
+		world_open_filled(w, 13);
+		uint64_t synced = w->clock.synced;
+		mem_files_fail(w->m, n, n == 1 ? ENOSPC : EIO, 1);
+		write_unit(w);
+		rest(w);
+		assert_int_equal(w->health, AOF_BROKEN);
+		assert_int_equal(w->clock.synced, synced);
+		world_close(w);
+		free(w);
+	}
+}
+
+/* Two rounds: the second one is the first that wants fill. */
+static void test_aof_writer__no_room_for_fill_is_no_failure(void **state)
+{
+	struct world *w = malloc(sizeof *w);
+
+	world_open(w, 14, AOF_FSYNC_ALWAYS);
+	aof_writer_fill_ahead(w->w, PIECE);
+	write_rounds(w, 1);
+	mem_files_fail(w->m, 1, ENOSPC, 1);
+	write_unit(w);
+	for (uint32_t i = 0; i < 100; i++)
+		aof_writer_poll(w->w, w->now_us += 100, 0);
+	assert_true(w->clock.synced >= last_unit(w)->gate);
+	assert_int_equal(w->health, AOF_HEALTHY);
+	assert_false(filled(w));
+	write_rounds(w, 8); /* later it is tried again */
+	assert_true(filled(w));
+	world_close(w);
+	free(w);
+}
+
+static void test_aof_writer__failed_sync_of_fill_is_a_failed_sync(void **state)
+{
+	struct world *w = malloc(sizeof *w);
+	bool met = false;
+
+	for (uint64_t seed = 1; seed < 20 && !met; seed++) { /* where the write before it was not short */
+		world_open(w, seed, AOF_FSYNC_ALWAYS);
+		aof_writer_fill_ahead(w->w, PIECE);
+		write_rounds(w, 1);
+		uint64_t synced = w->clock.synced;
+		mem_files_fail(w->m, 2, EIO, 1);
+		write_unit(w);
+		rest(w);
+		met = w->health == AOF_BROKEN;
+		assert_true(!met || w->clock.synced == synced);
+		world_close(w);
+	}
+	assert_true(met);
 	free(w);
 }
 
@@ -334,6 +568,13 @@ int main(void)
 		cmocka_unit_test(test_aof_writer__every_call_may_fail),
 		cmocka_unit_test(test_aof_writer__full_disk_heals_by_itself),
 		cmocka_unit_test(test_aof_writer__failed_sync_is_never_asked_again),
+		cmocka_unit_test(test_aof_writer__file_is_filled_ahead_with_always_and_cut_to_the_stream_otherwise),
+		cmocka_unit_test(test_aof_writer__rounds_go_over_what_is_filled),
+		cmocka_unit_test(test_aof_writer__fill_is_synced_before_it_is_used),
+		cmocka_unit_test(test_aof_writer__a_long_round_is_appended),
+		cmocka_unit_test(test_aof_writer__error_over_fill_is_a_failed_sync),
+		cmocka_unit_test(test_aof_writer__no_room_for_fill_is_no_failure),
+		cmocka_unit_test(test_aof_writer__failed_sync_of_fill_is_a_failed_sync),
 		cmocka_unit_test(test_aof_manifest__reads_what_redis_writes_and_refuses_nonsense),
 		cmocka_unit_test(test_aof_scan__says_where_it_ends_and_why),
 	};

@@ -236,7 +236,8 @@ static void put(struct content *c, uint64_t off, const char *data, size_t n)
 {
 	size_t end = RP_MAX(c->len, off + n);
 
-	c->data = realloc(c->data, end + 1);
+	if (end > c->len || c->data == NULL)
+		c->data = realloc(c->data, end + 1);
 	if (off > c->len)
 		memset(c->data + c->len, 0, off - c->len);
 	memcpy(c->data + off, data, n);

@@ -302,6 +302,7 @@ static void sort_key(struct cmd_ctx *c, bool may_store)
 		t.alpha = true;
 		t.by = (struct slice){NULL, 0};
 	}
+	t.of_set = o != NULL && o->type == OBJ_SET;
 	work(&t, o);
 	sort_finish(&t);
 }

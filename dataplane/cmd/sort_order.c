@@ -37,6 +37,14 @@ static int compare_weights(const struct sort *t, const struct sort_item *a, cons
 	return compare_alpha(t, a->weight, b->weight);
 }
 
+/* Equal ones of a list keep its order; that of a set is chance. */
+static int compare_elements(const struct sort *t, const struct sort_item *a, const struct sort_item *b)
+{
+	int d = compare_alpha(t, a->s, b->s);
+
+	return d == 0 && t->of_set ? compare_text(a->s, b->s) : d;
+}
+
 static int compare_scores(const struct sort_item *a, const struct sort_item *b)
 {
 	int d = (a->score > b->score) - (a->score < b->score);
@@ -52,7 +60,7 @@ static bool before(const struct sort *t, const struct sort_item *a, const struct
 	if (!t->alpha)
 		d = compare_scores(a, b);
 	else
-		d = t->by.ptr != NULL ? compare_weights(t, a, b) : compare_alpha(t, a->s, b->s);
+		d = t->by.ptr != NULL ? compare_weights(t, a, b) : compare_elements(t, a, b);
 	if (d != 0)
 		return t->desc ? d > 0 : d < 0;
 	return a->at < b->at;

@@ -27,6 +27,7 @@ struct sort {
 	struct slice by; /* ptr NULL: by the element itself */
 	bool unsorted;   /* BY a pattern without '*' */
 	bool alpha, desc;
+	bool of_set;
 	int64_t offset, count; /* LIMIT */
 	uint32_t gets;         /* GET: how many */
 	uint32_t store_at;     /* argument of STORE; 0: none */

@@ -71,6 +71,8 @@ static void test_sort__texts_with_zeros(void **state)
 	run_args(h, RP_ARRAY_LEN(push), push);
 	assert_memory_equal(run(h, "SORT l ALPHA"), replies[0], 35);
 	assert_memory_equal(run(h, "SORT l ALPHA DESC"), replies[1], 35);
+	run(h, "SADD s \"\\x00\" \"\" a"); /* a set's own order is chance */
+	assert_memory_equal(run(h, "SORT s ALPHA"), "*3 $0  $1 \0 $1 a", 17);
 	expect(h, "SORT l ALPHA STORE d", ":6");
 	assert_memory_equal(run(h, "LRANGE d 0 -1"), "*6 $0  $1 \0 $1 a $1 b $3 b\0a $3 b\0z", 35);
 }

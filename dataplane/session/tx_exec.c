@@ -238,7 +238,7 @@ static bool step(struct session *s, struct cmd_ctx *exec)
 	struct tx *tx = s->cl.tx;
 	struct tx_cmd *q = &tx->cmd[tx->at];
 	uint32_t owner;
-	uint64_t shards, begin = rte_rdtsc(), end = 0;
+	uint64_t shards, begin = rte_rdtsc(), tsc = 0;
 
 	if (tx->away != NULL)
 		return take_answer(s);
@@ -252,7 +252,7 @@ static bool step(struct session *s, struct cmd_ctx *exec)
 		send_one(s, q, owner, to);
 		return false;
 	}
-	session_park(s)->hold_us += run_one(s->host, tx, q, &s->cl, exec, &end);
+	session_park(s)->hold_us += run_one(s->host, tx, q, &s->cl, exec, &tsc);
 	tx->cycles += rte_rdtsc() - begin;
 	tx->at++;
 	return true;

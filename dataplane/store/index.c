@@ -47,8 +47,8 @@ uint64_t index_hash(const struct index *ix, struct slice key)
 /* Half a bucket. */
 typedef uint64_t lanes __attribute__((vector_size(32), aligned(8), may_alias));
 
-/* A bit for each slot of b in use that has the 16 bits of `want` above its address. All at once: one by one this is half
- * of what a lookup takes. */
+/* A bit for each slot of b in use that has the 16 bits of `want` above its address. All at once: one by one this is
+ * half of what a lookup takes. */
 static inline uint32_t candidates(const struct bucket *b, uint64_t want)
 {
 	const lanes low = {1, 2, 4, 8}, high = {16, 32, 64, 0}; /* the last lane is b->more */

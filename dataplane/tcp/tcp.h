@@ -100,8 +100,8 @@ struct tcp_params {
 	uint32_t syn_retries, synack_retries; /* default 5, 4 */
 	uint32_t challenge_per_s, rst_per_s;  /* average (RFC 5961 section 7); default 1000 */
 	uint32_t invalid_us; /* between two answers of a connection to segments that fit nowhere; default 500 ms */
-	uint32_t ooo_bufs; /* behind a gap, of a window that has not grown; default rcv_buf / 512, 16 to 512 */
-	uint32_t snd_segs; /* buffers of a send queue; default snd_buf / 256, 16 to 4096 */
+	uint32_t ooo_bufs;   /* behind a gap, of a window that has not grown; default rcv_buf / 512, 16 to 512 */
+	uint32_t snd_segs;   /* buffers of a send queue; default snd_buf / 256, 16 to 4096 */
 	enum tcp_cc_kind cc;
 	enum tcp_ecn ecn; /* RFC 3168 */
 	bool timestamps, window_scale;

@@ -36,7 +36,8 @@
 #define TCP_TIMERS_PER_POLL  256
 #define TCP_CLOCK_US         1000 /* granularity of our timers: G of RFC 6298, and the unit of our timestamps */
 #define TCP_PAWS_IDLE_US     (24ULL * 86400 * 1000000) /* RFC 7323 section 5.5 */
-#define TCP_INVALID_SHIFT    14 /* a clock of 16 ms in 16 bits: it may err once in a quarter of an hour, and harms nobody then */
+#define TCP_INVALID_SHIFT \
+	14 /* a clock of 16 ms in 16 bits: it may err once in a quarter of an hour, and harms nobody then */
 /* A peer may hold back the ACK of a flight shorter than two segments: up to 40 ms on common kernels. Where a probe
  * cannot tell a needless retransmission from a useful one, or the peer is known to do so, the timer of such a flight
  * never runs shorter than this, or every pause of a client would cost a retransmission and the congestion window. */

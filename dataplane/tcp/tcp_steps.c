@@ -2,9 +2,9 @@
  * returns false when the segment needs no further step. */
 #include "tcp/tcp_priv.h"
 
-/* Text or a FIN that comes near the window is sent again because our ACK was lost. Anything else may be forged, or be the
- * answer to such an answer of ours, for ever (RFC 5961 section 7): one in a while is enough for a peer that keeps the
- * connection alive, or has lost it. */
+/* Text or a FIN that comes near the window is sent again because our ACK was lost. Anything else may be forged, or be
+ * the answer to such an answer of ours, for ever (RFC 5961 section 7): one in a while is enough for a peer that keeps
+ * the connection alive, or has lost it. */
 static void ack_unacceptable(struct tcp_conn *c, const struct tcp_seg *s)
 {
 	uint16_t now = (uint16_t)(tcp_now_us(c->t) >> TCP_INVALID_SHIFT | 1);
@@ -12,8 +12,7 @@ static void ack_unacceptable(struct tcp_conn *c, const struct tcp_seg *s)
 	bool again = near && (s->len > 0 || (s->flags & RTE_TCP_FIN_FLAG)) && !(s->flags & RTE_TCP_SYN_FLAG);
 
 	if (!again) {
-		if (c->invalid_at != 0 &&
-		    (uint16_t)(now - c->invalid_at) < c->t->p.invalid_us >> TCP_INVALID_SHIFT) {
+		if (c->invalid_at != 0 && (uint16_t)(now - c->invalid_at) < c->t->p.invalid_us >> TCP_INVALID_SHIFT) {
 			c->t->count.rate_limited++;
 			return;
 		}

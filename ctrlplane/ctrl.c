@@ -75,12 +75,6 @@ static void take_conf(void *owner, struct msg *m)
 	host_set_conf(&w->host, m->arg[0]);
 }
 
-static void take_clock(void *owner, struct msg *m)
-{
-	struct worker *w = owner;
-	store_set_clock(w->store, m->arg[0] != NULL, (uint32_t)(uintptr_t)m->arg[1], (uint32_t)(uintptr_t)m->arg[2]);
-}
-
 void ctrl_publish_conf(struct ctrl *c)
 {
 	boot_dp_conf(c);
@@ -88,22 +82,6 @@ void ctrl_publish_conf(struct ctrl *c)
 	host_poll_memory(&c->host);
 	ctrl_call_all(c, take_conf, &c->dp);
 	ctrl_script_configure(c);
-	/* The clock's kind is the shard's: it is changed in turn with its commands, without waiting for that. */
-	for (uint32_t i = 0; i < c->nworkers; i++) {
-		struct msg *m = msg_get(c->bus, msg_bus_control(c->bus));
-		if (m == NULL)
-			continue;
-		m->kind = MSG_CALL_SHARD;
-		m->owner = (uint8_t)i;
-		m->fn = take_clock;
-		m->arg[0] = c->dp.lfu ? m : NULL;
-		m->arg[1] = (void *)(uintptr_t)c->dp.lfu_log_factor;
-		m->arg[2] = (void *)(uintptr_t)c->dp.lfu_decay_min;
-		m->arg[3] = NULL;
-		msg_send(c->bus, m);
-	}
-	/* Before the answer to CONFIG SET, which a flush would put first: the client's next command finds it done. */
-	msg_flush(c->bus, msg_bus_control(c->bus));
 }
 
 uint64_t ctrl_used_memory(const struct ctrl *c)

@@ -100,8 +100,10 @@ void host_set_now(struct session_host *h, const struct clock_now *now)
 void host_set_conf(struct session_host *h, const struct dp_conf *conf)
 {
 	h->conf = *conf;
-	if (h->own >= 0)
+	if (h->own >= 0) {
 		store_set_events(h->env.stores[h->own], conf->events);
+		store_set_clock(h->env.stores[h->own], conf->lfu, conf->lfu_log_factor, conf->lfu_decay_min);
+	}
 	/* One compare per command decides whether anybody wants to hear about it. */
 	uint64_t us = conf->slowlog_us >= 0 ? (uint64_t)conf->slowlog_us : UINT64_MAX;
 	if (conf->latency_ms != 0 && conf->latency_ms * 1000 < us)

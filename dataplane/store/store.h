@@ -194,7 +194,8 @@ uint8_t obj_lfu_freq(const struct store *s, const struct object *o);
 /* As RESTORE gives them; what the clock in use does not keep is ignored. */
 void obj_set_idle(const struct store *s, struct object *o, uint64_t idle_s);
 void obj_set_freq(const struct store *s, struct object *o, uint8_t freq);
-/* Which of the two clocks objects keep, and LFU's parameters (maxmemory-policy, lfu-log-factor, lfu-decay-time). */
+/* Which of the two clocks objects keep, and LFU's parameters (maxmemory-policy, lfu-log-factor, lfu-decay-time). The
+ * shard's worker, also while somebody else holds the shard. */
 void store_set_clock(struct store *s, bool lfu, uint32_t lfu_log_factor, uint32_t lfu_decay_min);
 
 /* ---- notes for the shard's owner ----------------------------------------------------------------------------- */

@@ -17,26 +17,33 @@ static uint32_t lfu_minutes(const struct store *s)
 	return (uint32_t)(s->clock_ms / 60000) & LFU_MINUTES;
 }
 
+static bool is_lfu(const struct store *s)
+{
+	return __atomic_load_n(&s->lfu, __ATOMIC_RELAXED);
+}
+
 void store_set_clock(struct store *s, bool lfu, uint32_t lfu_log_factor, uint32_t lfu_decay_min)
 {
-	s->lfu = lfu;
-	s->lfu_log_factor = lfu_log_factor;
-	s->lfu_decay_min = lfu_decay_min;
+	__atomic_store_n(&s->lfu_log_factor, lfu_log_factor, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->lfu_decay_min, lfu_decay_min, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->lfu, lfu, __ATOMIC_RELAXED);
 }
 
 uint32_t store_clock_initial(const struct store *s)
 {
-	return s->lfu ? lfu_minutes(s) << 8 | LFU_INITIAL : lru_now(s);
+	return is_lfu(s) ? lfu_minutes(s) << 8 | LFU_INITIAL : lru_now(s);
 }
 
 uint8_t obj_lfu_freq(const struct store *s, const struct object *o)
 {
 	uint32_t count = o->clock & LFU_COUNT;
 
-	if (s->lfu_decay_min == 0)
+	uint32_t decay_min = __atomic_load_n(&s->lfu_decay_min, __ATOMIC_RELAXED);
+
+	if (decay_min == 0)
 		return (uint8_t)count;
 	uint32_t idle = (lfu_minutes(s) - (o->clock >> 8)) & LFU_MINUTES;
-	uint32_t decay = idle / s->lfu_decay_min;
+	uint32_t decay = idle / decay_min;
 	return (uint8_t)(decay > count ? 0 : count - decay);
 }
 
@@ -47,25 +54,26 @@ uint64_t obj_idle_s(const struct store *s, const struct object *o)
 
 void store_clock_access(struct store *s, struct object *o)
 {
-	if (rp_likely(!s->lfu)) {
+	if (rp_likely(!is_lfu(s))) {
 		o->clock = lru_now(s);
 		return;
 	}
 	uint32_t count = obj_lfu_freq(s, o);
 	uint64_t above = count > LFU_INITIAL ? count - LFU_INITIAL : 0;
-	if (count < LFU_COUNT && rng_below(&s->rng, above * s->lfu_log_factor + 1) == 0)
+	if (count < LFU_COUNT &&
+	    rng_below(&s->rng, above * __atomic_load_n(&s->lfu_log_factor, __ATOMIC_RELAXED) + 1) == 0)
 		count++;
 	o->clock = lfu_minutes(s) << 8 | count;
 }
 
 void obj_set_idle(const struct store *s, struct object *o, uint64_t idle_s)
 {
-	if (!s->lfu)
+	if (!is_lfu(s))
 		o->clock = (lru_now(s) - (uint32_t)RP_MIN(idle_s, (uint64_t)CLOCK_MASK)) & CLOCK_MASK;
 }
 
 void obj_set_freq(const struct store *s, struct object *o, uint8_t freq)
 {
-	if (s->lfu)
+	if (is_lfu(s))
 		o->clock = lfu_minutes(s) << 8 | freq;
 }

@@ -73,6 +73,7 @@ struct store {
 	struct snap *snap; /* under way, or NULL */
 	uint8_t epoch;     /* OBJ_F_EPOCH of new objects, or 0 */
 
+	/* Atomic: the shard's worker writes, holders read. */
 	bool lfu;
 	uint32_t lfu_log_factor, lfu_decay_min;
 	struct rng rng;

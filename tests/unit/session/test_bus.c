@@ -193,6 +193,27 @@ static void test_bus__control_thread_was_told_all_before_it_is_asked(void **stat
 	rig_destroy(r);
 }
 
+/* CONFIG SET is answered when every host has taken its configuration in, and the next command relies on that. */
+static void test_conf__clock_of_a_shard_is_in_force_when_its_host_has_taken_it_in(void **state)
+{
+	struct rig *r = rig_create(2, 1);
+	struct dp_conf conf = r->conf;
+	uint32_t of_k = cmd_shard_of(&r->host[0]->env, SLICE("k"));
+	struct rig_conn *here = rig_open(r, of_k), *there = rig_open(r, 1 - of_k);
+
+	conf.lfu = true;
+	conf.lfu_decay_min = 1;
+	for (uint32_t i = 0; i <= 2; i++)
+		host_set_conf(r->host[i], &conf);
+	rig_ask(there, "SET k v");
+	rig_settle(r);
+	rig_expect(there, "+OK\r\n");
+	rig_ask(here, "OBJECT FREQ k");
+	rig_settle(r);
+	rig_expect(here, ":5\r\n");
+	rig_destroy(r);
+}
+
 static enum route_to route(const struct rig *r, uint32_t home, const struct cmd *cmd, const char *name,
 			   const char *second, uint32_t *owner, uint64_t *shards)
 {
@@ -253,6 +274,7 @@ int main(void)
 		cmocka_unit_test(test_bus__call_runs_while_the_shard_is_leased_and_comes_back),
 		cmocka_unit_test(test_bus__back_waits_for_the_end_of_the_batch),
 		cmocka_unit_test(test_bus__control_thread_was_told_all_before_it_is_asked),
+		cmocka_unit_test(test_conf__clock_of_a_shard_is_in_force_when_its_host_has_taken_it_in),
 		cmocka_unit_test(test_route__home_keys_never_leave_home),
 		cmocka_unit_test(test_route__channel_lies_where_a_key_of_its_name_would),
 		cmocka_unit_test(test_route__script_goes_to_its_thread),

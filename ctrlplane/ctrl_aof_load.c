@@ -27,10 +27,10 @@ struct aof_load {
 	const char *path;
 	struct aof_scan scan;
 	struct client cl;
+	size_t done;       /* behind the last command, if no MULTI is open: what follows here is notes, until another one */
 	size_t multi_from; /* where the open MULTI begins */
 	bool multi;
 	bool replaying; /* the commands of a MULTI whose EXEC was found */
-	size_t exec_at;
 	uint64_t commands;
 	uint64_t round_tsc;        /* the last look at clients */
 	struct error_stats errors; /* that commands answered with */
@@ -219,7 +219,7 @@ static int cut(struct aof_load *l, bool last, size_t *end)
 	log_write(LOG_WARNING,
 		  "append-only file %s: %zu bytes of an unfinished command at the end (offset %zu) are dropped",
 		  l->path, l->scan.len - from, from);
-	*end = from;
+	*end = l->done;
 	return 0;
 }
 
@@ -275,11 +275,14 @@ static int replay(struct aof_load *l, bool last, size_t *end)
 		switch (aof_scan_next(&l->scan, &bad)) {
 		case AOF_SCAN_COMMAND:
 			rc = dispatch(l);
+			if (!l->multi && !l->replaying)
+				l->done = l->scan.at;
 			break;
 		case AOF_SCAN_END:
 			if (l->multi)
 				return cut(l, last, end);
-			*end = l->scan.len;
+			/* Another round would come behind notes of this one, as if something were missing between them. */
+			*end = last ? l->done : l->scan.len;
 			say->loaded_bytes = before + l->scan.len;
 			return 0;
 		case AOF_SCAN_CUT:
@@ -295,14 +298,15 @@ static int replay(struct aof_load *l, bool last, size_t *end)
 	return rc;
 }
 
-/* A write that came to no end goes as an unfinished command does. */
-static int drop_torn(struct aof_load *l, const struct aof_tail *t, size_t *end)
+/* A write that came to no end goes as an unfinished command does. Redis-check-aof may see nothing of it. */
+static int drop_torn(struct aof_load *l, const struct aof_tail *t, size_t end)
 {
-	l->scan.from = *end;
-	l->scan.len = RP_MAX(t->fill, *end);
-	int rc = cut(l, true, end);
-	l->scan.from = l->scan.at;
-	return rc;
+	if (!l->c->config.aof_load_truncated)
+		return refuse_frame(l, "ends in the middle of a round; aof-load-truncated yes would drop that", end);
+	log_write(LOG_WARNING,
+		  "append-only file %s: %zu bytes of an unfinished round at the end (offset %zu) are dropped", l->path,
+		  RP_MAX(t->fill, end) - end, end);
+	return 0;
 }
 
 /* The last file's stream may end before the file does. */
@@ -322,7 +326,7 @@ static int find_end(struct aof_load *l)
 	if (found == AOF_TAIL_BAD_FRAME)
 		rc = refuse_frame(l, bad.text, end);
 	if (found == AOF_TAIL_TORN)
-		rc = drop_torn(l, &t, &end);
+		rc = drop_torn(l, &t, end);
 	if (found != AOF_TAIL_PLAIN)
 		l->scan.len = end;
 	aof_tail_fini(&t);
@@ -361,6 +365,7 @@ static int load_commands(struct ctrl *c, const char *path, size_t from, bool las
 
 	if (data == NULL)
 		return len != 0 || e->text[0] != '\0' ? -1 : 0;
+	l.done = from;
 	aof_scan_init(&l.scan, data, len, from);
 	int rc = last ? find_end(&l) : 0;
 	if (rc == 0)

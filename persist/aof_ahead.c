@@ -125,7 +125,9 @@ static void write_ended(struct file_op *op)
 	}
 	a->at += (uint64_t)op->result;
 	a->end = RP_MAX(a->end, a->at);
-	if (a->at < a->to)
+	if (a->stop)
+		over(a, AOF_AHEAD_NOT_FILLED, -ECANCELED);
+	else if (a->at < a->to)
 		start_write(a);
 	else
 		start_sync(a);
@@ -134,9 +136,14 @@ static void write_ended(struct file_op *op)
 void aof_ahead_fill(struct aof_ahead *a, int fd, uint64_t stream, uint64_t to)
 {
 	a->fd = fd;
-	a->cutting = false;
+	a->cutting = a->stop = false;
 	a->stream = stream;
 	a->at = RP_MAX(a->synced, stream);
 	a->to = (to / AOF_SECTOR + 1) * AOF_SECTOR + AOF_FILL_LINE;
 	start_write(a);
+}
+
+void aof_ahead_stop(struct aof_ahead *a)
+{
+	a->stop = true;
 }

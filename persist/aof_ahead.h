@@ -24,6 +24,7 @@ struct aof_ahead {
 	aof_ahead_ended_fn ended; /* also from within aof_ahead_cut() */
 	void *ctx;
 	bool busy;       /* an operation is under way */
+	bool stop;       /* the piece ends with the write that is under way */
 	bool cutting;    /* it is a cut */
 	int fd;          /* its file */
 	uint64_t synced; /* fill is there up to here, for sure */
@@ -45,6 +46,8 @@ bool aof_ahead_covers(const struct aof_ahead *a, uint64_t end);
 bool aof_ahead_any(const struct aof_ahead *a);
 /* Begins to fill until a write that ends at `to` is covered. `stream`: where the stream ends. */
 void aof_ahead_fill(struct aof_ahead *a, int fd, uint64_t stream, uint64_t to);
+/* Of a piece that is being written no more is begun: it ends as if a write had failed. */
+void aof_ahead_stop(struct aof_ahead *a);
 /* Begins to cut it off. What is written behind the stream's end before that has ended may be torn without being known
  * for it. */
 void aof_ahead_cut(struct aof_ahead *a, int fd, uint64_t stream);

@@ -105,8 +105,8 @@ static bool commands_at(const struct aof_scan *s, size_t at)
 	return at + 4 <= s->len && (s->data[at] == '*' || memcmp(s->data + at, "#TS:", 4) == 0);
 }
 
-/* Behind the last frame, or behind fill that follows it: this is then no fill that the file ends with, but a value that
- * looks like it. */
+/* Behind fill that follows the last frame. Redis-server may have put them there, and what the file ends with is then no
+ * fill but a value that looks like it; or they are the inside of a value, whose command's front power loss has taken. */
 static bool unframed(const struct aof_tail *t, size_t at)
 {
 	size_t end = at;
@@ -116,7 +116,7 @@ static bool unframed(const struct aof_tail *t, size_t at)
 	size_t piece = end / AOF_SECTOR * AOF_SECTOR + AOF_FILL_LINE;
 	if (piece > end)
 		piece -= RP_MIN(piece, (size_t)AOF_SECTOR);
-	return commands_at(&t->scan, at) || (piece > at && commands_at(&t->scan, piece));
+	return piece > at && commands_at(&t->scan, piece);
 }
 
 /* The last frame is whole, and something that no frame holds is behind it: what is left of a write whose head is not
@@ -125,8 +125,15 @@ static enum aof_tail_end behind_frame(const struct aof_tail *t, const struct aof
 {
 	if (!clean(t) && t->scan.from < f->end)
 		return damaged(t, t->scan.from, end, e);
-	if (unframed(t, f->end))
+	/* No write over fill begins like that. */
+	if (commands_at(&t->scan, f->end))
 		return AOF_TAIL_PLAIN;
+	if (unframed(t, f->end)) {
+		*end = f->end;
+		err_set(e, "commands in no round: what is left of one, or redis-server's (then do not do as follows, but add "
+			   "a line of '#.' to the file)");
+		return AOF_TAIL_BAD_FRAME;
+	}
 	if (frame_behind(&t->scan, f->end))
 		return damaged(t, f->end, end, e);
 	*end = f->end;

@@ -96,6 +96,7 @@ struct aof_writer *aof_writer_create(struct file_sys *f, struct journal_clock *c
 static void settle(struct aof_writer *w)
 {
 	w->health = AOF_BROKEN;
+	aof_ahead_stop(&w->ahead);
 	while (w->writing || w->syncing || w->ahead.busy)
 		file_sys_wait(w->f);
 }
@@ -269,16 +270,17 @@ static size_t fly_bytes(const struct aof_writer *w)
 	return w->fly.len + (w->over_fill ? aof_fill_pad(w->off + w->fly.len) : 0);
 }
 
-/* Over fill it is on the disk when it is written. Elsewhere the last write of a round takes its sync with it: one way
- * to the kernel's thread and back for both. */
+/* Over fill it is on the disk when it is written. Elsewhere the last write of a round, which may take several, takes its
+ * sync with it: one way to the kernel's thread and back for both. */
 static void start_write(struct aof_writer *w)
 {
-	bool ends = ends_round(w), with_sync = ends && !w->over_fill;
+	size_t left = fly_bytes(w) - w->fly_done;
+	bool ends = ends_round(w), with_sync = ends && !w->over_fill && left <= w->f->write_max;
 
 	w->wop = (struct file_op){.kind = FILE_OP_WRITE,
 				  .fd = w->fd,
 				  .data = w->fly.data + w->fly_done,
-				  .len = fly_bytes(w) - w->fly_done,
+				  .len = left,
 				  .off = w->off + w->fly_done,
 				  .dsync = w->over_fill,
 				  .then = with_sync ? &w->sop : NULL,
@@ -442,6 +444,7 @@ static bool write_buffer(struct aof_writer *w)
 {
 	bool fill = w->framed && fills(w) && !w->syncing;
 
+	w->fly_done = 0; /* if a part was written, where is decided anew */
 	w->over_fill = fill && aof_ahead_covers(&w->ahead, w->off + w->fly.len);
 	if (w->over_fill) {
 		start_write(w);

@@ -12,6 +12,7 @@ int file_sys_start(struct file_sys *f, struct file_op *op)
 	op->ended = false;
 	op->result = 0;
 	if (op->then != NULL) {
+		rp_assert(op->kind != FILE_OP_WRITE || op->len <= f->write_max);
 		op->then->ended = false;
 		op->then->result = 0;
 	}

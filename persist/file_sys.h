@@ -29,7 +29,9 @@ struct file_op {
 	size_t len;
 	uint64_t off;
 	bool dsync;           /* a write: it ends when FILE_OP_FDATASYNC of what it wrote would have */
-	struct file_op *then; /* NULL, or begun when all of this one is done; else it ends with -ECANCELED */
+	/* NULL, or begun when all of this one is done; else it ends with -ECANCELED. A write that something follows is no
+	 * longer than write_max of the file system. */
+	struct file_op *then;
 	int64_t result;       /* bytes written, 0, or -errno */
 	bool ended;           /* set before done() is called */
 	void (*done)(struct file_op *op); /* may be NULL */
@@ -60,6 +62,7 @@ struct file_sys_ops {
 /* First member of what implements it. */
 struct file_sys {
 	const struct file_sys_ops *ops;
+	size_t write_max; /* what one write takes at once; a longer one ends short */
 };
 
 #define FILE_OPS_MAX 64 /* operations under way at once */

@@ -142,5 +142,6 @@ struct file_sys *file_sys_plain(struct err *e)
 		return NULL;
 	}
 	p->base.ops = &ops;
+	p->base.write_max = SIZE_MAX;
 	return &p->base;
 }

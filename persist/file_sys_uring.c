@@ -10,6 +10,9 @@
 #include "base/log.h"
 #include "persist/file_sys_priv.h"
 
+/* The kernel takes no more than 2 GiB, and does not call that short. */
+#define WRITE_MAX ((size_t)1 << 30)
+
 struct uring {
 	struct file_sys base;
 	struct io_uring ring;
@@ -22,7 +25,7 @@ static void prepare(struct uring *u, struct file_op *op)
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&u->ring);
 
 	if (op->kind == FILE_OP_WRITE) {
-		io_uring_prep_write(sqe, op->fd, op->data, (unsigned)RP_MIN(op->len, (size_t)1 << 30), op->off);
+		io_uring_prep_write(sqe, op->fd, op->data, (unsigned)RP_MIN(op->len, WRITE_MAX), op->off);
 		sqe->rw_flags = op->dsync ? RWF_DSYNC : 0;
 	} else {
 		io_uring_prep_fsync(sqe, op->fd, op->kind == FILE_OP_FDATASYNC ? IORING_FSYNC_DATASYNC : 0);
@@ -106,6 +109,7 @@ struct file_sys *file_sys_create(struct err *e)
 		return NULL;
 	}
 	u->base.ops = &uring_ops;
+	u->base.write_max = WRITE_MAX;
 	u->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	int rc = u->event_fd < 0 ? -errno : io_uring_queue_init(FILE_OPS_MAX, &u->ring, 0);
 	if (rc == 0 && (rc = io_uring_register_eventfd(&u->ring, u->event_fd)) != 0)

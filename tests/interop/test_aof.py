@@ -622,8 +622,38 @@ def _():
             assert server.client().call("DBSIZE") == (":", 18)
             assert os.path.getsize(incr(home)) == len(whole)
             server.kill()
+        torn = bytearray(filled)
+        head = whole.rindex(b"#R:")
+        torn[head + 60:head + 100] = b"#" * 40  # what a lost sector leaves
+        open(incr(home), "wb").write(torn)
+        server.options = [*AOF, "--aof-load-truncated", "no"]
+        start_fails(server, "ends in the middle of a round", "truncate -s")
+        mend(server)
+        server.options = AOF
+        server.start()
+        assert server.client().call("DBSIZE") == (":", 10)
+        server.kill()
         os.unlink(incr(home))
         start_fails(server, "No such file")
+
+
+@test("fill that was cut short, or cut into by redis-check-aof, is no part of the stream that goes on behind it")
+def _():
+    for rest in (b"#" * 40, b"#" * 40 + b"\n", b"#" * 40 + b"\n" + b"\0" * 99, b"#TS:17", b"#" * 63 + b"\n*3\r\n$3\r\nSET\r\n",
+                 b"#" * 63 + b"\n*1\r\n$5\r\nMULTI\r\n*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n"):
+        with home_dir() as home, Local(home, 1, ALWAYS) as server:
+            ok(server.client().call("SET", "a", 1))
+            server.kill()
+            data = stream(open(incr(home), "rb").read())
+            open(incr(home), "wb").write(data + rest)
+            server.start()
+            assert os.path.getsize(incr(home)) == len(data), rest
+            for i in range(2, 9):
+                ok(server.client().call("SET", "a", i))
+            server.kill()
+            assert filled(home) > 1000
+            server.start()
+            assert server.client().call("GET", "a") == ("$", b"8"), rest
 
 
 def mend(server):

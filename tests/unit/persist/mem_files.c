@@ -247,14 +247,14 @@ static void put(struct content *c, uint64_t off, const char *data, size_t n)
 static void perform_write(struct mem_files *m, struct file_op *op)
 {
 	struct mem_file *f = &m->file[op->fd];
-	size_t n = op->len;
+	size_t n = RP_MIN(op->len, m->sys.write_max);
 
 	if (fails(m)) {
 		op->result = -m->fail_errno;
 		return;
 	}
-	if (op->len > 1 && rng_below(&m->rng, 4) == 0)
-		n = 1 + rng_below(&m->rng, op->len - 1);
+	if (n > 1 && rng_below(&m->rng, 4) == 0)
+		n = 1 + rng_below(&m->rng, n - 1);
 	put(&f->now, op->off, op->data, n);
 	op->result = (int64_t)n;
 	if (!op->dsync)
@@ -298,7 +298,8 @@ static uint32_t mem_reap(struct file_sys *f, struct file_op **done, uint32_t n, 
 	struct file_op *then = done[0]->then;
 	if (then == NULL)
 		return 1;
-	if (done[0]->result == (done[0]->kind == FILE_OP_WRITE ? (int64_t)done[0]->len : 0)) {
+	size_t all = done[0]->kind == FILE_OP_WRITE ? RP_MIN(done[0]->len, m->sys.write_max) : 0;
+	if (done[0]->result == (int64_t)all) {
 		m->op[m->nops++] = then;
 		return 1;
 	}
@@ -333,6 +334,7 @@ struct mem_files *mem_files_create(uint64_t seed)
 
 	m->sys.ops = &mem_ops;
 	rng_init(&m->rng, seed);
+	m->sys.write_max = seed % 2 ? SIZE_MAX : 1500;
 	return m;
 }
 

@@ -3,7 +3,8 @@
  *
  * What was written is on the disk after a sync of the file, or with the write if that says so (dsync); without, power
  * loss keeps any sectors of what was overwritten, any prefix of what was added, and torn bytes in the last block of it.
- * Writes under way are such writes. Creations, renames and removals are on the disk after a sync of the
+ * Writes under way are such writes. The file system takes so many bytes of a write at once as the seed says, and calls
+ * that all of it, as a kernel does. Creations, renames and removals are on the disk after a sync of the
  * directory; without, the first few of them are, in their order, and so may a name whose file's bytes are not.
  */
 #pragma once

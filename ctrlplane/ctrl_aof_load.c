@@ -27,7 +27,7 @@ struct aof_load {
 	const char *path;
 	struct aof_scan scan;
 	struct client cl;
-	size_t done;       /* behind the last command, if no MULTI is open: what follows here is notes, until another one */
+	size_t done; /* behind the last command, if no MULTI is open: what follows here is notes, until another one */
 	size_t multi_from; /* where the open MULTI begins */
 	bool multi;
 	bool replaying; /* the commands of a MULTI whose EXEC was found */
@@ -281,7 +281,8 @@ static int replay(struct aof_load *l, bool last, size_t *end)
 		case AOF_SCAN_END:
 			if (l->multi)
 				return cut(l, last, end);
-			/* Another round would come behind notes of this one, as if something were missing between them. */
+			/* Another round would come behind notes of this one, as if something were missing between them.
+			 */
 			*end = last ? l->done : l->scan.len;
 			say->loaded_bytes = before + l->scan.len;
 			return 0;

@@ -106,7 +106,8 @@ static bool commands_at(const struct aof_scan *s, size_t at)
 }
 
 /* Behind fill that follows the last frame. Redis-server may have put them there, and what the file ends with is then no
- * fill but a value that looks like it; or they are the inside of a value, whose command's front power loss has taken. */
+ * fill but a value that looks like it; or they are the inside of a value, whose command's front power loss has taken.
+ */
 static bool unframed(const struct aof_tail *t, size_t at)
 {
 	size_t end = at;
@@ -130,7 +131,8 @@ static enum aof_tail_end behind_frame(const struct aof_tail *t, const struct aof
 		return AOF_TAIL_PLAIN;
 	if (unframed(t, f->end)) {
 		*end = f->end;
-		err_set(e, "commands in no round: what is left of one, or redis-server's (then do not do as follows, but add "
+		err_set(e, "commands in no round: what is left of one, or redis-server's (then do not do as follows, "
+			   "but add "
 			   "a line of '#.' to the file)");
 		return AOF_TAIL_BAD_FRAME;
 	}

@@ -270,8 +270,8 @@ static size_t fly_bytes(const struct aof_writer *w)
 	return w->fly.len + (w->over_fill ? aof_fill_pad(w->off + w->fly.len) : 0);
 }
 
-/* Over fill it is on the disk when it is written. Elsewhere the last write of a round, which may take several, takes its
- * sync with it: one way to the kernel's thread and back for both. */
+/* Over fill it is on the disk when it is written. Elsewhere the last write of a round, which may take several, takes
+ * its sync with it: one way to the kernel's thread and back for both. */
 static void start_write(struct aof_writer *w)
 {
 	size_t left = fly_bytes(w) - w->fly_done;

@@ -28,12 +28,12 @@ struct file_op {
 	const void *data;
 	size_t len;
 	uint64_t off;
-	bool dsync;           /* a write: it ends when FILE_OP_FDATASYNC of what it wrote would have */
-	/* NULL, or begun when all of this one is done; else it ends with -ECANCELED. A write that something follows is no
-	 * longer than write_max of the file system. */
+	bool dsync; /* a write: it ends when FILE_OP_FDATASYNC of what it wrote would have */
+	/* NULL, or begun when all of this one is done; else it ends with -ECANCELED. A write that something follows is
+	 * no longer than write_max of the file system. */
 	struct file_op *then;
-	int64_t result;       /* bytes written, 0, or -errno */
-	bool ended;           /* set before done() is called */
+	int64_t result;                   /* bytes written, 0, or -errno */
+	bool ended;                       /* set before done() is called */
 	void (*done)(struct file_op *op); /* may be NULL */
 	void *of;                         /* the caller's */
 };

@@ -329,7 +329,7 @@ int boot(struct ctrl *c, struct err *e)
 	boot_dp_conf(c);
 	if (boot_users(c, e) != 0 || memory_plan_make(c, &m, e) != 0 || boot_eal(c, &m, e) != 0)
 		return -1;
-	clock_init(&c->clock, rte_get_tsc_hz());
+	clock_init(&c->clock, 0);
 	clock_read(&c->clock, &c->now);
 	c->started_wall_us = c->now.wall_us;
 	c->started_mono_us = c->now.mono_us;

@@ -33,7 +33,7 @@ static void publish_event(struct session_host *h, const struct store *s, const s
 		return;
 	}
 	if (n->name == events_flushed) {
-		tracking_flushed(h);
+		tracking_flushed(h, n->stamp);
 		return;
 	}
 	struct slice name = {n->name, strlen(n->name)}, key = {n->key, n->key_len};

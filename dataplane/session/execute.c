@@ -205,6 +205,8 @@ static const struct cmd *admit(struct session *s, struct batch_entry *e, struct 
 		bool doomed;
 		return tx_admit_exec(s, e, r, &doomed) ? cmd : NULL;
 	}
+	if (cmd != NULL)
+		s->cl.last_cmd = cmd->id; /* also of one that is refused: ACL LOG shows the client with it */
 	bool muted = r->muted;
 	r->muted = (s->cl.flags & (CLIENT_F_REPLY_OFF | CLIENT_F_SKIP_NEXT)) != 0;
 	cmd = cmd_admit(&s->host->env, &s->cl, e->req.argc, e->req.argv, r);

@@ -168,7 +168,7 @@ static void read_parcel(struct session_host *h, uint32_t from, struct parcel *pc
 			tracking_take_touched(h, e);
 			break;
 		case POST_FLUSHED:
-			tracking_take_flushed(h);
+			tracking_take_flushed(h, e);
 			break;
 		case POST_REDIRECTED:
 			tracking_take_redirected(h, e);

@@ -19,7 +19,7 @@ enum post_kind {
 	POST_DELIVER,     /* from it: a message for the home's clients */
 	POST_INVALID,     /* to a tracking client's home: a key has changed; ref: its watcher, with a reference */
 	POST_TOUCHED,     /* to a worker: a key has changed, as those who track prefixes want to hear */
-	POST_FLUSHED,     /* to every home: databases were emptied */
+	POST_FLUSHED,     /* to every home: databases were emptied; data: the time-stamp counter */
 	POST_REDIRECTED,  /* to the home of who hears for somebody else: an invalid key */
 	POST_BROKEN,      /* back: it is there no more */
 	POST_MONITOR,     /* to a monitor's home: a command; data: the time-stamp counter */

@@ -31,6 +31,7 @@ struct session_listener {
 	bool standing; /* the barrier is among the requests in flight */
 	/* tracking.c */
 	struct watcher *watcher; /* joined to the keys that it has read; NULL: it does not track */
+	uint64_t tracks_since;   /* time-stamp counter */
 	struct session_listener *track_next, **track_pprev;
 	struct session_listener *monitor_next, **monitor_pprev; /* monitor.c */
 	/* push.c */

@@ -122,6 +122,7 @@ static bool begin(struct session_listener *l)
 		return false;
 	l->watcher->of = l;
 	l->watcher->client_id = l->s->cl.id;
+	l->tracks_since = clock_tsc();
 	l->track_next = h->pubsub->trackers;
 	l->track_pprev = &h->pubsub->trackers;
 	if (l->track_next != NULL)
@@ -349,10 +350,13 @@ void tracking_take_prefixed(struct session_host *h, const struct post_entry *e)
 	}
 }
 
-void tracking_take_flushed(struct session_host *h)
+/* Who began after that has read nothing that it concerns. */
+void tracking_take_flushed(struct session_host *h, const struct post_entry *e)
 {
+	uint64_t stamp = number_in(post_data(e));
 	for (struct session_listener *l = h->pubsub->trackers; l != NULL; l = l->track_next)
-		invalidate(h, l, NULL, 0);
+		if (l->tracks_since < stamp)
+			invalidate(h, l, NULL, 0);
 }
 
 static struct redirected redirected_in(const struct post_entry *e)

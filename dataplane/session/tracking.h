@@ -49,14 +49,14 @@ void tracking_end_exec(struct session *s);
 
 /* Holder of the shards: posts what their changes made invalid. by: the client that changed it, 0: none. */
 void tracking_serve(struct session_host *h, uint64_t shards, uint64_t by);
-/* A key of a shard has changed, or databases were flushed: noted for BCAST. */
+/* A key of a shard has changed, or databases were flushed (stamp: when): noted for BCAST. */
 void tracking_touched(struct session_host *h, uint32_t shard, struct slice key, uint64_t by);
-void tracking_flushed(struct session_host *h);
+void tracking_flushed(struct session_host *h, uint64_t stamp);
 
 /* ---- from the post ---- */
 void tracking_take_invalid(struct session_host *h, const struct post_entry *e);
 void tracking_take_touched(struct session_host *h, const struct post_entry *e);
 void tracking_take_prefixed(struct session_host *h, const struct post_entry *e);
-void tracking_take_flushed(struct session_host *h);
+void tracking_take_flushed(struct session_host *h, const struct post_entry *e);
 void tracking_take_redirected(struct session_host *h, const struct post_entry *e);
 void tracking_take_broken(struct session_host *h, const struct post_entry *e);

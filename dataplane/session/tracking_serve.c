@@ -49,9 +49,9 @@ void tracking_take_touched(struct session_host *h, const struct post_entry *e)
 	pubsub_owner_publish(h, PUBSUB_PREFIX, post_name(e), post_data(e), NULL);
 }
 
-void tracking_flushed(struct session_host *h)
+void tracking_flushed(struct session_host *h, uint64_t stamp)
 {
-	struct slice none = {NULL, 0};
+	struct slice none = {NULL, 0}, at = {(const char *)&stamp, sizeof stamp};
 	for (uint32_t home = 0; home <= msg_bus_control(h->bus); home++)
-		post_add(h->post, home, POST_FLUSHED, 0, none, none, NULL);
+		post_add(h->post, home, POST_FLUSHED, 0, none, at, NULL);
 }

@@ -34,7 +34,7 @@ TEMPLATES = [
     (8, "XACK xkey xgroup +(xid)"),
     (8, "XPENDING xkey xgroup"),
     (8, "XPENDING xkey xgroup ?(IDLE xidle) xfrom xto xsmall ?(xconsumer)", "stream_pending"),
-    (1, "XPENDING xkey xgroup {IDLE xidle|xbad} xbad ?(xto) ?(xsmall)"),
+    (1, "XPENDING xkey xgroup {IDLE xidle|xbad} xbad ?(xto) ?(xsmall)", "stream_pending"),
     (2, "XCLAIM xkey xgroup xconsumer {xidle x|x xid|xidle xid x}"),
     (2, "XAUTOCLAIM xkey xgroup xconsumer {xidle x|x xid|xidle xid {x|COUNT 0|COUNT x}}"),
     (6, "XINFO STREAM xkey ?(FULL ?(COUNT xsmall))", "stream_info"),

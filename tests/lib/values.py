@@ -12,6 +12,14 @@ LIMITS = {"list-max-listpack-size": 6, "hash-max-listpack-entries": 6, "hash-max
           "stream-node-max-entries": 6}
 
 
+def connected(path):
+    """None: nobody listens there yet; the socket has its name before that."""
+    try:
+        return Client(path, 0)
+    except (FileNotFoundError, ConnectionRefusedError):
+        return None
+
+
 @contextlib.contextmanager
 def redis_server(*options, home=None):
     """A client of a redis-server; home: its directory, else one of its own."""
@@ -21,10 +29,9 @@ def redis_server(*options, home=None):
         server = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no",
                                    "--dir", home, *options], stdout=subprocess.DEVNULL)
         try:
-            while not os.path.exists(path):
+            while not (c := connected(path)):
                 assert server.poll() is None, "redis-server has ended"
                 time.sleep(0.02)
-            c = Client(path, 0)
             while c.call("PING")[0] == "-":
                 time.sleep(0.02)
             yield c

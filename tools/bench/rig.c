@@ -240,7 +240,7 @@ int rig_open(struct rig *r, const struct options *o, const struct tcp_ops *ops, 
 		return -1;
 	r->pool = port_pool(r->port, 0);
 	choose_ports(r);
-	clock_init(&r->clock, rte_get_tsc_hz());
+	clock_init(&r->clock, 0);
 	if (open_net(r, &np, e) < 0 || open_tcp(r, ops, max_conns, e) < 0)
 		return -1;
 	rig_set_now(r);

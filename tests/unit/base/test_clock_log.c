@@ -32,6 +32,16 @@ static void test_clock__advances_like_the_kernel(void **state)
 	}
 }
 
+static void test_clock__calibrates_to_the_same_each_time(void **state)
+{
+	struct clock a, b;
+	clock_init(&a, 0);
+	for (int i = 0; i < 5; i++) {
+		clock_init(&b, 0);
+		assert_in_range(b.tsc_hz, a.tsc_hz - a.tsc_hz / 1000, a.tsc_hz + a.tsc_hz / 1000);
+	}
+}
+
 static size_t read_back(const char *path, char *buf, size_t cap)
 {
 	FILE *f = fopen(path, "r");
@@ -97,6 +107,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_clock__advances_like_the_kernel),
+		cmocka_unit_test(test_clock__calibrates_to_the_same_each_time),
 		cmocka_unit_test(test_log__lines_levels_and_deferred_records),
 		cmocka_unit_test(test_log_defer__full_ring_drops_and_counts),
 		cmocka_unit_test(test_err__keeps_one_bounded_sentence),

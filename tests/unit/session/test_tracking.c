@@ -86,6 +86,24 @@ static void test_tracking__expiry_and_flush_are_told(void **state)
 	rig_destroy(r);
 }
 
+/* The note of a flush is still on its way when somebody who knows of it begins to track. */
+static void test_tracking__a_flush_is_not_told_to_who_began_after_it(void **state)
+{
+	for (uint64_t seed = 1; seed <= 50; seed++) {
+		struct rig *r = rig_create(4, seed);
+		struct rig_conn *w = rig_open(r, 1), *c = resp3(r, 2), *before = resp3(r, 3);
+		track(before, (struct tracking_wish){0});
+		rig_ask(w, "FLUSHALL");
+		while (w->out_len == 0)
+			rig_step(r, (uint32_t)rng_below(&r->rng, r->n + 1));
+		track(c, (struct tracking_wish){0});
+		rig_settle(r);
+		rig_expect(c, "");
+		rig_expect(before, ALL_GONE);
+		rig_destroy(r);
+	}
+}
+
 static void test_tracking__noloop_spares_the_writer(void **state)
 {
 	struct rig *r = rig_create(2, 1);
@@ -223,6 +241,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tracking__a_read_key_is_told_once_when_it_changes),
 		cmocka_unit_test(test_tracking__expiry_and_flush_are_told),
+		cmocka_unit_test(test_tracking__a_flush_is_not_told_to_who_began_after_it),
 		cmocka_unit_test(test_tracking__noloop_spares_the_writer),
 		cmocka_unit_test(test_tracking__optin_and_optout_heed_client_caching),
 		cmocka_unit_test(test_tracking__bcast_tells_of_every_key_with_a_prefix),

@@ -92,6 +92,9 @@ void ctrl_destroy(struct ctrl *c);
 
 /* ---- for the files of ctrlplane/ ---- */
 
+/* Waits some microseconds for what another thread does, asleep. Never by sched_yield(): this thread goes first wherever
+ * it shares a CPU (go_first()), and whoever it waits for would not run there for seconds. */
+void ctrl_nap(void);
 /* Runs fn on every worker's thread, between two commands, also while its shard is leased; returns when all have. fn
  * gets (struct worker *, m) with m->arg[0] = arg and m->arg[1] = the worker's number. Meanwhile the control thread
  * answers nobody. */

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -202,13 +201,13 @@ void ctrl_persist_wait_once(struct ctrl *c)
 void ctrl_lease_all(struct ctrl *c, struct lease *l)
 {
 	while (!lease_try_submit(c->leases, l, c->host.all_shards, msg_bus_control(c->bus)))
-		sched_yield();
+		ctrl_nap();
 	/* Who stands before us in the queue may need this thread: its own sessions' leases, others' requests. */
 	while (!lease_granted(l)) {
 		serve_others(c);
 		file_sys_poll(c->persist->files);
 		host_poll_nested(&c->host);
 		msg_flush(c->bus, msg_bus_control(c->bus));
-		sched_yield(); /* on a machine with few CPUs a worker may need this one */
+		ctrl_nap();
 	}
 }

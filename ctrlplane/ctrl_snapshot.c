@@ -1,5 +1,4 @@
 /* A snapshot's file: the shards' streams of chunks become one, at the pace of the disk. */
-#include <sched.h>
 
 #include "base/crc64.h"
 #include "ctrlplane/ctrl_persist.h"
@@ -189,14 +188,14 @@ static uint32_t poll_lease(struct ctrl *c)
 	if (!s->lease.submitted && !lease_try_submit(c->leases, &s->lease, c->host.all_shards, msg_bus_control(c->bus)))
 		return 1;
 	/* The workers hand over within microseconds, unless a lease before ours is long. */
-	uint64_t until = c->now.mono_us + SPIN_US, yield_from = c->now.mono_us + SPIN_ALONE_US;
+	uint64_t until = c->now.mono_us + SPIN_US, nap_from = c->now.mono_us + SPIN_ALONE_US;
 	while (!lease_granted(&s->lease)) {
 		struct clock_now now;
 		clock_read(&c->clock, &now);
 		if (now.mono_us > until)
 			return 0;
-		if (now.mono_us > yield_from)
-			sched_yield(); /* a worker may need this CPU */
+		if (now.mono_us > nap_from)
+			ctrl_nap();
 	}
 	if (s->err.text[0] == '\0')
 		epoch(c);

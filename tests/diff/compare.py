@@ -43,7 +43,7 @@ def ttl_ms(a, b):
 
 def sorted(a, b):
     if a[0] == b[0] and a[0] in "*~" and None not in (a[1], b[1]):
-        return builtins.sorted(a[1]) == builtins.sorted(b[1])
+        return builtins.sorted(a[1], key=repr) == builtins.sorted(b[1], key=repr)
     return a == b
 
 

@@ -18,6 +18,7 @@ DIFFERENCES = [
     (r"xsetid ", r"-ERR The ID specified in XSETID is smaller than current", "7.0 does not look at it"),
     (r"acl genpass( |$)", r"\$[0-9a-f]+$", "what is drawn differs"),
     (r"acl log( \d+)?$", r"\*", "ages, and facts of the client: tests/interop/test_acl.py"),
+    (r"config get .*[*?\[]", r"[*%]", "each has settings of its own"),
     (r"client no-touch", r".*", "CLIENT NO-TOUCH is new in 7.2"),
     (r"sort(_ro)? \S* (.* )?by [^* ]*( |$)", r"\*", "what is not sorted comes in the order of its set"),
     (r"eval\S* .*string\.format.*\\0", r"\$", "Lua 5.4's %s does not end at a byte of zero"),

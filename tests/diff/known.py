@@ -84,8 +84,8 @@ LOOSE = [
     ("acl", "the rules' text", "7.0 derives it from their effect: the effect is compared"),
     ("blocking", "a key's change of type while a command waits for it, XREAD of a stream named twice",
      "7.2 looks at all keys of a command again; one that was overwritten by a STORE is served here, and forgotten there"),
-    ("blocking", "with several workers: which of its keys serves a command when another one that waited has moved an element between them",
-     "both shards have news at the same time"),
+    ("blocking", "which of its keys serves a command when another one that waited has moved an element between them",
+     "7.2 looks at all keys again; on different shards both have news at the same time"),
     ("script", "libraries beyond those that are here, and the words of Lua's own errors", "Lua 5.4"),
 ]
 

@@ -779,7 +779,7 @@ def _():
                       [(at, sector + 512), (sector + 1024, sector + 1536)], [(sector + 1024, sector + 1536)]):
             lose(*parts)
             server.options = [*ALWAYS, "--aof-load-truncated", "no"]
-            start_fails(server, "ends in the middle of a command", f"(offset {at})")
+            start_fails(server, "ends in the middle of a round", f"(offset {at})", f"truncate -s {at} ")
             server.options = ALWAYS
             server.start()
             assert server.client().call("DBSIZE") == (":", 9) and "are dropped" in server.log_text()

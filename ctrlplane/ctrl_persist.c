@@ -205,9 +205,9 @@ void ctrl_lease_all(struct ctrl *c, struct lease *l)
 	/* Who stands before us in the queue may need this thread: its own sessions' leases, others' requests. */
 	while (!lease_granted(l)) {
 		serve_others(c);
-		file_sys_poll(c->persist->files);
-		host_poll_nested(&c->host);
-		msg_flush(c->bus, msg_bus_control(c->bus));
-		ctrl_nap();
+		uint32_t work = file_sys_poll(c->persist->files) + host_poll_nested(&c->host);
+		work += msg_flush(c->bus, msg_bus_control(c->bus));
+		if (work == 0)
+			ctrl_nap();
 	}
 }

@@ -131,9 +131,8 @@ static enum aof_tail_end behind_frame(const struct aof_tail *t, const struct aof
 		return AOF_TAIL_PLAIN;
 	if (unframed(t, f->end)) {
 		*end = f->end;
-		err_set(e, "commands in no round: what is left of one, or redis-server's (then do not do as follows, "
-			   "but add "
-			   "a line of '#.' to the file)");
+		err_set(e, "commands in no round: what is left of one, or redis-server's (then add a line of '#.' to "
+			   "the file instead)");
 		return AOF_TAIL_BAD_FRAME;
 	}
 	if (frame_behind(&t->scan, f->end))

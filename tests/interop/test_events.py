@@ -3,15 +3,14 @@
 import contextlib
 import os
 import queue
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../lib"))
 from labtest import Lab, main, test, wait_for
-from resp import Client, Closed
+from oracle import Oracle
+from resp import Closed
 
 # One line, one step; a step's events are compared before the next begins.
 STEPS = """
@@ -145,19 +144,6 @@ FLUSHALL
 NEW_FIRST = ("MSETNX c 1 d 2", "SMOVE set set2 b")
 
 
-@contextlib.contextmanager
-def oracle():
-    with tempfile.TemporaryDirectory() as d:
-        p = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", f"{d}/s", "--save", ""], cwd=d,
-                             stdout=subprocess.DEVNULL)
-        try:
-            wait_for(lambda: os.path.exists(f"{d}/s"), what="redis-server")
-            yield lambda: Client(f"{d}/s", 0)
-        finally:
-            p.terminate()
-            p.wait(10)
-
-
 class Recorder:
     def __init__(self, connect, classes):
         self.commands, self.sub = connect(), connect()
@@ -207,8 +193,8 @@ def recorded(connect, classes):
 
 
 def compare(lab, classes, exact):
-    with oracle() as connect:
-        want = recorded(connect, classes)
+    with Oracle() as oracle:
+        want = recorded(oracle.client, classes)
     assert sum(map(len, want)) > 100, want
     r = Recorder(lab.client, classes)
     different = []

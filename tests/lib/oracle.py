@@ -37,6 +37,7 @@ class Oracle:
 
     def listens(self):
         """The socket's name is there a moment before."""
+        assert self.process.poll() is None, "redis-server has ended"
         try:
             self.client().close()
         except OSError:

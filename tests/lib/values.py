@@ -1,43 +1,24 @@
 """Values of every type and form, and what they hold; and a redis-server to compare with."""
 import contextlib
 import os
-import subprocess
-import tempfile
 import time
 
-from resp import Client
+from oracle import Oracle
 
 LIMITS = {"list-max-listpack-size": 6, "hash-max-listpack-entries": 6, "hash-max-listpack-value": 20,
           "set-max-intset-entries": 6, "zset-max-listpack-entries": 6, "zset-max-listpack-value": 20,
           "stream-node-max-entries": 6}
 
 
-def connected(path):
-    """None: nobody listens there yet; the socket has its name before that."""
-    try:
-        return Client(path, 0)
-    except (FileNotFoundError, ConnectionRefusedError):
-        return None
-
-
 @contextlib.contextmanager
 def redis_server(*options, home=None):
-    """A client of a redis-server; home: its directory, else one of its own."""
-    with tempfile.TemporaryDirectory() as own:
-        home = home or own
-        path = f"{own}/socket"
-        server = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--appendonly", "no",
-                                   "--dir", home, *options], stdout=subprocess.DEVNULL)
-        try:
-            while not (c := connected(path)):
-                assert server.poll() is None, "redis-server has ended"
-                time.sleep(0.02)
-            while c.call("PING")[0] == "-":
-                time.sleep(0.02)
-            yield c
-        finally:
-            server.terminate()
-            server.wait()
+    """A client of a redis-server that has loaded; home: its directory, else one of its own."""
+    place = ["--dir", home] if home else []
+    with Oracle(["--appendonly", "no", *place, *options]) as oracle:
+        c = oracle.client()
+        while c.call("PING")[0] == "-":
+            time.sleep(0.02)
+        yield c
 
 
 def values():

@@ -97,8 +97,9 @@ void net_ipv6_fill(struct rte_ipv6_hdr *ip, const uint8_t *src, const uint8_t *d
 /* Does the device help with this segment? A train is never made for one that does not. */
 static inline bool device_sums(const struct net *n, const struct net_path *path, const struct rte_mbuf *m)
 {
-	bool trusted = !path->tx_soft && !n->tx_trial[0][path->local.family == 6].off;
-	return n->p.tx_csum_tcp && (trusted || m->tso_segsz != 0);
+	if (m->tso_segsz != 0)
+		return true;
+	return n->p.tx_csum_tcp && !path->tx_soft && !n->tx_trial[0][path->local.family == 6].off;
 }
 
 /* The length that counts in the pseudo header: the device puts in that of each segment of a train. */

@@ -318,6 +318,7 @@ static int open_steps(struct port *p, const struct port_params *pp, struct err *
 		return -1;
 	p->info.steers = p->info.steers && (p->nworkers == 1 || port_rss_learn(&p->rss, p->port_id, p->info.nqueues));
 	port_wake_find(p);
+	port_train_open(p);
 	port_groups_join(p, pp->addrs, pp->naddrs);
 	p->info.rx_partial_csum = p->dev.kind == PORT_AF_PACKET || p->dev.kind == PORT_AF_XDP;
 	p->copy_foreign = p->dev.kind == PORT_AF_XDP;
@@ -368,6 +369,7 @@ void port_close(struct port *p)
 	/* libxdp talks when its program is detached. */
 	bool outer = diag_redirect(true);
 	port_split_close(p);
+	port_train_close(p);
 	if (p->started)
 		rte_eth_dev_stop(p->port_id);
 	if (p->vdev_name[0])

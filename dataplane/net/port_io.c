@@ -45,15 +45,44 @@ static uint16_t make_sendable(struct port *p, struct rte_mbuf **m, uint16_t n)
 	return k;
 }
 
+static inline bool past_driver(const struct port *p, const struct rte_mbuf *m)
+{
+	return p->train_fds && (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0;
+}
+
+/* Frames from the first one on that go to the driver together. */
+static inline uint16_t for_driver(const struct port *p, struct rte_mbuf **m, uint32_t n)
+{
+	uint32_t k = RP_MIN(n, (uint32_t)RP_MAX_BURST);
+	if (rp_likely(!p->train_fds))
+		return (uint16_t)k;
+	uint32_t i = 0;
+	while (i < k && !past_driver(p, m[i]))
+		i++;
+	return (uint16_t)i;
+}
+
 static uint32_t burst(struct port *p, uint16_t queue, struct rte_mbuf **m, uint32_t n)
 {
+	struct port_queue *q = &p->q[queue];
 	uint32_t done = 0, took = 1;
 	while (done < n && took > 0) {
-		took = rte_eth_tx_burst(p->q[queue].port_id, p->q[queue].queue, m + done,
-					(uint16_t)RP_MIN(n - done, RP_MAX_BURST));
+		uint16_t k = for_driver(p, m + done, n - done);
+		took = k > 0 ? rte_eth_tx_burst(q->port_id, q->queue, m + done, k) : port_train_send(q, m[done]);
 		done += took;
 	}
 	return done;
+}
+
+/* Done once for each frame. Returns how many may be sent. */
+static uint16_t prepare(struct port *p, uint16_t queue, struct rte_mbuf **m, uint16_t n)
+{
+	for (uint16_t i = 0; p->train_fds && i < n; i++)
+		if (past_driver(p, m[i]))
+			port_train_prepare(m[i]);
+	if (!p->info.tx_csum_tcp && !p->info.tx_csum_ip)
+		return n;
+	return rte_eth_tx_prepare(p->q[queue].port_id, p->q[queue].queue, m, n);
 }
 
 /* A frame that the device never takes (its driver may lack memory for that very one) must not stop all others. */
@@ -84,9 +113,7 @@ static uint16_t send_now(struct port *p, uint16_t queue, struct rte_mbuf **m, ui
 {
 	struct port_queue *q = &p->q[queue];
 	n = make_sendable(p, m, n);
-	uint32_t ready = n, done = 0;
-	if (p->info.tx_csum_tcp || p->info.tx_csum_ip)
-		ready = rte_eth_tx_prepare(p->q[queue].port_id, p->q[queue].queue, m, n);
+	uint32_t ready = prepare(p, queue, m, n), done = 0;
 	if (rp_unlikely(q->nlate > 0))
 		send_late(p, queue);
 	if (rp_likely(q->nlate == 0))

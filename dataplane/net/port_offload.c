@@ -3,7 +3,7 @@
  *
  * Trains (TSO) are asked for where the device, or the host behind a virtio ring, cuts them. net_tap of DPDK 22.11 cuts
  * in software and gets stuck on frames that need more of its own few buffers than are free: never there. It also sums
- * in software, as we do: only with PORT_TX_ON.
+ * in software, as we do: only with PORT_TX_ON. net_af_packet offers none, so they go past it: port_train.c.
  *
  * Bytes outside of the packet pool are sent as they are by drivers that copy every frame anyway, by address: net_tap
  * (writev), net_af_packet, net_vhost, and net_memif but for the client's zero-copy mode. The others hand out addresses
@@ -12,8 +12,7 @@
 #include "net/port_priv.h"
 
 #define TRAIN_BYTES 65000 /* and the headers: what a 16-bit length holds */
-#define TRAIN_BUFS  64
-#define TRAIN_LEAST 8 /* buffers; with fewer it is not worth it */
+#define TRAIN_LEAST 8     /* buffers; with fewer it is not worth it */
 
 static bool tx_wanted(const struct port *p, const struct port_params *pp)
 {
@@ -22,16 +21,23 @@ static bool tx_wanted(const struct port *p, const struct port_params *pp)
 	return p->dev.kind != PORT_TAP || pp->tx_help == PORT_TX_ON;
 }
 
-static void choose_trains(struct port *p, const struct rte_eth_dev_info *di, struct rte_eth_conf *conf)
+static void choose_trains(struct port *p, const struct port_params *pp, const struct rte_eth_dev_info *di,
+			  struct rte_eth_conf *conf)
 {
 	const uint64_t need = RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
-	uint32_t bufs = di->tx_desc_lim.nb_seg_max != 0 ? di->tx_desc_lim.nb_seg_max : TRAIN_BUFS;
+	uint32_t bufs = di->tx_desc_lim.nb_seg_max != 0 ? di->tx_desc_lim.nb_seg_max : PORT_TRAIN_BUFS;
 
-	if ((di->tx_offload_capa & need) != need || bufs < TRAIN_LEAST || p->dev.kind == PORT_TAP)
+	if (p->dev.kind == PORT_TAP || bufs < TRAIN_LEAST)
 		return;
-	conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_TSO;
+	if (p->dev.kind != PORT_AF_PACKET) {
+		if ((di->tx_offload_capa & need) != need)
+			return;
+		conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_TSO;
+	} else if (pp->vlan != 0) {
+		return; /* the kernel looks for the TCP header right behind Ethernet's */
+	}
 	p->info.tx_train_bytes = TRAIN_BYTES;
-	p->info.tx_train_bufs = RP_MIN(bufs, (uint32_t)TRAIN_BUFS);
+	p->info.tx_train_bufs = RP_MIN(bufs, (uint32_t)PORT_TRAIN_BUFS);
 }
 
 static bool copies_by_address(const struct port *p)
@@ -56,7 +62,7 @@ void port_offloads_choose(struct port *p, const struct port_params *pp, const st
 
 	if (tx_wanted(p, pp)) {
 		tx |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
-		choose_trains(p, di, conf);
+		choose_trains(p, pp, di, conf);
 	}
 	conf->txmode.offloads |= tx & di->tx_offload_capa;
 	/* net_tap's verdicts are made in software: ours cost less. */

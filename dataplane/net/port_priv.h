@@ -16,6 +16,7 @@
 #define PORT_TX_LATE_HZ  100  /* 1 / the time after which a device that takes nothing will not take these */
 #define PORT_TX_RING     1024 /* frames of a worker without a queue */
 #define PORT_NAME_BYTES  256
+#define PORT_TRAIN_BUFS  64 /* buffers of payload, and one of headers, that a train may have */
 
 enum port_kind {
 	PORT_TAP,
@@ -42,6 +43,7 @@ struct port_device {
 struct port_queue {
 	uint16_t port_id, queue;
 	int wake_fd;                             /* readable when a packet waits, see port_wake.c; -1: none */
+	int train_fd;                            /* with port.train_fds: what trains leave by, see port_train.c */
 	uint32_t nlate;                          /* frames that the device had no room for: they go first next time */
 	uint32_t given_up;                       /* of them, not yet told to anybody */
 	uint64_t late_tsc;                       /* the device last took one, or the first began to wait */
@@ -58,6 +60,7 @@ struct port {
 	bool started;
 	uint32_t nworkers;
 	bool copy_foreign; /* the driver only sends direct buffers of its own pool */
+	bool train_fds;    /* the driver gets no trains: each queue's train_fd does */
 	bool has_intr;
 	struct xdp *xdp; /* our program on the interface, or NULL */
 	struct xdp_neigh *neigh;
@@ -74,6 +77,15 @@ void port_offloads_choose(struct port *p, const struct port_params *pp, const st
 
 /* Once the device has started. */
 void port_wake_find(struct port *p);
+
+/* After port_wake_find(), which takes every packet socket for one of the driver's. If the kernel refuses what it needs
+ * the port makes no trains. */
+void port_train_open(struct port *p);
+void port_train_close(struct port *p);
+/* Once for each train, before it is sent. */
+void port_train_prepare(struct rte_mbuf *m);
+/* Takes a prepared train; false if it has to wait. The queue's worker. */
+bool port_train_send(struct port_queue *q, struct rte_mbuf *m);
 
 int port_device_parse(const char *text, struct port_device *d, struct err *e);
 /* Everything that can be known to fail before the driver is asked. */

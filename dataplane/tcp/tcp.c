@@ -76,7 +76,7 @@ static void set_trial(struct tcp *t)
 	const struct tcp_lower *l = &t->p.lower;
 
 	if (l->tx_verdict != NULL)
-		t->tx_trial = l->train_bytes != 0 ? 0xf : 0x3;
+		t->tx_trial = (uint8_t)((l->tx_sums ? 0x3 : 0) | (l->train_bytes != 0 ? 0xc : 0));
 }
 
 static void set_keys(struct tcp *t)

@@ -52,6 +52,7 @@ void tcp_lower_net(struct tcp_lower *l, struct net *n)
 		.ext_bufs = p->tx_ext_bufs,
 		.train_bytes = p->tx_train_bytes,
 		.train_bufs = p->tx_train_bufs,
-		.tx_verdict = p->tx_csum_tcp ? tx_verdict : NULL,
+		.tx_sums = p->tx_csum_tcp,
+		.tx_verdict = p->tx_csum_tcp || p->tx_train_bytes != 0 ? tx_verdict : NULL,
 	};
 }

@@ -58,10 +58,16 @@ def set_mtu(lab, mtu):
     run("ip", "link", "set", "c0", "mtu", str(mtu))
 
 
+def as_on_a_wire(lab):
+    """The kernel cuts what the server gives it whole, and sums it, before the network."""
+    lab.exec_server_side("ethtool", "-K", "s0", "tx", "off", "tso", "off", "gso", "off")
+
+
 @test("bulk data arrives whole over bad networks of both families, while a shut window stays shut for a minute")
 def _():
     with Lab("af_packet", options=BOTH) as lab:
         add_ipv6()
+        as_on_a_wire(lab)
         value = os.urandom(4 * MIB)
         lab.client().call("SET", "k", value)
         shut = socket.socket()
@@ -85,6 +91,22 @@ def _():
             assert part, "closed early"
             data += part
         assert data == b"$%d\r\n%s\r\n" % (len(value), value)
+
+
+@test("long runs of segments go to the kernel whole: handed on, or cut and summed there; none with tx-offload off")
+def _():
+    for cut, options in ((False, []), (True, []), (False, ["--tx-offload", "off"])):
+        with Lab("af_packet", 2, options=[*BOTH, *options]) as lab:
+            add_ipv6()
+            if cut:
+                as_on_a_wire(lab)
+            for host in FAMILIES.values():
+                lab.host = host
+                for size in (3000, 70001, 4 * MIB):
+                    there_and_back(lab, size)
+            sent = [counters(lab, f"worker{i}_tcp") for i in (0, 1)]
+            assert (sum(int(c["trains_out"]) for c in sent) > 0) == (not options), sent
+            assert int(counters(lab, "worker0_net")["tx_offload_wrong"]) == 0
 
 
 @test("paths of MTU 576, 1500 and 9000 carry bulk data both ways, also with losses")

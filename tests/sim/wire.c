@@ -149,6 +149,7 @@ void wire_attach(struct wire *w, int id, struct tcp_params *p, struct rte_mempoo
 		.ext_bufs = p->lower.ext_bufs,
 		.train_bytes = p->lower.train_bytes,
 		.train_bufs = p->lower.train_bufs,
+		.tx_sums = true,
 		.tx_verdict = wire_verdict,
 		.tx_room = w->p.tx_ring != 0 ? wire_tx_room : NULL,
 		.ctx = end,

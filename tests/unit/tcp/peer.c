@@ -130,6 +130,7 @@ void peer_params(struct peer *p)
 			  .output = output,
 			  .confirm = confirm,
 			  .local_for = local_for,
+			  .tx_sums = true,
 			  .tx_verdict = tx_verdict},
 		.pool = pool,
 		.max_conns = 8,

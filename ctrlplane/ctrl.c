@@ -224,7 +224,7 @@ static void wait_events(struct ctrl *c, bool more)
 	uint32_t self = msg_bus_control(c->bus);
 	msg_sleeping(c->bus, self);
 	/* A lease that could not be appended yet is tried again soon; everything else comes with an event. */
-	int timeout_ms = more || msg_pending(c->bus, self) || ctrl_aof_due(c) ? 0
+	int timeout_ms = more || msg_pending(c->bus, self, true) || ctrl_aof_due(c) ? 0
 			 : host_quiet(&c->host)                               ? until_next_ms(c)
 									      : 1;
 	uint64_t wake_us = RP_MIN(ctrl_persist_wake_us(c), c->aof_wake_us);

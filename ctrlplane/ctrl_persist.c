@@ -171,7 +171,7 @@ static void sleep_a_little(struct ctrl *c)
 	uint64_t drained;
 
 	msg_sleeping(c->bus, self);
-	if (!msg_pending(c->bus, self))
+	if (!msg_pending(c->bus, self, true))
 		poll(p, p[1].fd < 0 ? 1 : 2, WAIT_MS);
 	msg_awake(c->bus, self);
 	/* poll() asks for levels: what ended until now is looked at next, what comes later raises it again. */

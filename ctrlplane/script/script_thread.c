@@ -120,7 +120,7 @@ static void idle(struct script_thread *t)
 	}
 	struct pollfd fd = {.fd = msg_event_fd(h->bus, h->self), .events = POLLIN};
 	msg_sleeping(h->bus, h->self);
-	if (quiet(t) && !msg_pending(h->bus, h->self) && !__atomic_load_n(&t->stop, __ATOMIC_RELAXED))
+	if (quiet(t) && !msg_pending(h->bus, h->self, true) && !__atomic_load_n(&t->stop, __ATOMIC_RELAXED))
 		poll(&fd, 1, SLEEP_MS);
 	else
 		sched_yield();

@@ -118,6 +118,11 @@ bool lease_shard_quiet(const struct lease_table *t, uint32_t shard)
 	       s->head == __atomic_load_n(&s->tail, __ATOMIC_ACQUIRE);
 }
 
+bool lease_shard_held(const struct lease_table *t, uint32_t shard)
+{
+	return __atomic_load_n(&t->shard[shard].holder, __ATOMIC_ACQUIRE) != NULL;
+}
+
 void lease_set_busy(struct lease_table *t, enum lease_busy why, uint64_t shards)
 {
 	if (__atomic_load_n(&t->busy, __ATOMIC_RELAXED) == shards)

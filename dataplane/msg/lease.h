@@ -43,6 +43,8 @@ void lease_release(struct lease_table *t, struct lease *l);
 bool lease_poll_shard(struct lease_table *t, uint32_t shard);
 /* Nobody waits for or holds the shard (owner's view): it may sleep. */
 bool lease_shard_quiet(const struct lease_table *t, uint32_t shard);
+/* It is still held by the lease that lease_poll_shard() saw. Its release kicks the owner. */
+bool lease_shard_held(const struct lease_table *t, uint32_t shard);
 
 /* Shards that a script has held for longer than busy-reply-threshold: who wants them is told so. */
 enum lease_busy {

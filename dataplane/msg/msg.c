@@ -263,11 +263,11 @@ uint32_t msg_take_done(struct msg_bus *b, uint32_t self, struct msg **out, uint3
 	return got;
 }
 
-bool msg_pending(const struct msg_bus *b, uint32_t self)
+bool msg_pending(const struct msg_bus *b, uint32_t self, bool requests)
 {
 	for (uint32_t i = 0; i < b->n; i++)
-		if (!rte_ring_empty(b->req[i * b->n + self]) || !rte_ring_empty(b->call[i * b->n + self]) ||
-		    !rte_ring_empty(b->done[i * b->n + self]))
+		if ((requests && !rte_ring_empty(b->req[i * b->n + self])) ||
+		    !rte_ring_empty(b->call[i * b->n + self]) || !rte_ring_empty(b->done[i * b->n + self]))
 			return true;
 	return false;
 }

@@ -110,8 +110,8 @@ uint32_t msg_take_requests(struct msg_bus *b, uint32_t self, uint32_t home, stru
 uint32_t msg_take_calls(struct msg_bus *b, uint32_t self, struct msg **out, uint32_t n);
 /* Up to n messages of ours that came back. */
 uint32_t msg_take_done(struct msg_bus *b, uint32_t self, struct msg **out, uint32_t n);
-/* Is anything waiting for self? */
-bool msg_pending(const struct msg_bus *b, uint32_t self);
+/* Is anything waiting for self? requests: count them as well as calls and what came back. */
+bool msg_pending(const struct msg_bus *b, uint32_t self, bool requests);
 
 /* Sleeping: announce, check msg_pending() and other work once more, wait on the fd, then msg_awake(). */
 int msg_event_fd(const struct msg_bus *b, uint32_t self);

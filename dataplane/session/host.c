@@ -139,7 +139,10 @@ uint32_t host_poll(struct session_host *h)
 	uint32_t work = 0;
 	h->by = 0;
 	monitor_look(h);
-	h->own_leased = h->own >= 0 && lease_poll_shard(h->leases, (uint32_t)h->own);
+	bool leased = h->own >= 0 && lease_poll_shard(h->leases, (uint32_t)h->own);
+	if (leased && !h->own_leased)
+		h->leased_us = h->now.mono_us;
+	h->own_leased = leased;
 	h->busy = lease_busy(h->leases, &h->busy_why);
 	if (h->own >= 0 && !h->own_leased) {
 		store_set_now(h->env.stores[h->own], h->now.wall_us);
@@ -584,9 +587,9 @@ bool host_quiet(const struct session_host *h)
 		return false;
 	if (h->journal_kick && !journal_under_way(h->durable))
 		return false;
-	/* A shard that came back just now kicked nobody: those who wait for it want one more look. */
-	if (h->ready_head != NULL || h->doomed != NULL || h->waiting[WAIT_SHARD] != NULL || h->nserved != 0 ||
-	    h->pokes != NULL || h->held_head != NULL || !post_quiet(h->post) || !pubsub_quiet(h->pubsub))
+	if (h->ready_head != NULL || h->doomed != NULL || (h->waiting[WAIT_SHARD] != NULL && !h->own_leased) ||
+	    h->nserved != 0 || h->pokes != NULL || h->held_head != NULL || !post_quiet(h->post) ||
+	    !pubsub_quiet(h->pubsub))
 		return false;
 	if (h->own >= 0 && !h->own_leased && store_notes_pending(h->env.stores[h->own]) != 0)
 		return false;
@@ -596,4 +599,18 @@ bool host_quiet(const struct session_host *h)
 		if (s->parked->lease.submitted ? lease_granted(&s->parked->lease) : !session_follows(s))
 			return false;
 	return true;
+}
+
+bool host_inbox_quiet(const struct session_host *h)
+{
+	enum lease_busy why;
+
+	if (msg_pending(h->bus, h->self, !h->own_leased || h->busy >> h->own & 1))
+		return false;
+	if (h->own < 0)
+		return true;
+	if (!h->own_leased)
+		return lease_shard_quiet(h->leases, (uint32_t)h->own);
+	/* One that came back since host_poll(), or was called busy, kicked nobody: one more look. */
+	return lease_shard_held(h->leases, (uint32_t)h->own) && lease_busy(h->leases, &why) == h->busy;
 }

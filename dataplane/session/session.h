@@ -196,6 +196,7 @@ struct session_host {
 	enum lease_busy busy_why;
 	struct msg *deferred, **deferred_end; /* calls for our shard that came while it was busy, in order */
 	bool own_leased;                      /* somebody else holds our shard; constant during a batch */
+	uint64_t leased_us;                   /* since when; mono */
 	bool journal_tight;                   /* writers wait; constant during a batch */
 	bool journal_kick;                    /* replies wait for the reader of the journal: wake it ... */
 	bool gathers;                         /* ... but not before those are there who are about to come */
@@ -310,6 +311,9 @@ void host_unit_begin(struct session_host *h, uint64_t shards);
 uint64_t host_unit_end(struct session_host *h, bool wide);
 /* Nothing waits here that time or another iteration alone would resolve: the thread may sleep. */
 bool host_quiet(const struct session_host *h);
+/* The same of what other threads sent, and of the own shard. While that is leased away, what wants it is not looked at:
+ * its coming back kicks this thread, and so does its being called busy. */
+bool host_inbox_quiet(const struct session_host *h);
 
 /* NULL: maxclients is reached, or no session is free (the transport should answer with host_reject_text() and close).
  */

@@ -8,6 +8,7 @@
 #define SLEEP_MIN_US  50
 #define SLEEP_MAX_US  500  /* without an interrupt a packet waits at most this long */
 #define SLEEP_INTR_US 5000 /* with one, only timers do */
+#define LEASED_US     1000 /* most leases are over within microseconds, and to be woken costs more than to look */
 
 static bool frames_wait(struct worker *w)
 {
@@ -19,8 +20,9 @@ static bool frames_wait(struct worker *w)
 
 static bool nothing_to_do(struct worker *w)
 {
-	return !frames_wait(w) && host_quiet(&w->host) && !msg_pending(w->bus, w->id) &&
-	       lease_shard_quiet(w->leases, w->id);
+	if (w->host.own_leased && w->now.mono_us - w->host.leased_us < LEASED_US)
+		return false;
+	return !frames_wait(w) && host_quiet(&w->host) && host_inbox_quiet(&w->host);
 }
 
 static uint64_t sleep_bound_us(struct worker *w)

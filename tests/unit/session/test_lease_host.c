@@ -129,8 +129,7 @@ static bool woken(struct world *w, uint32_t endpoint)
 /* As worker_idle(). */
 static bool nothing_to_do(struct world *w, uint32_t host)
 {
-	return host_quiet(w->r->host[host]) && !msg_pending(w->r->bus, host) &&
-	       (host == SHARDS || lease_shard_quiet(w->r->leases, host));
+	return host_quiet(w->r->host[host]) && host_inbox_quiet(w->r->host[host]);
 }
 
 /* Everybody in turn, those who sleep not, until all do. */

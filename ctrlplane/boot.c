@@ -66,6 +66,7 @@ void boot_dp_conf(struct ctrl *c)
 	d->debug_command = (uint32_t)cf->enable_debug_command;
 	d->debug_scripts = c->debug_scripts;
 	d->snapshot_slice_us = (uint32_t)cf->snapshot_slice_us;
+	d->snapshot_share = (uint32_t)cf->snapshot_share;
 	d->loading = c->persist != NULL && c->persist->loading.on;
 	d->aof_on = c->aof != NULL && c->aof->state == AOF_ON;
 	d->aof_fails = ctrl_aof_fails(c);

@@ -167,10 +167,10 @@ struct dp_conf {
 	uint32_t debug_command; /* enable-debug-command: enum cmd_allow */
 	bool debug_scripts;     /* DEBUG SET-DISABLE-DENY-SCRIPTS */
 	bool lazy_user_flush;
-	uint32_t snapshot_slice_us;
-	bool loading;   /* nothing is answered that needs the keys */
-	bool misconf;   /* writes are refused: the last save failed */
-	bool aof_on;    /* effects go to an append-only file */
+	uint32_t snapshot_slice_us, snapshot_share; /* share: percent, at least 1 */
+	bool loading;                               /* nothing is answered that needs the keys */
+	bool misconf;                               /* writes are refused: the last save failed */
+	bool aof_on;                                /* effects go to an append-only file */
 	bool aof_fails; /* writes are refused: they cannot be put there, for the reason in aof_why */
 	char aof_why[192];
 	int64_t pause_until_ms; /* CLIENT PAUSE: wall clock; 0 none */

@@ -28,6 +28,8 @@ static bool nothing_to_do(struct worker *w)
 static uint64_t sleep_bound_us(struct worker *w)
 {
 	uint64_t bound = w->rx_fd >= 0 ? SLEEP_INTR_US : w->sleep_us;
+	if (store_snap_active(w->store))
+		bound = SLEEP_MIN_US; /* it may only rest */
 	uint64_t timer = RP_MIN(tcp_next_timer_us(w->tcp), host_next_us(&w->host));
 	if (timer <= w->now.mono_us)
 		return 0;

@@ -10,6 +10,7 @@
 #define BACKGROUND_US     100 /* between two background slices that find nothing */
 #define BACKGROUND_BUDGET 64  /* steps of one slice */
 #define NET_TIMERS_US     1000
+#define SERVED_US         1000    /* for so long after the last request more are expected */
 #define DRAIN_US          2000000 /* on stop, clients get this long to take their last replies */
 #define LATE_US           100000  /* for the RSTs to those who did not */
 
@@ -92,12 +93,26 @@ static uint32_t worker_poll_background(struct worker *w)
 	return n;
 }
 
-/* A slice of a snapshot that is under way; its chunks are for the control thread. */
-static uint32_t worker_poll_snapshot(struct worker *w)
+/* Clients come first: beside them a snapshot takes its share of the time, slice by slice, unless one of them waits for
+ * it. */
+static bool snapshot_rests(const struct worker *w, uint64_t now_tsc)
 {
+	return now_tsc < w->snap_rest_tsc && w->now.mono_us - w->served_us < SERVED_US && w->host.held_head == NULL;
+}
+
+/* A slice of a snapshot that is under way; its chunks are for the control thread. */
+static uint32_t worker_poll_snapshot(struct worker *w, bool served)
+{
+	if (served)
+		w->served_us = w->now.mono_us;
 	if (w->host.own_leased || !store_snap_active(w->store))
 		return 0;
-	uint32_t n = store_snap_poll(w->store, rte_rdtsc() + w->host.snap_cycles);
+	uint64_t begin = rte_rdtsc();
+	if (snapshot_rests(w, begin))
+		return 0;
+	uint32_t n = store_snap_poll(w->store, begin + w->host.snap_cycles), share = w->host.conf.snapshot_share;
+	uint64_t end = rte_rdtsc();
+	w->snap_rest_tsc = end + (end - begin) * (100 - share) / share;
 	uint64_t pushed = store_snap_pushed(w->store);
 	if (pushed != w->snap_pushed || !store_snap_active(w->store))
 		msg_kick(w->bus, msg_bus_control(w->bus));
@@ -110,10 +125,11 @@ static uint32_t worker_iterate(struct worker *w, uint64_t begin_tsc)
 	stages_begin(&w->host.stages, begin_tsc);
 	uint32_t work = worker_poll_rx(w);
 	work += worker_poll_sessions(w);
+	bool served = work > 0;
 	work += worker_poll_tx(w);
 	work += worker_poll_timers(w);
 	work += worker_poll_background(w);
-	work += worker_poll_snapshot(w);
+	work += worker_poll_snapshot(w, served);
 	stages_mark(&w->host.stages, STAGE_OTHER);
 	stages_end(&w->host.stages, work > 0);
 	return work;
@@ -142,8 +158,7 @@ int worker_main(void *arg)
 	struct worker *w = arg;
 	RP_TSAN_TAKE(w);
 	prctl(PR_SET_TIMERSLACK, 1000UL, 0, 0, 0);
-	if (!w->adaptive)
-		turn_set(TURN_LONG_NS);
+	turn_set(w->adaptive ? TURN_SHORT_NS : TURN_LONG_NS);
 	worker_set_now(w);
 	if (w->id == 0)
 		net_announce(w->net);

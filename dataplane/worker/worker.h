@@ -116,7 +116,9 @@ struct worker {
 	struct log_ring log;
 	struct worker_counters count;
 	uint16_t listen_port;
-	uint64_t snap_pushed; /* chunks of a snapshot that the control thread was told of */
+	uint64_t snap_pushed;   /* chunks of a snapshot that the control thread was told of */
+	uint64_t snap_rest_tsc; /* no slice of it before, beside clients */
+	uint64_t served_us;     /* when something last came in; mono */
 	bool adaptive, draining;
 	uint32_t spin_us, sleep_us;
 	uint32_t nworkers;

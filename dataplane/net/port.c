@@ -4,7 +4,7 @@
  * to it, and net_af_packet and net_af_xdp of DPDK 22.11 do not tell such frames apart. net/ recognises them by the
  * exact pseudo-header sum and accepts them on these two devices (rx_partial_csum). The clean set-up is
  * `ethtool -K PEER tx off` on the peer's end of a veth pair; it also turns its TSO off, whose frames do not fit our
- * receive slots.
+ * receive slots. Our own end may keep both (port_train.c).
  *
  * Which worker a flow arrives at is not trusted on virtual devices: net_af_packet's fanout rolls over to another queue
  * when one is full, and the TAP driver of the kernel forgets its flow table after a few idle seconds. They use

@@ -2,9 +2,13 @@
  * offload. A packet socket takes a frame of up to 64 KiB behind a virtio header (PACKET_VNET_HDR): the NIC cuts it, or
  * the kernel in front of one that cannot, and a veth hands it on as it is. Bytes are copied once on this way, from
  * where they lie. Only trains take it: of single frames the driver's ring sends a whole burst with one call. Either way
- * a frame has been handed down when the call returns, so their order is kept but where a queueing discipline has a
- * backlog: the driver passes it by, which trains cannot (the kernel then drops what it would have to cut). */
+ * a frame has been handed down when the call returns, so their order is kept.
+ *
+ * Like the driver we pass queueing disciplines by. On that way the kernel refuses what it would have to cut itself;
+ * then trains take the longer one, where other packet sockets see what is sent: the driver's get a filter against that.
+ */
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
@@ -29,10 +33,25 @@ static int open_socket(const char *ifname)
 		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)); /* fewer at a time if it is refused */
 	if (setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) == 0 &&
+	    setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on)) == 0 &&
 	    bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
 		return fd;
 	close(fd);
 	return -1;
+}
+
+/* Frames that this host sends are not received. Best effort: input drops them as well. */
+static void hide_own(int fd)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	struct sock_fprog prog = {.len = RP_ARRAY_LEN(code), .filter = code};
+
+	setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog));
 }
 
 void port_train_open(struct port *p)
@@ -49,6 +68,8 @@ void port_train_open(struct port *p)
 			p->info.tx_train_bytes = p->info.tx_train_bufs = 0;
 			return;
 		}
+		if (p->q[q].wake_fd >= 0)
+			hide_own(p->q[q].wake_fd);
 	}
 }
 
@@ -86,6 +107,8 @@ bool port_train_send(struct port_queue *q, struct rte_mbuf *m)
 	for (struct rte_mbuf *s = m; s != NULL && msg.msg_iovlen < RP_ARRAY_LEN(iov); s = s->next)
 		iov[msg.msg_iovlen++] = (struct iovec){.iov_base = rte_pktmbuf_mtod(s, void *), .iov_len = s->data_len};
 	if (rp_unlikely(sendmsg(q->train_fd, &msg, 0) < 0)) {
+		if (errno == ENOBUFS)
+			setsockopt(q->train_fd, SOL_PACKET, PACKET_QDISC_BYPASS, &(const int){0}, sizeof(int));
 		if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM || errno == EINTR)
 			return false;
 		/* Refused: lost, as on a wire. If all are, TCP finds out and makes none any more. */

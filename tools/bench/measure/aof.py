@@ -25,6 +25,7 @@ class Redis:
              "--dir", folder, "--appendonly", "yes", "--appendfsync", "always"], stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL)
         wait_for("the start of redis-server", lambda: os.path.exists(self.socket), 20)
+        wait_for("its load", lambda: "PONG" in sh("redis-cli", "-s", self.socket, "PING"), 60)
 
     def rps(self, seconds):
         """As many requests as take about that long."""

@@ -225,8 +225,8 @@ static void wait_events(struct ctrl *c, bool more)
 	msg_sleeping(c->bus, self);
 	/* A lease that could not be appended yet is tried again soon; everything else comes with an event. */
 	int timeout_ms = more || msg_pending(c->bus, self, true) || ctrl_aof_due(c) ? 0
-			 : host_quiet(&c->host)                               ? until_next_ms(c)
-									      : 1;
+			 : host_quiet(&c->host)                                     ? until_next_ms(c)
+										    : 1;
 	uint64_t wake_us = RP_MIN(ctrl_persist_wake_us(c), c->aof_wake_us);
 	if (wake_us != UINT64_MAX) {
 		int ms = wake_us <= c->now.mono_us ? 1 : (int)((wake_us - c->now.mono_us) / 1000) + 1;

@@ -7,7 +7,8 @@
 
 #include <stdint.h>
 
-/* Wakes often, works briefly, and others wait for it. */
+/* Wakes often, works briefly, and others wait for it: the shortest that there is. Between two of that kind the one that
+ * wakes waits no longer than that. Who yields its CPU gives up what is left of the slice, which then is little. */
 #define TURN_SHORT_NS 100000u
 /* Polls and never sleeps: whoever wakes on its CPU is brief, and is somebody it may be waiting for (the kernel's thread
  * that commits what a sync waits for, as an example). */

@@ -69,6 +69,7 @@ static uint32_t burst(struct port *p, uint16_t queue, struct rte_mbuf **m, uint3
 	while (done < n && took > 0) {
 		uint16_t k = for_driver(p, m + done, n - done);
 		took = k > 0 ? rte_eth_tx_burst(q->port_id, q->queue, m + done, k) : port_train_send(q, m[done]);
+		q->driver_left |= k > 0 && p->train_fds && q->wake_fd >= 0;
 		done += took;
 	}
 	return done;
@@ -98,7 +99,8 @@ static void send_late(struct port *p, uint16_t queue)
 	struct port_queue *q = &p->q[queue];
 	uint32_t done = burst(p, queue, q->late, q->nlate);
 	if (done == 0) {
-		if (rte_rdtsc() - q->late_tsc > rte_get_tsc_hz() / PORT_TX_LATE_HZ)
+		uint32_t hz = past_driver(p, q->late[0]) ? PORT_TX_LATE_TRAIN_HZ : PORT_TX_LATE_HZ;
+		if (rte_rdtsc() - q->late_tsc > rte_get_tsc_hz() / hz)
 			give_up(q);
 		return;
 	}

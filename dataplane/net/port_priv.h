@@ -9,14 +9,15 @@
 #include "net/port.h"
 #include "net/port_rss.h"
 
-#define PORT_MAX_QUEUES  16   /* of a vdev; also net_tap's limit */
-#define PORT_JUMBO_BYTES 9216 /* a quarter of 9 pages: slots of net_af_packet fill their blocks without a gap */
-#define PORT_TX_LATE     512  /* frames that a full device leaves us with before we take no more data for it */
-#define PORT_TX_LATE_MAX 1024 /* and before we drop */
-#define PORT_TX_LATE_HZ  100  /* 1 / the time after which a device that takes nothing will not take these */
-#define PORT_TX_RING     1024 /* frames of a worker without a queue */
-#define PORT_NAME_BYTES  256
-#define PORT_TRAIN_BUFS  64 /* buffers of payload, and one of headers, that a train may have */
+#define PORT_MAX_QUEUES       16   /* of a vdev; also net_tap's limit */
+#define PORT_JUMBO_BYTES      9216 /* a quarter of 9 pages: slots of net_af_packet fill their blocks without a gap */
+#define PORT_TX_LATE          512  /* frames that a full device leaves us with before we take no more data for it */
+#define PORT_TX_LATE_MAX      1024 /* and before we drop */
+#define PORT_TX_LATE_HZ       100  /* 1 / the time after which a device that takes nothing will not take these */
+#define PORT_TX_LATE_TRAIN_HZ 10   /* for a train, which a slow link has for longer */
+#define PORT_TX_RING          1024 /* frames of a worker without a queue */
+#define PORT_NAME_BYTES       256
+#define PORT_TRAIN_BUFS       64 /* buffers of payload, and one of headers, that a train may have */
 
 enum port_kind {
 	PORT_TAP,
@@ -44,6 +45,8 @@ struct port_queue {
 	uint16_t port_id, queue;
 	int wake_fd;                             /* readable when a packet waits, see port_wake.c; -1: none */
 	int train_fd;                            /* with port.train_fds: what trains leave by, see port_train.c */
+	bool train_long;                         /* by way of the queueing discipline */
+	bool driver_left;                        /* the driver took frames since the last train */
 	uint32_t nlate;                          /* frames that the device had no room for: they go first next time */
 	uint32_t given_up;                       /* of them, not yet told to anybody */
 	uint64_t late_tsc;                       /* the device last took one, or the first began to wait */

@@ -1,12 +1,13 @@
 /* Trains (frames that are cut into segments below us) over net_af_packet, whose driver in DPDK 22.11 knows of no
  * offload. A packet socket takes a frame of up to 64 KiB behind a virtio header (PACKET_VNET_HDR): the NIC cuts it, or
  * the kernel in front of one that cannot, and a veth hands it on as it is. Bytes are copied once on this way, from
- * where they lie. Only trains take it: of single frames the driver's ring sends a whole burst with one call. Either way
- * a frame has been handed down when the call returns, so their order is kept.
+ * where they lie. Only trains take it: of single frames the driver's ring sends a whole burst with one call. What may
+ * be left in that ring, as the kernel had no memory for it, goes before a train: their order is kept.
  *
- * Like the driver we pass queueing disciplines by. On that way the kernel refuses what it would have to cut itself;
- * then trains take the longer one, where other packet sockets see what is sent: the driver's get a filter against that.
- */
+ * Like the driver we pass queueing disciplines by. On that way the kernel refuses what it would have to cut itself, as
+ * it refuses everything for a moment while a NIC is full. Where that lasts, trains take the longer way from then on.
+ * There other packet sockets see what is sent (the driver's get a filter against that), and single frames come before
+ * trains that a discipline holds back. */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/if_packet.h>
@@ -20,7 +21,8 @@
 
 #include "net/port_priv.h"
 
-#define TRAIN_SNDBUF (4 << 20) /* bytes on their way through the kernel, of each queue */
+#define TRAIN_SNDBUF  (4 << 20) /* bytes on their way through the kernel, of each queue */
+#define TRAIN_CUTS_HZ 1000 /* 1 / the time after which a kernel that takes none is thought not to cut on that way */
 
 static int open_socket(const char *ifname)
 {
@@ -91,6 +93,15 @@ void port_train_prepare(struct rte_mbuf *m)
 	tcp->cksum = (uint16_t)((sum & 0xffff) + (sum >> 16));
 }
 
+/* A train was refused that may have been for a while. */
+static void long_way(struct port_queue *q)
+{
+	const int off = 0;
+
+	if (!q->train_long && q->nlate > 0 && rte_rdtsc() - q->late_tsc > rte_get_tsc_hz() / TRAIN_CUTS_HZ)
+		q->train_long = setsockopt(q->train_fd, SOL_PACKET, PACKET_QDISC_BYPASS, &off, sizeof(off)) == 0;
+}
+
 bool port_train_send(struct port_queue *q, struct rte_mbuf *m)
 {
 	struct virtio_net_hdr h = {
@@ -106,11 +117,16 @@ bool port_train_send(struct port_queue *q, struct rte_mbuf *m)
 
 	for (struct rte_mbuf *s = m; s != NULL && msg.msg_iovlen < RP_ARRAY_LEN(iov); s = s->next)
 		iov[msg.msg_iovlen++] = (struct iovec){.iov_base = rte_pktmbuf_mtod(s, void *), .iov_len = s->data_len};
+	if (rp_unlikely(q->driver_left)) {
+		sendto(q->wake_fd, NULL, 0, MSG_DONTWAIT, NULL, 0);
+		q->driver_left = false;
+	}
 	if (rp_unlikely(sendmsg(q->train_fd, &msg, 0) < 0)) {
-		if (errno == ENOBUFS)
-			setsockopt(q->train_fd, SOL_PACKET, PACKET_QDISC_BYPASS, &(const int){0}, sizeof(int));
-		if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM || errno == EINTR)
+		if (errno == EAGAIN || errno == EINTR || (errno == ENOBUFS && !q->train_long)) {
+			if (errno == ENOBUFS)
+				long_way(q);
 			return false;
+		}
 		/* Refused: lost, as on a wire. If all are, TCP finds out and makes none any more. */
 		q->given_up++;
 	}

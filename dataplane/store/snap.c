@@ -44,6 +44,14 @@ bool store_snap_active(const struct store *s)
 	return s->snap != NULL;
 }
 
+bool store_snap_pressing(const struct store *s)
+{
+	const struct snap *n = s->snap;
+
+	return n != NULL && (n->settling || n->big_o != NULL || n->met != NULL || n->urgent != NULL ||
+			     __atomic_load_n(&n->cancel, __ATOMIC_RELAXED));
+}
+
 uint64_t store_snap_pushed(const struct store *s)
 {
 	return s->snap != NULL ? s->snap->pushed : 0;

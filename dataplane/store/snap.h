@@ -84,6 +84,9 @@ void store_snap_begin(struct store *s, struct snap *n);
 /* Walks until `until_tsc`. Returns work done; 0: it waits for chunks to be taken, or there is none. */
 uint32_t store_snap_poll(struct store *s, uint64_t until_tsc);
 bool store_snap_active(const struct store *s);
+/* Somebody may be waiting for the walk: for a large value that is being written (also the other shards' streams do), or
+ * for its end, as it is cancelled. */
+bool store_snap_pressing(const struct store *s);
 /* Chunks pushed so far, of both streams: whoever reads them may want to be woken. */
 uint64_t store_snap_pushed(const struct store *s);
 /* Must a command that writes this key wait? */

@@ -28,8 +28,8 @@ static bool nothing_to_do(struct worker *w)
 static uint64_t sleep_bound_us(struct worker *w)
 {
 	uint64_t bound = w->rx_fd >= 0 ? SLEEP_INTR_US : w->sleep_us;
-	if (store_snap_active(w->store))
-		bound = SLEEP_MIN_US; /* it may only rest */
+	if (w->snap_rests)
+		bound = SLEEP_MIN_US;
 	uint64_t timer = RP_MIN(tcp_next_timer_us(w->tcp), host_next_us(&w->host));
 	if (timer <= w->now.mono_us)
 		return 0;
@@ -48,6 +48,12 @@ static void sleep_until_event(struct worker *w, uint64_t us)
 	w->count.slept_us += woken.mono_us - w->now.mono_us;
 }
 
+/* Who has our requests, a shard that we want or our own may need this CPU. */
+static bool waits_for_another(const struct worker *w)
+{
+	return msg_in_use(w->bus, w->id) > 0 || w->host.own_leased || w->host.waiting[WAIT_LEASE] != NULL;
+}
+
 void worker_idle(struct worker *w)
 {
 	if (!w->adaptive)
@@ -55,8 +61,8 @@ void worker_idle(struct worker *w)
 	if (w->idle_since_us == 0)
 		w->idle_since_us = w->now.mono_us;
 	if (w->now.mono_us - w->idle_since_us < w->spin_us) {
-		if (msg_in_use(w->bus, w->id) > 0)
-			sched_yield(); /* who has our requests may need this CPU */
+		if (waits_for_another(w))
+			sched_yield();
 		return;
 	}
 	uint64_t us = sleep_bound_us(w);

@@ -93,11 +93,11 @@ static uint32_t worker_poll_background(struct worker *w)
 	return n;
 }
 
-/* Clients come first: beside them a snapshot takes its share of the time, slice by slice, unless one of them waits for
- * it. */
+/* Clients come first: beside them a snapshot takes its share of the time, slice by slice. */
 static bool snapshot_rests(const struct worker *w, uint64_t now_tsc)
 {
-	return now_tsc < w->snap_rest_tsc && w->now.mono_us - w->served_us < SERVED_US && w->host.held_head == NULL;
+	return now_tsc < w->snap_rest_tsc && w->now.mono_us - w->served_us < SERVED_US &&
+	       !store_snap_pressing(w->store);
 }
 
 /* A slice of a snapshot that is under way; its chunks are for the control thread. */
@@ -105,10 +105,12 @@ static uint32_t worker_poll_snapshot(struct worker *w, bool served)
 {
 	if (served)
 		w->served_us = w->now.mono_us;
+	w->snap_rests = false;
 	if (w->host.own_leased || !store_snap_active(w->store))
 		return 0;
 	uint64_t begin = rte_rdtsc();
-	if (snapshot_rests(w, begin))
+	w->snap_rests = snapshot_rests(w, begin);
+	if (w->snap_rests)
 		return 0;
 	uint32_t n = store_snap_poll(w->store, begin + w->host.snap_cycles), share = w->host.conf.snapshot_share;
 	uint64_t end = rte_rdtsc();

@@ -119,6 +119,7 @@ struct worker {
 	uint64_t snap_pushed;   /* chunks of a snapshot that the control thread was told of */
 	uint64_t snap_rest_tsc; /* no slice of it before, beside clients */
 	uint64_t served_us;     /* when something last came in; mono */
+	bool snap_rests;        /* this iteration left it out */
 	bool adaptive, draining;
 	uint32_t spin_us, sleep_us;
 	uint32_t nworkers;

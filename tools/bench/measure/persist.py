@@ -116,23 +116,32 @@ class Writer(threading.Thread):
 
     def __init__(self, folder, rate):
         super().__init__()
-        self.path, self.rate, self.over = f"{folder}/written", rate, threading.Event()
+        self.path, self.rate, self.over, self.failed = f"{folder}/written", rate, threading.Event(), None
 
     def run(self):
         os.sched_setaffinity(0, {int(CLIENT_CPU)})
-        block = mmap.mmap(-1, 1 << 20)
-        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_DIRECT, 0o600)
-        begin, n = time.monotonic(), 0
+        try:
+            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_DIRECT, 0o600)
+            try:
+                self.write(fd)
+            finally:
+                os.close(fd)
+                os.unlink(self.path)
+        except OSError as e:
+            self.failed = e
+
+    def write(self, fd):
+        block, begin, n = mmap.mmap(-1, 1 << 20), time.monotonic(), 0
         while not self.over.is_set():
             os.pwrite(fd, block, (n % 256) << 20)
             n += 1
             time.sleep(max(0, begin + (n << 20) / self.rate - time.monotonic()))
-        os.close(fd)
-        os.unlink(self.path)
 
     def stop(self):
         self.over.set()
         self.join()
+        if self.failed:
+            raise Failed(f"writing beside the floor: {self.failed}")
 
 
 class Persist:

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import struct
+import subprocess
 import sys
 import tempfile
 import threading
@@ -199,6 +200,30 @@ def _():
         with redis_server(home=home) as redis:
             assert redis.call("SCARD", "large") == (":", 200000)
             assert redis.call("DBSIZE") == (":", 1)
+
+
+@test("beside clients a snapshot takes no more than snapshot-share of a worker's time")
+def _():
+    with tempfile.TemporaryDirectory() as home:
+        with Lab("af_packet", 1, ["--dir", home, "--rdbcompression", "no", "--snapshot-share", "1"]) as lab:
+            c = lab.client()
+            for i in range(0, 300000, 1000):
+                ok(c.call("MSET", *[x for k in range(i, i + 1000) for x in (f"key {k}", k)]))
+            begin = time.monotonic()
+            bgsave(c)
+            alone = time.monotonic() - begin
+            busy = subprocess.Popen(["redis-benchmark", "-h", lab.host, "-p", str(lab.port), "-t", "ping_mbulk", "-c", "20",
+                                     "-n", "1000000000", "-q"], stdout=subprocess.DEVNULL)
+            try:
+                time.sleep(0.5)
+                assert c.call("BGSAVE")[0] == "+"
+                time.sleep(3 * alone)
+                assert info(c, "rdb_bgsave_in_progress") == "1", alone
+                ok(c.call("CONFIG", "SET", "snapshot-share", "100"))
+                wait_for(lambda: info(c, "rdb_bgsave_in_progress") == "0", 60, "the end of the save")
+            finally:
+                busy.kill()
+                busy.wait()
 
 
 @test("a slow disk makes writers wait, and nobody else; memory stays within its bound")

@@ -297,10 +297,67 @@ static void test_lease__sessions_share_them_in_every_order(void **state)
 	}
 }
 
+static void sleeps(struct world *w, uint32_t host)
+{
+	for (uint32_t rounds = 0; rig_step(w->r, host) != 0;)
+		assert_true(rounds++ < 100);
+	msg_sleeping(w->r->bus, host);
+	assert_true(nothing_to_do(w, host));
+}
+
+static void wakes(struct world *w, uint32_t host)
+{
+	assert_true(woken(w, host));
+	msg_awake(w->r->bus, host);
+	assert_false(nothing_to_do(w, host));
+}
+
+static void expect_busy(struct rig_conn *c)
+{
+	assert_true(c->out_len > 5);
+	assert_memory_equal(c->out, "-BUSY", 5);
+	c->out_len = 0;
+}
+
+static void test_lease__while_its_shard_is_away_a_host_sleeps_until_it_is_back_or_called_busy(void **state)
+{
+	struct world w = {.r = rig_create(SHARDS, 1)};
+	struct lease l = {0};
+
+	name_keys(&w);
+	struct rig_conn *home = rig_open(w.r, 0), *other = rig_open(w.r, 1);
+	assert_true(lease_try_submit(w.r->leases, &l, 1, SHARDS));
+	rig_step(w.r, 0); /* its own turn, before a lease has one */
+	rig_step(w.r, 0);
+	assert_true(lease_granted(&l));
+	rig_ask(home, "INCR %s", w.key[0]);
+	rig_ask(other, "INCR %s", w.key[0]);
+	rig_step(w.r, 1);
+	sleeps(&w, 0); /* with a request in its ring */
+	lease_set_busy(w.r->leases, LEASE_BUSY_SCRIPT, 1);
+	wakes(&w, 0);
+	rig_settle(w.r);
+	expect_busy(home);
+	expect_busy(other);
+	sleeps(&w, 0);
+	lease_set_busy(w.r->leases, LEASE_BUSY_NOT, 0);
+	rig_ask(home, "INCR %s", w.key[0]);
+	rig_ask(other, "INCR %s", w.key[0]);
+	rig_step(w.r, 1);
+	sleeps(&w, 0);
+	lease_release(w.r->leases, &l);
+	wakes(&w, 0);
+	rig_settle(w.r);
+	assert_int_equal(home->out_len + other->out_len, 8);
+	home->out_len = other->out_len = 0;
+	rig_destroy(w.r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lease__sessions_share_them_in_every_order),
+		cmocka_unit_test(test_lease__while_its_shard_is_away_a_host_sleeps_until_it_is_back_or_called_busy),
 	};
 	rig_eal("test_lease_host");
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -584,6 +584,7 @@ static void test_snap__after_a_cancelled_one_all_keys_are_due_again(void **state
 			store_snap_poll(w.s, 0);
 		}
 		snap_cancel(w.snap);
+		assert_true(store_snap_pressing(w.s));
 		for (uint32_t i = 0; i < 100; i++) {
 			change();
 			store_snap_poll(w.s, 0);
@@ -615,11 +616,14 @@ static void test_snap__writers_of_a_large_value_wait_until_it_is_written(void **
 	}
 	assert_false(store_snap_must_wait(w.s, 0, key));
 	snapshot_begin();
+	assert_false(store_snap_pressing(w.s));
 	assert_true(store_snap_must_wait(w.s, 0, key));
+	assert_true(store_snap_pressing(w.s));
 	assert_false(store_snap_must_wait(w.s, 0, small));
 	assert_false(store_snap_must_wait(w.s, 1, key));
 	uint32_t slices = 0;
 	for (; store_snap_must_wait(w.s, 0, key); slices++) {
+		assert_true(store_snap_pressing(w.s));
 		store_snap_poll(w.s, 0);
 		take();
 	}
@@ -627,6 +631,7 @@ static void test_snap__writers_of_a_large_value_wait_until_it_is_written(void **
 	assert_int_equal(snap_stats_get(w.snap)->inline_large, 0);
 	/* the one that is waited for goes first */
 	assert_int_equal(snap_stats_get(w.snap)->keys, 1);
+	assert_false(store_snap_pressing(w.s));
 	snapshot_end();
 	check_file();
 	snapshot_forget();

@@ -175,7 +175,8 @@ bool store_snap_must_wait(struct store *s, uint32_t db, struct slice key)
 	struct snap *n = s->snap;
 	uint64_t hash;
 
-	if (n == NULL || n->settling)
+	/* With strings alone none is large, and the key is not yet in the cache. */
+	if (n == NULL || n->settling || !s->had_payload)
 		return false;
 	const struct object *o = space_find(s, db, key, &hash);
 	if (o == NULL || !snap_due(s, o) || !rdb_is_large(o))

@@ -73,6 +73,7 @@ struct object *store_add_compact(struct store *s, uint32_t db, struct slice key,
 struct object *store_add_payload(struct store *s, uint32_t db, struct slice key, enum obj_enc enc, struct payload *p,
 				 int64_t expire_at_ms)
 {
+	s->had_payload = true;
 	return add(s, db, key, p->type, enc, (struct slice){NULL, 0}, NULL, p, expire_at_ms);
 }
 
@@ -101,6 +102,7 @@ void store_to_payload(struct store *s, uint32_t db, struct object **o, enum obj_
 			*o = n;
 		}
 	}
+	s->had_payload = true;
 	value_store(*o, enc, (struct slice){NULL, 0}, NULL, p);
 	pointee_release(s, gone);
 }

@@ -91,6 +91,7 @@ static struct object *copy_shallow(const struct object *src, struct store *to, s
 	n->type = src->type;
 	n->enc = src->enc;
 	n->flags |= src->flags & (OBJ_F_BLOB | OBJ_F_PAYLOAD);
+	to->had_payload |= (src->flags & OBJ_F_PAYLOAD) != 0;
 	n->clock = src->clock;
 	n->vlen = src->vlen;
 	memcpy(obj_value(n), obj_value(src), area);

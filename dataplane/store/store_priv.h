@@ -62,6 +62,7 @@ struct store {
 	uint32_t version;          /* of the latest touch */
 	bool keep_expired;         /* store_set_active_expire() */
 	bool frozen;               /* store_freeze() */
+	bool had_payload;          /* an object with a struct payload has been here: some may be large */
 	struct store_gates *gates; /* NULL: no reply waits for the journal; atomic: store_show_gates() */
 	uint32_t inserts, moves;
 	struct store_key_hint hint;

@@ -10,6 +10,8 @@
 
 #define BATCH_US    200 /* after which a batch gives its shards back although more scripts wait */
 #define EVICT_STEPS 16  /* keys that make room for one script */
+#define AHEAD       32  /* scripts whose keys are fetched together */
+#define FIRST_KEY   3   /* its place among the arguments: EVALSHA sha1 numkeys key ... */
 
 /* ---- taking ---- */
 
@@ -240,6 +242,26 @@ static void set_now(struct script_thread *t)
 	host_set_now(&t->host, &t->now);
 }
 
+/* The first keys of those that run next come into the cache together, if they are of one shard. */
+static void fetch_ahead(const struct script_thread *t, uint32_t from)
+{
+	uint64_t hash[AHEAD], shard = t->queue[from].shards & t->held;
+	uint32_t db[AHEAD], n = 0;
+	struct slice key[AHEAD];
+	struct object *hint[AHEAD];
+
+	if (__builtin_popcountll(shard) != 1)
+		return;
+	for (uint32_t i = from; i < t->queued && i < from + AHEAD; i++) {
+		const struct msg *m = t->queue[i].m;
+		if (t->queue[i].shards != shard || m->req.argc <= FIRST_KEY)
+			continue;
+		key[n] = m->req.argv[FIRST_KEY];
+		db[n++] = m->db;
+	}
+	store_prefetch(t->host.env.stores[__builtin_ctzll(shard)], n, db, key, hash, hint);
+}
+
 /* Runs what the shards held suffice for, in order, until somebody else must have a turn. Returns how many. */
 static uint32_t run_queue(struct script_thread *t)
 {
@@ -253,6 +275,8 @@ static uint32_t run_queue(struct script_thread *t)
 		set_now(t);
 		for (uint64_t rest = t->held; rest != 0; rest &= rest - 1)
 			store_set_now(t->host.env.stores[__builtin_ctzll(rest)], t->now.wall_us);
+		if (n % AHEAD == 0)
+			fetch_ahead(t, n);
 		if (!run_entry(t, e))
 			break;
 		n++;

@@ -159,6 +159,7 @@ def _():
 
 def optimist(lab, ahead, request, seconds=3):
     """ACKs sent, bytes that the server sent for them."""
+    lab.as_on_a_wire()
     subprocess.run(["nft", "-f", "-"], input="table inet raw {\n chain out {\n type filter hook output priority 0\n "
                    "tcp sport 40077 tcp flags & rst == rst drop\n }\n}\n", text=True, check=True)
     out = subprocess.run([f"{ROOT}/tests/lib/optimist.py", lab.host, str(lab.port), str(seconds), str(ahead), repr(request)],

@@ -216,8 +216,14 @@ def flat_map(reply):
 
 def stages_are_timed(lab, workers):
     c = lab.client()
-    for _ in range(20):
+
+    def all_have_samples():
+        """One iteration in sixteen is timed, whatever it finds to do."""
         c.pipeline([("SET", f"k{i}", i) for i in range(200)])
+        told = flat_map(c.call("LATENCY", "STAGES"))
+        return all(flat_map(flat_map(w)[b"execute"])[b"samples"][1] > 0 for w in told.values())
+
+    wait_for(all_have_samples, 20, "a sample of every worker")
     told = flat_map(c.call("LATENCY", "STAGES"))
     assert set(told) == {b"worker%d" % w for w in range(workers)}, told
     for worker in told.values():

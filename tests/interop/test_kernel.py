@@ -58,16 +58,11 @@ def set_mtu(lab, mtu):
     run("ip", "link", "set", "c0", "mtu", str(mtu))
 
 
-def as_on_a_wire(lab):
-    """The kernel cuts what the server gives it whole, and sums it, before the network."""
-    lab.exec_server_side("ethtool", "-K", "s0", "tx", "off", "tso", "off", "gso", "off")
-
-
 @test("bulk data arrives whole over bad networks of both families, while a shut window stays shut for a minute")
 def _():
     with Lab("af_packet", options=BOTH) as lab:
         add_ipv6()
-        as_on_a_wire(lab)
+        lab.as_on_a_wire()
         value = os.urandom(4 * MIB)
         lab.client().call("SET", "k", value)
         shut = socket.socket()
@@ -99,7 +94,7 @@ def _():
         with Lab("af_packet", 2, options=[*BOTH, *options]) as lab:
             add_ipv6()
             if cut:
-                as_on_a_wire(lab)
+                lab.as_on_a_wire()
             for host in FAMILIES.values():
                 lab.host = host
                 for size in (3000, 70001, 4 * MIB):

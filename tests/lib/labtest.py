@@ -88,6 +88,10 @@ class Lab:
     def exec_server_side(self, *command, **kwargs):
         return run(LAB, "exec", "-s", "--name", self.name, *command, **kwargs)
 
+    def as_on_a_wire(self):
+        """The kernel cuts what the server gives it whole, and sums it, before the network."""
+        self.exec_server_side("ethtool", "-K", "s0", "tx", "off", "tso", "off", "gso", "off")
+
     def pid(self):
         with open(f"/run/redpoll-lab/{self.name}/pid") as f:
             return int(f.read())

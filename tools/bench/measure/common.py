@@ -2,6 +2,7 @@
 import contextlib
 import csv
 import io
+import json
 import os
 import platform
 import statistics
@@ -94,3 +95,8 @@ def machine():
 
 def markdown(head, rows):
     return "\n".join("| " + " | ".join(r) + " |" for r in [head, ["---"] * len(head)] + rows)
+
+
+def floor(build, rate, seconds, table_mib):
+    """What the machine itself leaves an open loop of so many requests per second, percentiles in us: see floor.c."""
+    return json.loads(sh(f"{build}/tools/bench/floor", CLIENT_CPU, SERVER_CPU, f"{rate:.0f}", str(seconds), str(table_mib)))

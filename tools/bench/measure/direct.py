@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 
 from . import testpmd
-from .common import CLIENT_CPU, KEYS, SERVER_CPU, VALUE, Failed, end, median, sh, wait_for
+from .common import CLIENT_CPU, KEYS, SERVER_CPU, VALUE, Failed, end, floor, median, sh, wait_for
 from .kernel import REQUESTS
 
 NETWORK = "10.78.0"
@@ -145,11 +145,6 @@ class Direct:
         return self.beside_redis(f"{test.upper()}, {depth}, {CONNECTIONS} connections", self.rps(test, pipeline),
                                  self.kernel.of_redis(test.upper(), pipeline), asked, aim)
 
-    def floor(self, rate):
-        """p99 in us that the machine itself leaves an open loop of so many requests per second: see floor.c."""
-        return json.loads(sh(f"{self.build}/tools/bench/floor", CLIENT_CPU, SERVER_CPU, f"{rate:.0f}", str(self.seconds),
-                             str(FLOOR_MIB)))["p99"]
-
     def open_loop(self):
         """Each round is taken beside the machine's floor, while the server stands still."""
         ours, beside = [], []
@@ -161,7 +156,7 @@ class Direct:
                                              f"{rate:.0f}")]
                 self.server().process.send_signal(signal.SIGSTOP)
                 try:
-                    floors.append(self.floor(rate))
+                    floors.append(floor(self.build, rate, self.seconds, FLOOR_MIB)["p99"])
                 finally:
                     self.server().process.send_signal(signal.SIGCONT)
             p50, p99 = (median(r["latency_ms"][p] for r in done) * 1000 for p in ("p50", "p99"))

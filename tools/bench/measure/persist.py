@@ -1,5 +1,4 @@
 """Rows of persistence: snapshots and loads of many small keys, beside redis-server on the same disk."""
-import json
 import mmap
 import os
 import re
@@ -11,10 +10,11 @@ import tempfile
 import threading
 import time
 
-from .common import CLIENT_CPU, SERVER_CPU, Failed, end, median, sh, wait_for
+from .common import CLIENT_CPU, SERVER_CPU, Failed, end, floor, median, sh, wait_for
 from .direct import CONNECTIONS, Server
 
 KEYS = 5_000_000
+FLOOR_MIB = 256
 NAMES = ("-r", str(KEYS))
 HEAD = ["what", "Redpoll", "redis-server", "ratio", "asked for", "aim"]
 
@@ -169,9 +169,7 @@ class Persist:
     # ---- rows ----
 
     def floor(self, rate):
-        """p99.9 in us that the machine itself leaves an open loop of so many requests per second: see floor.c."""
-        return json.loads(sh(f"{self.build}/tools/bench/floor", CLIENT_CPU, SERVER_CPU, f"{rate:.0f}", str(self.seconds),
-                             "256"))["p99.9"]
+        return floor(self.build, rate, self.seconds, FLOOR_MIB)["p99.9"]
 
     def floors(self, rate, written):
         """Without and with writes to the disk, so many bytes per second, while the server stands still."""

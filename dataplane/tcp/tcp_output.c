@@ -279,18 +279,22 @@ static uint32_t window_allows(const struct tcp_conn *c, uint32_t len)
 }
 
 /* Payload of a train that may leave now: full segments and perhaps the end of the queue. 0: not more than one segment
- * may. */
+ * may. Where the congestion window ends it, it takes a share of that window: a flight that left as one train would be
+ * acknowledged as one, and sender and receiver would stand still in turn. */
 static uint32_t train_allows(const struct tcp_conn *c, uint32_t mss, uint32_t most)
 {
-	uint32_t want = RP_MIN(c->snd_end - rec(c->snd_new)->seq, most);
+	uint32_t queued = c->snd_end - rec(c->snd_new)->seq, want = RP_MIN(queued, most);
 	uint32_t pipe = c->in_flight - RP_MIN(c->in_flight, c->dup_bytes);
 	int32_t wnd = (int32_t)(c->snd_una + c->snd_wnd - c->snd_nxt);
 
 	if (want <= mss || pipe >= c->cwnd || wnd <= 0)
 		return 0;
 	uint32_t room = RP_MIN((uint32_t)wnd, c->cwnd - pipe);
-	if (want > room)
-		want = room / mss * mss;
+	if (queued > c->cwnd - pipe)
+		want = RP_MIN(want, RP_MAX(2 * mss, c->cwnd / TCP_TRAIN_SHARE));
+	want = RP_MIN(want, room);
+	if (want < queued)
+		want = want / mss * mss;
 	return want > mss ? want : 0;
 }
 

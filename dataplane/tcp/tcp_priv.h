@@ -512,6 +512,7 @@ bool tcp_window_update_due(const struct tcp_conn *c);
 
 /* tcp_frame.c */
 #define TCP_TRAIN_TELLS 4     /* segments; a shorter train may pass where longer ones do not: it proves nothing */
+#define TCP_TRAIN_SHARE 4     /* of a congestion window that is in use: trains under way at once */
 #define TCP_RECORD_MAX  64000 /* bytes of one record: its length has 16 bits, and so have those of buffers */
 /* The records from m on that make up len bytes, as one packet without headers; NULL: no buffer. */
 struct rte_mbuf *tcp_frame(struct tcp_conn *c, struct rte_mbuf *m, uint32_t len);

@@ -1,9 +1,11 @@
 /* What the machine itself leaves of an open loop: two threads that spin on the CPUs of generator and server, requests
  * at a fixed rate, counted from when they are due as redpoll-bench counts them. A request is one cache line to the
- * server, two dependent reads of a table as large as a shard, and one line back: whatever this takes beyond a
- * microsecond is the machine's (interrupts, other processes, the hypervisor), and no server on it can do better.
+ * server, two dependent reads of a table as large as a shard, and one line back. The server works LOAD of the time
+ * between two requests on each, so what the machine takes from it (interrupts, other processes, the hypervisor) delays
+ * as many of those behind as it would with a real server of which RATE is that share of the peak. No server on it can
+ * do better.
  *
- * floor CLIENT_CPU SERVER_CPU RATE SECONDS TABLE_MIB: prints a JSON object, in microseconds. */
+ * floor CLIENT_CPU SERVER_CPU RATE SECONDS TABLE_MIB LOAD: prints a JSON object, in microseconds. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -28,6 +30,7 @@ struct floor {
 	struct slot slot[SLOTS];
 	uint64_t *table;
 	uint64_t words;
+	uint64_t work_cycles; /* of a request, at least */
 	int server_cpu;
 	uint32_t stop;  /* client writes */
 	uint32_t ready; /* server writes */
@@ -61,8 +64,12 @@ static void *server(void *arg)
 		for (uint32_t i = 0; i < SLOTS; i++) {
 			struct slot *s = &f->slot[i];
 			uint64_t n = __atomic_load_n(&s->asked, __ATOMIC_ACQUIRE);
-			if (n != s->answered) /* the table holds zeros: nothing but time depends on the reads */
-				__atomic_store_n(&s->answered, n + look_up(f, n), __ATOMIC_RELEASE);
+			if (n == s->answered)
+				continue;
+			uint64_t begin = rte_rdtsc(), zero = look_up(f, n); /* the table holds nothing else */
+			while (rte_rdtsc() - begin < f->work_cycles)
+				;
+			__atomic_store_n(&s->answered, n + zero, __ATOMIC_RELEASE);
 		}
 	}
 	return NULL;
@@ -80,9 +87,9 @@ static double tsc_hz(void)
 	return (double)(rte_rdtsc() - begin) / ((double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9);
 }
 
-static void client(struct floor *f, double rate, double seconds, struct hist *h)
+static void client(struct floor *f, double hz, double rate, double seconds, struct hist *h)
 {
-	double hz = tsc_hz(), step = hz / rate;
+	double step = hz / rate;
 	uint64_t start = rte_rdtsc(), total = (uint64_t)(rate * seconds), issued = 0, done = 0;
 
 	while (done < total) {
@@ -109,14 +116,16 @@ int main(int argc, char **argv)
 	static struct hist h;
 	pthread_t t;
 
-	double rate = argc == 6 ? atof(argv[3]) : 0, seconds = argc == 6 ? atof(argv[4]) : 0;
-	if (rate < 1 || seconds <= 0 || atoi(argv[5]) < 1) {
-		fprintf(stderr, "usage: floor CLIENT_CPU SERVER_CPU RATE SECONDS TABLE_MIB\n");
+	double rate = argc == 7 ? atof(argv[3]) : 0, seconds = argc == 7 ? atof(argv[4]) : 0;
+	if (rate < 1 || seconds <= 0 || atoi(argv[5]) < 1 || atof(argv[6]) >= 1) {
+		fprintf(stderr, "usage: floor CLIENT_CPU SERVER_CPU RATE SECONDS TABLE_MIB LOAD\n");
 		return EXIT_FAILURE;
 	}
 	size_t bytes = (size_t)atoi(argv[5]) << 20;
 	f.words = bytes / sizeof *f.table;
 	f.server_cpu = atoi(argv[2]);
+	double hz = tsc_hz();
+	f.work_cycles = (uint64_t)(hz / rate * atof(argv[6]));
 	f.table = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (f.table == MAP_FAILED) {
 		fprintf(stderr, "floor: out of memory for a table of %zu bytes\n", bytes);
@@ -128,7 +137,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILURE;
 	while (!__atomic_load_n(&f.ready, __ATOMIC_ACQUIRE))
 		usleep(1000);
-	client(&f, rate, seconds, &h);
+	client(&f, hz, rate, seconds, &h);
 	__atomic_store_n(&f.stop, 1, __ATOMIC_RELAXED);
 	pthread_join(t, NULL);
 	printf("{\"p50\": %.2f, \"p99\": %.2f, \"p99.9\": %.2f, \"max\": %.2f}\n",

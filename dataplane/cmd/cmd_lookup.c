@@ -9,8 +9,7 @@
 
 struct name_key {
 	uint64_t word[3];
-	uint32_t len;
-	int32_t parent;
+	uint64_t rest; /* length, and the container's id + 1: in one word, as they are compared in one */
 };
 
 /* Built once at boot by cmd_lookup_init(), constant afterwards. */
@@ -64,8 +63,7 @@ static inline bool key_make(struct slice s, int32_t parent, struct name_key *k)
 	k->word[0] = fold_word(a);
 	k->word[1] = fold_word(b);
 	k->word[2] = fold_word(c);
-	k->len = (uint32_t)s.len;
-	k->parent = parent;
+	k->rest = (uint64_t)(uint32_t)(parent + 1) << 32 | s.len;
 	return true;
 }
 
@@ -73,15 +71,14 @@ static inline uint32_t key_slot(const struct name_key *k)
 {
 	uint64_t h = k->word[0] ^ (k->word[2] << 23 | k->word[2] >> 41) ^ k->word[1] * 31;
 
-	h ^= (uint64_t)k->len << 57 ^ (uint64_t)(uint32_t)(k->parent + 1) << 43;
+	h ^= k->rest << 57 ^ k->rest >> 32 << 43;
 	h *= 0x9e3779b97f4a7c15ull;
 	return (uint32_t)(h >> 54) & (LOOKUP_SLOTS - 1);
 }
 
 static inline bool key_eq(const struct name_key *a, const struct name_key *b)
 {
-	return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] && a->len == b->len &&
-	       a->parent == b->parent;
+	return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] && a->rest == b->rest;
 }
 
 static inline const struct cmd *find(struct slice name, int32_t parent)

@@ -66,7 +66,7 @@ void tx_queue(struct session *s, struct batch_entry *e, struct reply *r)
 		session_kill(s, true);
 		return;
 	} else {
-		tx->cmd[tx->info.n++] = (struct tx_cmd){e->cmd, e->req};
+		tx->cmd[tx->info.n++] = (struct tx_cmd){e->cmd, e->req, e->hinted, e->hash, e->hint};
 		tx->shards |= e->lease;
 		tx->flags |= tx_flags_of(e->cmd, &e->req);
 		tx->lacks |= ~e->cmd->flags;
@@ -125,9 +125,11 @@ bool tx_settle(struct session *s)
 {
 	struct tx *tx = s->cl.tx;
 
-	for (; tx->loose < tx->info.n; tx->loose++)
+	for (; tx->loose < tx->info.n; tx->loose++) {
+		tx->cmd[tx->loose].hinted = false;
 		if (!settle_one(tx, &tx->cmd[tx->loose].req))
 			return false;
+	}
 	return tx->info.bytes <= s->host->conf.query_buffer_bytes;
 }
 

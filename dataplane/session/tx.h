@@ -25,6 +25,10 @@
 struct tx_cmd {
 	const struct cmd *cmd;
 	struct resp_request req;
+	/* What the prefetch of the batch found of its first key, for an EXEC of the same batch: until tx_settle(). */
+	bool hinted;
+	uint64_t hash;
+	struct object *hint;
 };
 
 struct tx_watch {

@@ -113,6 +113,14 @@ static void begin(struct session_host *h, struct tx *tx, struct reply *out)
 	reply_array(out, tx->info.n);
 }
 
+/* As before any command on our own shard. */
+static void take_hint(struct session_host *h, const struct tx_cmd *q)
+{
+	if (h->own >= 0 && !h->own_leased)
+		store_hint(h->env.stores[h->own], q->hinted ? q->req.argv[q->cmd->key_first] : (struct slice){NULL, 0},
+			   q->hash, q->hinted ? q->hint : NULL, h->hint_epoch);
+}
+
 /* cl: NULL away from home. tsc: when the one before ended, 0: unknown; becomes when this one did. Returns how long its
  * shards are to be held on. */
 static uint64_t run_one(struct session_host *h, struct tx *tx, struct tx_cmd *q, struct client *cl,
@@ -139,6 +147,7 @@ static uint64_t run_one(struct session_host *h, struct tx *tx, struct tx_cmd *q,
 		return 0;
 	if (cl != NULL) /* as the look at its rights left them */
 		c.client_flags = cl->flags;
+	take_hint(h, q);
 	if (rp_likely(cl == NULL || !h->monitored))
 		execute_counted(h, &c);
 	else
@@ -153,11 +162,12 @@ static uint64_t run_one(struct session_host *h, struct tx *tx, struct tx_cmd *q,
 
 static void run(struct session_host *h, struct tx *tx, struct cmd_ctx *c)
 {
-	uint64_t tsc = 0;
+	uint64_t tsc = c->tsc;
 
 	begin(h, tx, c->out);
 	for (uint32_t i = 0; i < tx->info.n; i++)
 		c->hold_us += run_one(h, tx, &tx->cmd[i], c->client, c, &tsc);
+	c->tsc = tsc;
 	c->out->error = false; /* EXEC has not failed if one of its commands has */
 }
 

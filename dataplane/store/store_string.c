@@ -93,6 +93,11 @@ struct object *store_set_int(struct store *s, uint32_t db, struct slice key, str
 	struct string_form f = {.num = v, .area = sizeof v, .enc = ENC_INT};
 	uint64_t hash;
 
+	/* A number takes a number's place: no look at the block's size, which is a miss of its own. */
+	if (o != NULL && o->type == OBJ_STRING && o->enc == ENC_INT) {
+		memcpy(obj_value(o), &v, sizeof v);
+		return o;
+	}
 	if (o != NULL && string_fits(s, o, key.len, o->flags & OBJ_F_EXPIRE, f.area)) {
 		struct obj_pointee gone = obj_pointee(o);
 		string_form_store(o, &f);

@@ -328,6 +328,8 @@ static void drop_entry(struct session_host *h, struct batch_entry *e)
 static bool exec_admitted(struct session_host *h, struct batch_entry *e, struct reply *r)
 {
 	bool doomed;
+	if (rp_likely(e->m == NULL && !e->leasing && !h->tight && harmless(e->s, e)))
+		return true;
 	if (!tx_admit_exec(e->s, e, r, &doomed))
 		return false;
 	if (!doomed && e->m != NULL)
@@ -381,6 +383,7 @@ static void execute_entry(struct session_host *h, struct turn *t, struct batch_e
 	}
 	if (e->queue) {
 		tx_queue(s, e, &t->r);
+		t->tsc = tsc;
 		return;
 	}
 	if (e->m != NULL || e->leasing) {

@@ -148,6 +148,6 @@ int ctrl_aof_boot(struct ctrl *c, struct err *e)
 			  c->config.dbfilename);
 	if (rc == 0)
 		rc = begin(c, e);
-	lease_release(c->leases, &lease);
+	lease_release(c->leases, &lease, c->host.all_shards);
 	return rc;
 }

@@ -137,7 +137,7 @@ static void ctrl_debug_loadaof(struct cmd_ctx *cc)
 	}
 	ctrl_lease_all(c, &lease);
 	int rc = load_again(c, &e);
-	lease_release(c->leases, &lease);
+	lease_release(c->leases, &lease, c->host.all_shards);
 	if (rc == 0)
 		reply_ok(cc->out);
 	else

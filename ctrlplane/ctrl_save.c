@@ -148,7 +148,7 @@ int ctrl_save_last(struct ctrl *c, struct err *e)
 		log_write(LOG_NOTICE, "saved before the end: %s, %lu keys", c->config.dbfilename,
 			  (unsigned long)c->persist->snapshot.total.keys);
 	else
-		lease_release(c->leases, &c->persist->last);
+		lease_release(c->leases, &c->persist->last, c->host.all_shards);
 	return rc;
 }
 
@@ -340,7 +340,7 @@ static void ctrl_debug_reload(struct cmd_ctx *cc)
 	struct lease lease = {.submitted = false};
 	ctrl_lease_all(c, &lease);
 	int rc = reload_held(c, &r, &e);
-	lease_release(c->leases, &lease);
+	lease_release(c->leases, &lease, c->host.all_shards);
 	if (rc == 0)
 		reply_ok(cc->out);
 	else

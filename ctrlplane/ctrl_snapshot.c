@@ -199,7 +199,7 @@ static uint32_t poll_lease(struct ctrl *c)
 	}
 	if (s->err.text[0] == '\0')
 		epoch(c);
-	lease_release(c->leases, &s->lease);
+	lease_release(c->leases, &s->lease, c->host.all_shards);
 	if (s->err.text[0] != '\0')
 		over(c);
 	return 1;

@@ -305,7 +305,7 @@ static void release(struct script_thread *t)
 	lease_set_busy(t->host.leases, LEASE_BUSY_NOT, 0);
 	t->held = 0;
 	t->leasing = false;
-	lease_release(t->host.leases, &t->lease);
+	lease_release(t->host.leases, &t->lease, host_news(&t->host, t->lease.shards));
 	t->batches++;
 	/* Those who wait for an answer get it at once, and the shards' owners see that they are back. */
 	post_flush(&t->host);

@@ -1,13 +1,23 @@
 /* See lease.h. */
 #include "msg/lease.h"
 
+#include <rte_pause.h>
 #include <stdlib.h>
+
+/* Who hands a shard over. From AWAKE only the owner moves it, from ACTING only who made it that, from RESTING the
+ * owner, who acts, and a holder that has news for the owner. */
+enum {
+	AWAKE,   /* its owner */
+	RESTING, /* whoever submits or releases a lease */
+	ACTING   /* one of them does */
+};
 
 struct lease_shard {
 	struct lease *holder
-		RP_CACHE_ALIGNED;         /* owner writes at grant, coordinator clears at release (release-store) */
-	uint32_t head;                    /* owner */
-	bool rested;                      /* owner: the shard had a turn of its own since its last lease */
+		RP_CACHE_ALIGNED; /* who hands over writes at grant, coordinator clears at release (release-store) */
+	uint32_t state;           /* atomic */
+	uint32_t head;            /* who hands over */
+	bool rested;              /* likewise: the shard had a turn of its own since its last lease */
 	uint32_t tail RP_CACHE_ALIGNED;   /* whoever has the table's lock writes (release), owner reads (acquire) */
 	struct lease *inbox[LEASE_INBOX]; /* written under the lock before tail moves */
 };
@@ -56,6 +66,46 @@ static bool inboxes_have_room(struct lease_table *t, uint64_t shards)
 	return true;
 }
 
+/* The head of the inbox gets the shard. */
+static void grant(struct lease_table *t, struct lease_shard *s)
+{
+	struct lease *l = s->inbox[s->head % LEASE_INBOX];
+	uint32_t coordinator = l->coordinator;
+	s->rested = false;
+	__atomic_store_n(&s->holder, l, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->head, s->head + 1, __ATOMIC_RELEASE);
+	/* Release: what was done to the shard before is visible to the coordinator that sees zero. From here on l is
+	 * not ours to read. */
+	if (__atomic_sub_fetch(&l->waiting, 1, __ATOMIC_ACQ_REL) == 0)
+		msg_kick(t->bus, coordinator);
+}
+
+static bool is_due(const struct lease_shard *s)
+{
+	return __atomic_load_n(&s->holder, __ATOMIC_ACQUIRE) == NULL &&
+	       __atomic_load_n(&s->head, __ATOMIC_RELAXED) != __atomic_load_n(&s->tail, __ATOMIC_ACQUIRE);
+}
+
+/* After a change to the inbox or the holder: hands a resting shard over if it is due. false: its owner has to. Who
+ * finds another acting leaves it to that one, which looks again once it has rested the shard: of the two fences one
+ * comes first. */
+static bool act(struct lease_table *t, struct lease_shard *s)
+{
+	for (;;) {
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		uint32_t state = __atomic_load_n(&s->state, __ATOMIC_RELAXED);
+		if (state != RESTING)
+			return state == ACTING;
+		if (!is_due(s))
+			return true;
+		if (!__atomic_compare_exchange_n(&s->state, &state, ACTING, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+			continue;
+		if (is_due(s))
+			grant(t, s);
+		__atomic_store_n(&s->state, RESTING, __ATOMIC_RELEASE);
+	}
+}
+
 bool lease_try_submit(struct lease_table *t, struct lease *l, uint64_t shards, uint32_t coordinator)
 {
 	if (__atomic_exchange_n(&t->lock, 1, __ATOMIC_ACQUIRE) != 0)
@@ -74,24 +124,61 @@ bool lease_try_submit(struct lease_table *t, struct lease *l, uint64_t shards, u
 	}
 	__atomic_store_n(&t->lock, 0, __ATOMIC_RELEASE);
 	for (uint64_t rest = ok ? shards : 0; rest != 0; rest &= rest - 1)
-		msg_kick(t->bus, (uint32_t)__builtin_ctzll(rest));
+		if (!act(t, &t->shard[__builtin_ctzll(rest)]))
+			msg_kick(t->bus, (uint32_t)__builtin_ctzll(rest));
 	return ok;
 }
 
-void lease_release(struct lease_table *t, struct lease *l)
+/* The owner's turn is next, before any lease. We hold the shard: who acts finds nothing due, and is done at once. */
+static void end_rest(struct lease_shard *s)
+{
+	uint32_t resting = RESTING;
+	while (__atomic_load_n(&s->state, __ATOMIC_RELAXED) != AWAKE &&
+	       !__atomic_compare_exchange_n(&s->state, &resting, AWAKE, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+		resting = RESTING;
+		rte_pause();
+	}
+}
+
+void lease_release(struct lease_table *t, struct lease *l, uint64_t news)
 {
 	/* The lease may be reused as soon as its last shard is back: remember the set. */
 	uint64_t shards = l->shards;
 	l->submitted = false;
+	for (uint64_t rest = shards & news; rest != 0; rest &= rest - 1)
+		end_rest(&t->shard[__builtin_ctzll(rest)]);
 	for (uint64_t rest = shards; rest != 0; rest &= rest - 1)
 		__atomic_store_n(&t->shard[__builtin_ctzll(rest)].holder, NULL, __ATOMIC_RELEASE);
 	for (uint64_t rest = shards; rest != 0; rest &= rest - 1)
-		msg_kick(t->bus, (uint32_t)__builtin_ctzll(rest));
+		if (!act(t, &t->shard[__builtin_ctzll(rest)]))
+			msg_kick(t->bus, (uint32_t)__builtin_ctzll(rest));
+}
+
+void lease_shard_rest(struct lease_table *t, uint32_t shard)
+{
+	struct lease_shard *s = &t->shard[shard];
+	__atomic_store_n(&s->state, RESTING, __ATOMIC_RELEASE);
+	act(t, s); /* what was submitted while it was ours */
+}
+
+static bool wake(struct lease_shard *s)
+{
+	uint32_t resting = RESTING;
+	return __atomic_load_n(&s->state, __ATOMIC_RELAXED) == AWAKE ||
+	       __atomic_compare_exchange_n(&s->state, &resting, AWAKE, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+bool lease_shard_wake(struct lease_table *t, uint32_t shard)
+{
+	struct lease_shard *s = &t->shard[shard];
+	return wake(s) && __atomic_load_n(&s->holder, __ATOMIC_ACQUIRE) == NULL;
 }
 
 bool lease_poll_shard(struct lease_table *t, uint32_t shard)
 {
 	struct lease_shard *s = &t->shard[shard];
+	if (!wake(s))
+		return true;
 	if (__atomic_load_n(&s->holder, __ATOMIC_ACQUIRE) != NULL)
 		return true;
 	/* Between two leases the shard's own requests get a turn, or coordinators could keep it from them for ever. */
@@ -99,15 +186,7 @@ bool lease_poll_shard(struct lease_table *t, uint32_t shard)
 		s->rested = true;
 		return false;
 	}
-	s->rested = false;
-	struct lease *l = s->inbox[s->head % LEASE_INBOX];
-	uint32_t coordinator = l->coordinator;
-	__atomic_store_n(&s->holder, l, __ATOMIC_RELAXED);
-	__atomic_store_n(&s->head, s->head + 1, __ATOMIC_RELEASE);
-	/* Release: what this owner did to the shard is visible to the coordinator that sees zero. From here on l is not
-	 * ours to read. */
-	if (__atomic_sub_fetch(&l->waiting, 1, __ATOMIC_ACQ_REL) == 0)
-		msg_kick(t->bus, coordinator);
+	grant(t, s);
 	return true;
 }
 

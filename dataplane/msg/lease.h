@@ -6,6 +6,9 @@
  *   ... works on the shards' memory ...
  *   lease_release() ---holder = NULL-----------> shard runs again
  *
+ * An owner that gives its CPU away lets its shard rest: until it wakes, those who submit and release leases hand the
+ * shard over in its place, one at a time and in the same order, so that nobody waits for a thread that does not run.
+ *
  * All appends of one lease happen under one try-lock held only for them, so two leases stand in the same order in every
  * inbox: no deadlock, one global serial order; and owners grant in parallel. A coordinator holds at most one lease per
  * session and never waits for a second while holding one.
@@ -35,12 +38,17 @@ static inline bool lease_granted(const struct lease *l)
 {
 	return l->submitted && __atomic_load_n(&l->waiting, __ATOMIC_ACQUIRE) == 0;
 }
-/* Coordinator, once granted. */
-void lease_release(struct lease_table *t, struct lease *l);
+/* Coordinator, once granted. news: those of the shards whose owners have something to do there before anybody else:
+ * they are woken, and have their turn. */
+void lease_release(struct lease_table *t, struct lease *l, uint64_t news);
 
 /* Owner of the shard, between two commands: hands the shard over to the next lease if it has it. Returns true while
  * somebody else holds it. */
 bool lease_poll_shard(struct lease_table *t, uint32_t shard);
+/* Owner, which holds the shard: it does not look at it before it has woken it. */
+void lease_shard_rest(struct lease_table *t, uint32_t shard);
+/* Owner. false: somebody else holds it, or is handing it over now; lease_poll_shard() tells when it is back. */
+bool lease_shard_wake(struct lease_table *t, uint32_t shard);
 /* Nobody waits for or holds the shard (owner's view): it may sleep. */
 bool lease_shard_quiet(const struct lease_table *t, uint32_t shard);
 /* It is still held by the lease that lease_poll_shard() saw. Its release kicks the owner. */

@@ -601,6 +601,21 @@ bool host_quiet(const struct session_host *h)
 	return true;
 }
 
+bool host_rest(struct session_host *h)
+{
+	if (h->own < 0 || h->own_leased || store_snap_active(h->env.stores[h->own]))
+		return false;
+	lease_shard_rest(h->leases, (uint32_t)h->own);
+	return true;
+}
+
+void host_wake(struct session_host *h)
+{
+	h->own_leased = !lease_shard_wake(h->leases, (uint32_t)h->own);
+	if (h->own_leased)
+		h->leased_us = h->now.mono_us;
+}
+
 bool host_inbox_quiet(const struct session_host *h)
 {
 	enum lease_busy why;

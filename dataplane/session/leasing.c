@@ -173,10 +173,21 @@ static void lead_no_more(struct session_host *h, const struct lease *l)
 		}
 }
 
+uint64_t host_news(const struct session_host *h, uint64_t shards)
+{
+	uint64_t news = 0;
+	for (uint64_t rest = shards; rest != 0; rest &= rest - 1) {
+		const struct store *st = h->env.stores[__builtin_ctzll(rest)];
+		if (store_notes_pending(st) != 0 || store_snap_active(st))
+			news |= rest & -rest;
+	}
+	return news;
+}
+
 static void release(struct session_host *h, struct lease *l)
 {
 	lead_no_more(h, l);
-	lease_release(h->leases, l);
+	lease_release(h->leases, l, host_news(h, l->shards));
 }
 
 /* Once granted, a lease is its coordinator's alone: it may be moved. */
@@ -203,7 +214,7 @@ static bool may_keep(const struct session_host *h, uint64_t shards)
 
 void host_release_kept(struct session_host *h)
 {
-	lease_release(h->leases, &h->kept);
+	lease_release(h->leases, &h->kept, host_news(h, h->kept.shards));
 	h->kept.shards = 0;
 }
 
@@ -264,7 +275,6 @@ static uint32_t poll_lease(struct session *s)
 	struct session_parked *p = s->parked;
 	if (!p->lease.submitted) {
 		submit(s);
-		return 0;
 	}
 	if (!lease_granted(&p->lease) || tx_away(s))
 		return 0;

@@ -95,7 +95,7 @@ void ctrl_lease_all(struct ctrl *c, struct lease *l)
 {
 }
 
-void lease_release(struct lease_table *t, struct lease *l)
+void lease_release(struct lease_table *t, struct lease *l, uint64_t news)
 {
 }
 

@@ -118,7 +118,7 @@ static void test_bus__call_runs_while_the_shard_is_leased_and_comes_back(void **
 	rig_settle(r);
 	assert_int_equal(ran, 1);
 	assert_int_equal(came_back, 1);
-	lease_release(r->leases, &l);
+	lease_release(r->leases, &l, ~0ull);
 	rig_destroy(r);
 }
 

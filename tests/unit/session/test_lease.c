@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 
@@ -32,6 +33,32 @@ struct actor {
 	pthread_t thread;
 };
 
+static void work_on_own(struct actor *a)
+{
+	a->sh->shard[a->id].value++;
+	a->added++;
+}
+
+static bool kicked(const struct actor *a)
+{
+	struct pollfd fd = {.fd = msg_event_fd(a->sh->bus, a->id), .events = POLLIN};
+	return poll(&fd, 1, 0) == 1;
+}
+
+/* Gives the CPU away, once in a while; without work of its own until there is news or nobody has any. */
+static void rest(struct actor *a, bool for_good)
+{
+	struct shared *sh = a->sh;
+	msg_sleeping(sh->bus, a->id);
+	lease_shard_rest(sh->table, a->id);
+	do
+		sched_yield();
+	while (for_good && !kicked(a) && __atomic_load_n(&sh->running, __ATOMIC_ACQUIRE) > 0);
+	msg_awake(sh->bus, a->id);
+	if (lease_shard_wake(sh->table, a->id))
+		work_on_own(a);
+}
+
 /* A worker that owns shard `id` and coordinates leases of random sets at the same time. */
 static void *act(void *arg)
 {
@@ -43,8 +70,9 @@ static void *act(void *arg)
 	rng_init(&rng, a->id + 1);
 	while (left > 0 || __atomic_load_n(&sh->running, __ATOMIC_ACQUIRE) > 0) {
 		if (!lease_poll_shard(sh->table, a->id)) {
-			sh->shard[a->id].value++;
-			a->added++;
+			work_on_own(a);
+			if (left == 0 || rng_below(&rng, 4) == 0)
+				rest(a, left == 0);
 		}
 		if (left == 0) {
 			sched_yield();
@@ -59,7 +87,7 @@ static void *act(void *arg)
 				sh->shard[__builtin_ctzll(rest)].value++;
 				a->added++;
 			}
-			lease_release(sh->table, &l);
+			lease_release(sh->table, &l, rng_below(&rng, 4) == 0 ? l.shards : 0);
 			if (--left == 0)
 				__atomic_sub_fetch(&sh->running, 1, __ATOMIC_RELEASE);
 		} else {
@@ -113,15 +141,41 @@ static void test_lease__two_leases_are_granted_in_the_same_order_everywhere(void
 	assert_true(lease_granted(&a));
 	assert_true(lease_poll_shard(t, 1)); /* still a's */
 	assert_false(lease_granted(&b));
-	lease_release(t, &a);
+	lease_release(t, &a, ~0ull);
 	assert_false(lease_poll_shard(t, 0));
 	assert_false(lease_poll_shard(t, 1)); /* a turn of its own between two leases */
 	assert_true(lease_poll_shard(t, 1));
 	assert_false(lease_poll_shard(t, 2));
 	assert_true(lease_poll_shard(t, 2));
 	assert_true(lease_granted(&b));
-	lease_release(t, &b);
+	lease_release(t, &b, ~0ull);
 	assert_false(lease_poll_shard(t, 1));
+	lease_table_destroy(t);
+	msg_bus_destroy(bus);
+}
+
+static void test_lease__a_resting_shard_goes_on_at_once_but_not_past_news_for_its_owner(void **state)
+{
+	struct err e;
+	struct msg_bus *bus = msg_bus_create(2, &e);
+	struct lease_table *t = lease_table_create(bus, 2);
+	struct lease a = {0}, b = {0}, c = {0};
+	lease_shard_rest(t, 0);
+	assert_true(lease_try_submit(t, &a, 1, 1));
+	assert_true(lease_granted(&a));
+	assert_true(lease_try_submit(t, &b, 1, 1));
+	assert_true(lease_try_submit(t, &c, 1, 1));
+	assert_false(lease_granted(&b));
+	lease_release(t, &a, 2); /* another's news */
+	assert_true(lease_granted(&b));
+	lease_release(t, &b, 1);
+	assert_false(lease_granted(&c));
+	assert_true(lease_shard_wake(t, 0));
+	assert_false(lease_poll_shard(t, 0)); /* a turn of its own */
+	assert_true(lease_poll_shard(t, 0));
+	assert_true(lease_granted(&c));
+	lease_release(t, &c, 1);
+	assert_false(lease_poll_shard(t, 0));
 	lease_table_destroy(t);
 	msg_bus_destroy(bus);
 }
@@ -142,7 +196,7 @@ static void test_lease__full_inbox_refuses_and_takes_again_later(void **state)
 		while (!lease_poll_shard(t, 0))
 			;
 		assert_true(lease_granted(&l[i]));
-		lease_release(t, &l[i]);
+		lease_release(t, &l[i], ~0ull);
 	}
 	assert_false(lease_poll_shard(t, 0));
 	lease_table_destroy(t);
@@ -154,6 +208,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lease__no_increment_is_lost_and_every_coordinator_finishes),
 		cmocka_unit_test(test_lease__two_leases_are_granted_in_the_same_order_everywhere),
+		cmocka_unit_test(test_lease__a_resting_shard_goes_on_at_once_but_not_past_news_for_its_owner),
 		cmocka_unit_test(test_lease__full_inbox_refuses_and_takes_again_later),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,8 @@
  *   - a state from which nothing leads on is one where all are done (no deadlock; since every step counts up something,
  *     there is no way round in circles either);
  *   - whoever can go on after a step and could not before it is woken (no lost wake-up);
- *   - the leases of one coordinator are granted in its order.
+ *   - the leases of one coordinator are granted in its order;
+ *   - an owner that lets its shard rest is not needed: without another step of it all others come to their ends.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,15 +41,19 @@ struct state {
 	uint8_t nordered;
 	uint8_t head[SHARDS]; /* how many of the leases submitted for it have been granted it */
 	uint8_t held[SHARDS], rested[SHARDS];
+	uint8_t resting[SHARDS], rests; /* shards that have had their rest */
 };
 
 struct plan {
 	uint8_t leases; /* of each coordinator */
+	uint8_t rests;  /* shards that may rest, once */
 	uint8_t set[COORDINATORS][LEASES_MAX];
 };
 
-/* Actions: coordinator c does its next step (c), owner s polls its shard (COORDINATORS + s). */
-#define ACTIONS (COORDINATORS + SHARDS)
+/* Actions: coordinator c does its next step (c), owner s polls its shard (COORDINATORS + s), which wakes it, or lets it
+ * rest (RESTS + s). */
+#define RESTS   (COORDINATORS + SHARDS)
+#define ACTIONS (RESTS + SHARDS)
 
 /* ---- the model ---- */
 
@@ -90,30 +95,62 @@ static bool finished(const struct plan *p, const struct state *s, uint32_t c)
 	return s->done[c] == p->leases;
 }
 
+/* Resting shards of the set go to those who are next. */
+static void hand_over(const struct plan *p, struct state *s, uint8_t set)
+{
+	for (uint32_t shard = 0; shard < SHARDS; shard++) {
+		if (!(set >> shard & 1) || !s->resting[shard] || s->held[shard] ||
+		    inbox(p, s, shard, s->head[shard]) < 0)
+			continue;
+		s->rested[shard] = 0;
+		s->held[shard] = 1;
+		s->head[shard]++;
+	}
+}
+
+static bool model_poll(const struct plan *p, struct state *s, uint32_t shard)
+{
+	bool changed = s->resting[shard];
+	s->resting[shard] = 0;
+	if (s->held[shard])
+		return changed;
+	if (s->rested[shard] && inbox(p, s, shard, s->head[shard]) >= 0) {
+		s->rested[shard] = 0;
+		s->held[shard] = 1;
+		s->head[shard]++;
+		return true;
+	}
+	changed |= !s->rested[shard];
+	s->rested[shard] = 1;
+	return changed;
+}
+
+static bool model_rest(const struct plan *p, struct state *s, uint32_t shard)
+{
+	if (s->held[shard] || s->resting[shard] || !((p->rests & ~s->rests) >> shard & 1))
+		return false;
+	s->resting[shard] = 1;
+	s->rests |= (uint8_t)(1u << shard);
+	hand_over(p, s, (uint8_t)(1u << shard));
+	return true;
+}
+
 /* false: the action changes nothing. */
 static bool model_act(const struct plan *p, struct state *s, uint32_t action)
 {
-	if (action >= COORDINATORS) {
-		uint32_t shard = action - COORDINATORS;
-		if (s->held[shard])
-			return false;
-		if (s->rested[shard] && inbox(p, s, shard, s->head[shard]) >= 0) {
-			s->rested[shard] = 0;
-			s->held[shard] = 1;
-			s->head[shard]++;
-			return true;
-		}
-		bool changed = !s->rested[shard];
-		s->rested[shard] = 1;
-		return changed;
-	}
+	if (action >= RESTS)
+		return model_rest(p, s, action - RESTS);
+	if (action >= COORDINATORS)
+		return model_poll(p, s, action - COORDINATORS);
 	uint32_t c = action;
 	if (finished(p, s, c))
 		return false;
+	uint8_t set = set_of(p, current(s, c));
 	switch ((enum phase)s->phase[c]) {
 	case WANTS:
 		s->order[s->nordered++] = current(s, c);
 		s->phase[c] = WAITS;
+		hand_over(p, s, set);
 		return true;
 	case WAITS:
 		if (!granted(p, s, c))
@@ -122,8 +159,9 @@ static bool model_act(const struct plan *p, struct state *s, uint32_t action)
 		return true;
 	case HOLDS:
 		for (uint32_t shard = 0; shard < SHARDS; shard++)
-			if (set_of(p, current(s, c)) >> shard & 1)
+			if (set >> shard & 1)
 				s->held[shard] = 0;
+		hand_over(p, s, set);
 		s->phase[c] = WANTS;
 		s->done[c]++;
 		return true;
@@ -134,7 +172,7 @@ static bool model_act(const struct plan *p, struct state *s, uint32_t action)
 /* Has the endpoint something to do that nobody but it knows of? If not, it may sleep. */
 static bool busy(const struct plan *p, const struct state *s, uint32_t endpoint)
 {
-	if (!s->held[endpoint] && inbox(p, s, endpoint, s->head[endpoint]) >= 0)
+	if (!s->held[endpoint] && !s->resting[endpoint] && inbox(p, s, endpoint, s->head[endpoint]) >= 0)
 		return true;
 	if (finished(p, s, endpoint))
 		return false;
@@ -158,6 +196,12 @@ static void world_open(struct world *w)
 
 static void act(const struct plan *p, struct world *w, const struct state *before, uint32_t action)
 {
+	if (action >= RESTS) {
+		struct state after = *before;
+		if (model_act(p, &after, action))
+			lease_shard_rest(w->table, action - RESTS);
+		return;
+	}
 	if (action >= COORDINATORS) {
 		struct state after = *before;
 		model_act(p, &after, action);
@@ -170,7 +214,7 @@ static void act(const struct plan *p, struct world *w, const struct state *befor
 	if (before->phase[action] == WANTS)
 		assert_true(lease_try_submit(w->table, l, set_of(p, current(before, action)), action));
 	else if (before->phase[action] == HOLDS)
-		lease_release(w->table, l);
+		lease_release(w->table, l, 0);
 }
 
 static void compare(const struct plan *p, const struct world *w, const struct state *s)
@@ -283,11 +327,13 @@ static uint32_t explore(struct search *se, struct world *w, const struct plan *p
 	se->n = 0;
 	visit(se, &first, 0, 0);
 	for (uint32_t i = 0; i < se->n; i++) {
-		bool stuck = true;
+		bool stuck = true; /* if nobody lets his shard rest, and nobody who does so wakes it */
 		for (uint32_t action = 0; action < ACTIONS; action++) {
 			struct state s = se->node[i].s;
 			bool changed = model_act(p, &s, action);
-			stuck &= !changed;
+			bool resting = action >= COORDINATORS &&
+				       se->node[i].s.resting[(action - COORDINATORS) % SHARDS];
+			stuck &= !changed || action >= RESTS || resting;
 			replay(p, se, w, i, action);
 			if (changed)
 				visit(se, &s, i, action);
@@ -300,7 +346,7 @@ static uint32_t explore(struct search *se, struct world *w, const struct plan *p
 static void search_open(struct search *se, struct world *w)
 {
 	struct err e;
-	se->cap = 1 << 16;
+	se->cap = 1 << 18;
 	se->slots = se->cap * 4;
 	se->node = malloc(se->cap * sizeof *se->node);
 	se->slot = malloc(se->slots * sizeof *se->slot);
@@ -325,7 +371,7 @@ static void test_lease__one_lease_each_of_any_shards(void **state)
 	for (uint8_t a = 1; a < 8; a++)
 		for (uint8_t b = a; b < 8; b++)
 			for (uint8_t c = b; c < 8; c++)
-				states += explore(&se, &w, &(struct plan){1, {{a}, {b}, {c}}});
+				states += explore(&se, &w, &(struct plan){1, 5, {{a}, {b}, {c}}});
 	print_message("%lu states\n", states);
 	assert_true(states > 10000);
 	search_close(&se, &w);
@@ -334,9 +380,9 @@ static void test_lease__one_lease_each_of_any_shards(void **state)
 static void test_lease__two_leases_each(void **state)
 {
 	const struct plan plans[] = {
-		{2, {{1, 2}, {2, 4}, {4, 1}}},
-		{2, {{3, 6}, {6, 5}, {5, 3}}},
-		{2, {{7, 1}, {3, 4}, {6, 2}}},
+		{2, 1, {{1, 2}, {2, 4}, {4, 1}}},
+		{2, 2, {{3, 6}, {6, 5}, {5, 3}}},
+		{2, 4, {{7, 1}, {3, 4}, {6, 2}}},
 	};
 	struct search se;
 	struct world w;

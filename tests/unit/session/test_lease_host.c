@@ -345,7 +345,7 @@ static void test_lease__while_its_shard_is_away_a_host_sleeps_until_it_is_back_o
 	rig_ask(other, "INCR %s", w.key[0]);
 	rig_step(w.r, 1);
 	sleeps(&w, 0);
-	lease_release(w.r->leases, &l);
+	lease_release(w.r->leases, &l, ~0ull);
 	wakes(&w, 0);
 	rig_settle(w.r);
 	assert_int_equal(home->out_len + other->out_len, 8);

@@ -646,7 +646,7 @@ static void test_pubsub__goes_on_while_the_shard_is_leased(void **state)
 	expect_after(pub, "PUBLISH b 2", ":1\r\n");
 	assert_true(c->out_len > 0);
 	c->out_len = 0;
-	lease_release(r->leases, &l);
+	lease_release(r->leases, &l, ~0ull);
 	rig_destroy(r);
 }
 

@@ -2,7 +2,11 @@
 #include "msg/lease.h"
 
 #include <rte_pause.h>
+#include <sched.h>
 #include <stdlib.h>
+
+#define NOBODY         UINT32_MAX
+#define END_REST_LOOKS 64
 
 /* Who hands a shard over. From AWAKE only the owner moves it, from ACTING only who made it that, from RESTING the
  * owner, who acts, and a holder that has news for the owner. */
@@ -66,8 +70,8 @@ static bool inboxes_have_room(struct lease_table *t, uint64_t shards)
 	return true;
 }
 
-/* The head of the inbox gets the shard. */
-static void grant(struct lease_table *t, struct lease_shard *s)
+/* The head of the inbox gets the shard. Returns whom to kick, NOBODY: it waits for other shards still. */
+static uint32_t grant(struct lease_shard *s)
 {
 	struct lease *l = s->inbox[s->head % LEASE_INBOX];
 	uint32_t coordinator = l->coordinator;
@@ -76,8 +80,7 @@ static void grant(struct lease_table *t, struct lease_shard *s)
 	__atomic_store_n(&s->head, s->head + 1, __ATOMIC_RELEASE);
 	/* Release: what was done to the shard before is visible to the coordinator that sees zero. From here on l is
 	 * not ours to read. */
-	if (__atomic_sub_fetch(&l->waiting, 1, __ATOMIC_ACQ_REL) == 0)
-		msg_kick(t->bus, coordinator);
+	return __atomic_sub_fetch(&l->waiting, 1, __ATOMIC_ACQ_REL) == 0 ? coordinator : NOBODY;
 }
 
 static bool is_due(const struct lease_shard *s)
@@ -100,9 +103,11 @@ static bool act(struct lease_table *t, struct lease_shard *s)
 			return true;
 		if (!__atomic_compare_exchange_n(&s->state, &state, ACTING, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 			continue;
-		if (is_due(s))
-			grant(t, s);
+		uint32_t coordinator = is_due(s) ? grant(s) : NOBODY;
 		__atomic_store_n(&s->state, RESTING, __ATOMIC_RELEASE);
+		/* Only now: who is woken may take this CPU, and wants the shard. */
+		if (coordinator != NOBODY)
+			msg_kick(t->bus, coordinator);
 	}
 }
 
@@ -129,13 +134,16 @@ bool lease_try_submit(struct lease_table *t, struct lease *l, uint64_t shards, u
 	return ok;
 }
 
-/* The owner's turn is next, before any lease. We hold the shard: who acts finds nothing due, and is done at once. */
+/* The owner's turn is next, before any lease. We hold the shard: who acts is done in a few instructions, unless it has
+ * lost its CPU among them. */
 static void end_rest(struct lease_shard *s)
 {
-	uint32_t resting = RESTING;
+	uint32_t resting = RESTING, looks = 0;
 	while (__atomic_load_n(&s->state, __ATOMIC_RELAXED) != AWAKE &&
 	       !__atomic_compare_exchange_n(&s->state, &resting, AWAKE, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
 		resting = RESTING;
+		if (++looks % END_REST_LOOKS == 0)
+			sched_yield();
 		rte_pause();
 	}
 }
@@ -164,7 +172,8 @@ void lease_shard_rest(struct lease_table *t, uint32_t shard)
 static bool wake(struct lease_shard *s)
 {
 	uint32_t resting = RESTING;
-	return __atomic_load_n(&s->state, __ATOMIC_RELAXED) == AWAKE ||
+	/* Acquire: of a holder that ended the rest, what it wrote before. */
+	return __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == AWAKE ||
 	       __atomic_compare_exchange_n(&s->state, &resting, AWAKE, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
@@ -186,7 +195,9 @@ bool lease_poll_shard(struct lease_table *t, uint32_t shard)
 		s->rested = true;
 		return false;
 	}
-	grant(t, s);
+	uint32_t coordinator = grant(s);
+	if (coordinator != NOBODY)
+		msg_kick(t->bus, coordinator);
 	return true;
 }
 
@@ -199,7 +210,10 @@ bool lease_shard_quiet(const struct lease_table *t, uint32_t shard)
 
 bool lease_shard_held(const struct lease_table *t, uint32_t shard)
 {
-	return __atomic_load_n(&t->shard[shard].holder, __ATOMIC_ACQUIRE) != NULL;
+	const struct lease_shard *s = &t->shard[shard];
+	/* The release of one that rests kicks nobody. */
+	return __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == AWAKE &&
+	       __atomic_load_n(&s->holder, __ATOMIC_ACQUIRE) != NULL;
 }
 
 void lease_set_busy(struct lease_table *t, enum lease_busy why, uint64_t shards)

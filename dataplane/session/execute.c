@@ -383,7 +383,7 @@ static void execute_entry(struct session_host *h, struct turn *t, struct batch_e
 	}
 	if (e->queue) {
 		tx_queue(s, e, &t->r);
-		t->tsc = tsc;
+		t->tsc = h->tight ? 0 : tsc;
 		return;
 	}
 	if (e->m != NULL || e->leasing) {
@@ -402,7 +402,7 @@ static void execute_entry(struct session_host *h, struct turn *t, struct batch_e
 		/* An empty key withdraws the last hint, whose bytes may be gone. */
 		store_hint(h->env.stores[h->own], e->hinted ? e->key : (struct slice){NULL, 0}, e->hash,
 			   e->hinted ? e->hint : NULL, h->hint_epoch);
-	if (rp_unlikely(needs_room(s, e))) /* making it took a while, which is not the command's */
+	if (rp_unlikely(h->tight)) /* making room took a while, which is not the command's */
 		tsc = 0;
 	execute_home(h, s, e->cmd, &e->req, &t->r, &tsc);
 	t->gate = RP_MAX(t->gate, h->gate);

@@ -603,17 +603,21 @@ bool host_quiet(const struct session_host *h)
 
 bool host_rest(struct session_host *h)
 {
-	if (h->own < 0 || h->own_leased || store_snap_active(h->env.stores[h->own]))
+	if (h->own < 0 || h->own_leased || host_news(h, 1ull << h->own) != 0)
 		return false;
 	lease_shard_rest(h->leases, (uint32_t)h->own);
 	return true;
 }
 
-void host_wake(struct session_host *h)
+void host_wake(struct session_host *h, struct clock *clock)
 {
+	struct clock_now now;
+
 	h->own_leased = !lease_shard_wake(h->leases, (uint32_t)h->own);
-	if (h->own_leased)
-		h->leased_us = h->now.mono_us;
+	if (!h->own_leased)
+		return;
+	clock_read(clock, &now);
+	h->leased_us = now.mono_us;
 }
 
 bool host_inbox_quiet(const struct session_host *h)

@@ -317,8 +317,8 @@ bool host_inbox_quiet(const struct session_host *h);
 /* Around giving the CPU away: leases of our shard are handed over by those who want them. false: it does not rest,
  * there is no host_wake(). */
 bool host_rest(struct session_host *h);
-void host_wake(struct session_host *h);
-/* Those of the shards, all held, whose owners have something to do. */
+void host_wake(struct session_host *h, struct clock *clock);
+/* Those of the shards, all held, whose owners have something to do there. */
 uint64_t host_news(const struct session_host *h, uint64_t shards);
 
 /* NULL: maxclients is reached, or no session is free (the transport should answer with host_reject_text() and close).

@@ -162,7 +162,7 @@ static uint64_t run_one(struct session_host *h, struct tx *tx, struct tx_cmd *q,
 
 static void run(struct session_host *h, struct tx *tx, struct cmd_ctx *c)
 {
-	uint64_t tsc = c->tsc;
+	uint64_t tsc = tx->watches == NULL ? c->tsc : 0; /* to look at them took a while */
 
 	begin(h, tx, c->out);
 	for (uint32_t i = 0; i < tx->info.n; i++)

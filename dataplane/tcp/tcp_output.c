@@ -291,7 +291,7 @@ static uint32_t train_allows(const struct tcp_conn *c, uint32_t mss, uint32_t mo
 		return 0;
 	uint32_t room = RP_MIN((uint32_t)wnd, c->cwnd - pipe);
 	if (queued > c->cwnd - pipe)
-		want = RP_MIN(want, RP_MAX(2 * mss, c->cwnd / TCP_TRAIN_SHARE));
+		want = RP_MIN(want, RP_MAX(TCP_TRAIN_TELLS * mss, c->cwnd / TCP_TRAIN_SHARE));
 	want = RP_MIN(want, room);
 	if (want < queued)
 		want = want / mss * mss;

@@ -60,7 +60,7 @@ static void yield(struct worker *w)
 	bool rests = host_rest(&w->host);
 	sched_yield();
 	if (rests)
-		host_wake(&w->host);
+		host_wake(&w->host, &w->clock);
 }
 
 static void sleep_on(struct worker *w, uint64_t us)
@@ -68,7 +68,7 @@ static void sleep_on(struct worker *w, uint64_t us)
 	bool rests = host_rest(&w->host);
 	sleep_until_event(w, us);
 	if (rests)
-		host_wake(&w->host);
+		host_wake(&w->host, &w->clock);
 }
 
 void worker_idle(struct worker *w)

@@ -117,7 +117,7 @@ int main(int argc, char **argv)
 	pthread_t t;
 
 	double rate = argc == 7 ? atof(argv[3]) : 0, seconds = argc == 7 ? atof(argv[4]) : 0;
-	if (rate < 1 || seconds <= 0 || atoi(argv[5]) < 1 || atof(argv[6]) >= 1) {
+	if (rate < 1 || seconds <= 0 || atoi(argv[5]) < 1 || atof(argv[6]) < 0 || atof(argv[6]) >= 1) {
 		fprintf(stderr, "usage: floor CLIENT_CPU SERVER_CPU RATE SECONDS TABLE_MIB LOAD\n");
 		return EXIT_FAILURE;
 	}

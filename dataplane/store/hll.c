@@ -245,14 +245,17 @@ int hll_raise(struct hll *h, uint32_t reg, uint8_t v, uint64_t sparse_max)
 	return hll_to_dense(h) ? hll_dense_raise(h->p, reg, v) : -1;
 }
 
-bool hll_runs(struct slice s, hll_run_fn fn, void *ctx)
+void hll_runs(struct slice s, hll_run_fn fn, void *ctx)
 {
 	const uint8_t *p = (const uint8_t *)s.ptr + HLL_HEADER, *end = (const uint8_t *)s.ptr + s.len;
 	struct run r;
 
-	for (; run_at(p, end, &r); p += r.bytes)
+	for (; p < end; p += r.bytes) {
+		const uint8_t cut[2] = {*p, 0};
+		if (!run_at(p, end, &r))
+			run_at(cut, cut + 2, &r);
 		fn(ctx, r.value != 0 ? 'v' : r.bytes == 2 ? 'Z' : 'z', r.value, r.len);
-	return p == end;
+	}
 }
 
 /* ---- counting ---------------------------------------------------------------------------------------------------- */

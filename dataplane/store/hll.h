@@ -54,6 +54,7 @@ bool hll_cached(const uint8_t *p, uint64_t *count);
 void hll_cache(uint8_t *p, uint64_t count);
 void hll_uncache(uint8_t *p);
 
-/* The runs of a sparse one in words, as PFDEBUG DECODE shows them: one call per run. false: they make no sense. */
+/* The runs of a sparse one in words, as PFDEBUG DECODE shows them: one call per run, whatever sense they make together;
+ * a long one that is cut off goes on with a zero. */
 typedef void (*hll_run_fn)(void *ctx, char kind, uint32_t value, uint32_t len); /* kind 'z', 'Z' (long) or 'v' */
-bool hll_runs(struct slice s, hll_run_fn fn, void *ctx);
+void hll_runs(struct slice s, hll_run_fn fn, void *ctx);

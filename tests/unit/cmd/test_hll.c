@@ -104,12 +104,14 @@ static void test_pf__what_is_none_is_refused(void **state)
 	expect(h, "PFDEBUG ENCODING none", "-ERR The specified key does not exist");
 }
 
-static void test_pf__runs_that_make_no_sense_are_refused(void **state)
+static void test_pf__runs_that_make_no_sense_are_refused_but_shown(void **state)
 {
 	static const char *const runs[] = {"\\x40", "\\x00", "\\x7f\\xff\\x80", "\\x7f", ""};
+	static const char *const words[] = {"$3 Z:1", "$3 z:1", "$13 Z:16384 v:1,1", "$7 Z:16129", "$0 "};
 
 	for (size_t i = 0; i < RP_ARRAY_LEN(runs); i++) {
 		runf(h, "SET a \"HYLL\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x80%s\"", runs[i]);
+		expect(h, "PFDEBUG DECODE a", words[i]);
 		expect(h, "PFCOUNT a", "-INVALIDOBJ Corrupted HLL object detected");
 		expect(h, "PFMERGE b a", "-INVALIDOBJ Corrupted HLL object detected");
 		for (int n = 0; n < 200; n++)
@@ -257,7 +259,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pfcount__of_several_keys_is_that_of_their_union, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_pf__what_is_none_is_refused, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_pf__runs_that_make_no_sense_are_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_pf__runs_that_make_no_sense_are_refused_but_shown, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_pfadd__out_of_memory_leaves_the_key, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_pfselftest__passes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_pf__random_changes_against_registers, set_up, tear_down),

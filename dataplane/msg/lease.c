@@ -22,7 +22,8 @@ struct lease_shard {
 	uint32_t state;           /* atomic */
 	uint32_t head;            /* who hands over */
 	bool rested;              /* likewise: the shard had a turn of its own since its last lease */
-	uint32_t tail RP_CACHE_ALIGNED;   /* whoever has the table's lock writes (release), owner reads (acquire) */
+	uint32_t tail
+		RP_CACHE_ALIGNED; /* whoever has the table's lock writes (release), who hands over reads (acquire) */
 	struct lease *inbox[LEASE_INBOX]; /* written under the lock before tail moves */
 };
 

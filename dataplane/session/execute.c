@@ -398,10 +398,7 @@ static void execute_entry(struct session_host *h, struct turn *t, struct batch_e
 		execute_held(h, t, e);
 		return;
 	}
-	if (h->own >= 0 && !h->own_leased)
-		/* An empty key withdraws the last hint, whose bytes may be gone. */
-		store_hint(h->env.stores[h->own], e->hinted ? e->key : (struct slice){NULL, 0}, e->hash,
-			   e->hinted ? e->hint : NULL, h->hint_epoch);
+	host_hint(h, e->hinted ? &e->key : NULL, e->hash, e->hint);
 	if (rp_unlikely(h->tight)) /* making room took a while, which is not the command's */
 		tsc = 0;
 	execute_home(h, s, e->cmd, &e->req, &t->r, &tsc);

@@ -260,9 +260,7 @@ static void serve(struct session_host *h, struct msg **m, uint32_t n)
 		} else {
 			int16_t k = m[i]->cmd->key_first;
 			bool hinted = k > 0 && m[i]->req.argc > (uint32_t)k;
-			if (h->own >= 0)
-				store_hint(h->env.stores[h->own], hinted ? m[i]->req.argv[k] : (struct slice){NULL, 0},
-					   m[i]->hash, hinted ? hint[i] : NULL, h->hint_epoch);
+			host_hint(h, hinted ? &m[i]->req.argv[k] : NULL, m[i]->hash, hint[i]);
 			run_for_other(h, m[i]);
 		}
 		if (h->own >= 0 && !h->own_leased)

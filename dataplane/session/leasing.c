@@ -273,9 +273,8 @@ static uint32_t poll_lease(struct session *s)
 {
 	struct session_host *h = s->host;
 	struct session_parked *p = s->parked;
-	if (!p->lease.submitted) {
+	if (!p->lease.submitted)
 		submit(s);
-	}
 	if (!lease_granted(&p->lease) || tx_away(s))
 		return 0;
 	if (p->lease_until_us != 0) {

@@ -135,6 +135,14 @@ void execute_home(struct session_host *h, struct session *s, const struct cmd *c
 		  struct reply *r, uint64_t *tsc);
 
 /* ---- host.c ---- */
+/* Before a command: what looking ahead in our own shard found of its first key. key NULL: nothing, and the last hint,
+ * whose bytes may be gone, is withdrawn. */
+static inline void host_hint(struct session_host *h, const struct slice *key, uint64_t hash, struct object *hint)
+{
+	if (h->own >= 0 && !h->own_leased)
+		store_hint(h->env.stores[h->own], key != NULL ? *key : (struct slice){NULL, 0}, hash,
+			   key != NULL ? hint : NULL, h->hint_epoch);
+}
 /* Drops what m holds for client tracking. */
 void session_untrack(struct msg *m);
 /* Puts m behind the session's requests in flight. */

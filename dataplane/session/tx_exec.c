@@ -113,14 +113,6 @@ static void begin(struct session_host *h, struct tx *tx, struct reply *out)
 	reply_array(out, tx->info.n);
 }
 
-/* As before any command on our own shard. */
-static void take_hint(struct session_host *h, const struct tx_cmd *q)
-{
-	if (h->own >= 0 && !h->own_leased)
-		store_hint(h->env.stores[h->own], q->hinted ? q->req.argv[q->cmd->key_first] : (struct slice){NULL, 0},
-			   q->hash, q->hinted ? q->hint : NULL, h->hint_epoch);
-}
-
 /* cl: NULL away from home. tsc: when the one before ended, 0: unknown; becomes when this one did. Returns how long its
  * shards are to be held on. */
 static uint64_t run_one(struct session_host *h, struct tx *tx, struct tx_cmd *q, struct client *cl,
@@ -147,7 +139,7 @@ static uint64_t run_one(struct session_host *h, struct tx *tx, struct tx_cmd *q,
 		return 0;
 	if (cl != NULL) /* as the look at its rights left them */
 		c.client_flags = cl->flags;
-	take_hint(h, q);
+	host_hint(h, q->hinted ? &q->req.argv[q->cmd->key_first] : NULL, q->hash, q->hint);
 	if (rp_likely(cl == NULL || !h->monitored))
 		execute_counted(h, &c);
 	else

@@ -54,19 +54,14 @@ static bool waits_for_another(const struct worker *w)
 	return msg_in_use(w->bus, w->id) > 0 || w->host.own_leased || w->host.waiting[WAIT_LEASE] != NULL;
 }
 
-/* Others may have our shard meanwhile. */
-static void yield(struct worker *w)
+/* Others may have our shard meanwhile. us: to sleep, at most; 0: only whoever else wants this CPU goes first. */
+static void give_cpu_away(struct worker *w, uint64_t us)
 {
 	bool rests = host_rest(&w->host);
-	sched_yield();
-	if (rests)
-		host_wake(&w->host, &w->clock);
-}
-
-static void sleep_on(struct worker *w, uint64_t us)
-{
-	bool rests = host_rest(&w->host);
-	sleep_until_event(w, us);
+	if (us > 0)
+		sleep_until_event(w, us);
+	else
+		sched_yield();
 	if (rests)
 		host_wake(&w->host, &w->clock);
 }
@@ -79,7 +74,7 @@ void worker_idle(struct worker *w)
 		w->idle_since_us = w->now.mono_us;
 	if (w->now.mono_us - w->idle_since_us < w->spin_us) {
 		if (waits_for_another(w))
-			yield(w);
+			give_cpu_away(w, 0);
 		return;
 	}
 	uint64_t us = sleep_bound_us(w);
@@ -89,9 +84,9 @@ void worker_idle(struct worker *w)
 		port_rx_intr_arm(w->port, w->id, true);
 	msg_sleeping(w->bus, w->id);
 	if (nothing_to_do(w) && __atomic_load_n(&w->stop, __ATOMIC_RELAXED) == 0)
-		sleep_on(w, us);
+		give_cpu_away(w, us);
 	else
-		yield(w); /* whoever we wait for may need this CPU */
+		give_cpu_away(w, 0); /* whoever we wait for may need this CPU */
 	msg_awake(w->bus, w->id);
 	if (w->rx_fd >= 0)
 		port_rx_intr_arm(w->port, w->id, false);

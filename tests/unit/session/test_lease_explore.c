@@ -95,6 +95,13 @@ static bool finished(const struct plan *p, const struct state *s, uint32_t c)
 	return s->done[c] == p->leases;
 }
 
+static void model_grant(struct state *s, uint32_t shard)
+{
+	s->rested[shard] = 0;
+	s->held[shard] = 1;
+	s->head[shard]++;
+}
+
 /* Resting shards of the set go to those who are next. */
 static void hand_over(const struct plan *p, struct state *s, uint8_t set)
 {
@@ -102,9 +109,7 @@ static void hand_over(const struct plan *p, struct state *s, uint8_t set)
 		if (!(set >> shard & 1) || !s->resting[shard] || s->held[shard] ||
 		    inbox(p, s, shard, s->head[shard]) < 0)
 			continue;
-		s->rested[shard] = 0;
-		s->held[shard] = 1;
-		s->head[shard]++;
+		model_grant(s, shard);
 	}
 }
 
@@ -115,9 +120,7 @@ static bool model_poll(const struct plan *p, struct state *s, uint32_t shard)
 	if (s->held[shard])
 		return changed;
 	if (s->rested[shard] && inbox(p, s, shard, s->head[shard]) >= 0) {
-		s->rested[shard] = 0;
-		s->held[shard] = 1;
-		s->head[shard]++;
+		model_grant(s, shard);
 		return true;
 	}
 	changed |= !s->rested[shard];

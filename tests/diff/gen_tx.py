@@ -214,7 +214,9 @@ def without_replies(g):
     else:
         inside = [["SET", key, 1], ["CLIENT", "REPLY", "SKIP"], ["GET", key]]
         after = [Command(["PING", i], silent=True) for i in "ab"]
-    return [Command(["MULTI"]), *[Command(c) for c in inside], Command(["EXEC"], more=True), *after, Command(["PING", "c"])]
+    # A key that is still watched and has changed would let EXEC run nothing, and the silent ones would answer.
+    return [Command(["UNWATCH"]), Command(["MULTI"]), *[Command(c) for c in inside], Command(["EXEC"], more=True), *after,
+            Command(["PING", "c"])]
 
 
 SCRIPTS = [(30, transaction), (30, watched), (0.4, expiring), (0.5, without_replies)]

@@ -81,6 +81,7 @@ LOOSE = [
     ("stream", "consumers that find nothing", "7.0 does not make them: they are made before"),
     ("stream", "XSETID below what was deleted", "7.0 takes it: the key goes afterwards"),
     ("sort", "mixed with other groups; numbers out of a double's range", "redis-server does not forget errno"),
+    ("sort", "the order of what ALPHA holds equal: words that begin alike up to a byte of zero", "chance"),
     ("acl", "the rules' text", "7.0 derives it from their effect: the effect is compared"),
     ("blocking", "a key's change of type while a command waits for it, XREAD of a stream named twice",
      "7.2 looks at all keys of a command again; one that was overwritten by a STORE is served here, and forgotten there"),

@@ -47,14 +47,6 @@ def sorted(a, b):
     return a == b
 
 
-def alpha(a, b):
-    """What SORT ALPHA holds equal comes in any order: strcoll() reads up to a byte of zero."""
-    def read(reply):
-        return [(m[0], m[1].split(b"\0")[0]) if m[0] == "$" and m[1] is not None else m for m in reply[1]]
-
-    return a == b or (a[0] == b[0] == "*" and None not in (a[1], b[1]) and read(a) == read(b))
-
-
 def sorted_map(a, b):
     """A map, or a flat array of pairs, in any order."""
     if a[0] == b[0] and a[0] in "*%" and len(a[1]) == len(b[1]):

@@ -15,7 +15,7 @@ TEMPLATES = [
     (2, "DEL weight_key"),
     (4, "HSET weight_key f onum"),
     (12, f"{{SORT|SORT_RO}} {{okey|lkey}} {OPTIONS} {GETS}"),
-    (10, f"{{SORT|SORT_RO}} {{okey|lkey}} ALPHA {OPTIONS} {GETS}", "alpha"),
+    (10, f"{{SORT|SORT_RO}} {{okey|lkey}} ALPHA {OPTIONS} {GETS}"),
     (10, f"{{SORT|SORT_RO}} {{okey|lkey}} BY wpattern {OPTIONS} {GETS}"),
     (6, "SORT okey BY wpattern ALPHA ?({ASC|DESC})", "sorted"),
     (4, "SORT okey BY nosort ?({ASC|DESC}) GET #", "sorted"),

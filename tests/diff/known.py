@@ -68,6 +68,8 @@ SPARED = {
     "CONFIG SET": "a setting would change", "DEBUG": "SLEEP would sleep",
     "HELLO SETNAME": "7.0 does one option after the other until it meets a wrong one, 7.2 reads all of them first",
     "ZADD z": "ranges of names make no sense where scores differ",
+    "SADD o": "SORT ALPHA holds words equal that begin alike up to a byte of zero, and then their order is chance",
+    "ZADD o": "likewise",
 }
 
 # (where, what is not compared, or not to the letter, and why)
@@ -81,7 +83,6 @@ LOOSE = [
     ("stream", "consumers that find nothing", "7.0 does not make them: they are made before"),
     ("stream", "XSETID below what was deleted", "7.0 takes it: the key goes afterwards"),
     ("sort", "mixed with other groups; numbers out of a double's range", "redis-server does not forget errno"),
-    ("sort", "the order of what ALPHA holds equal: words that begin alike up to a byte of zero", "chance"),
     ("acl", "the rules' text", "7.0 derives it from their effect: the effect is compared"),
     ("blocking", "a key's change of type while a command waits for it, XREAD of a stream named twice",
      "7.2 looks at all keys of a command again; one that was overwritten by a STORE is served here, and forgotten there"),

@@ -197,6 +197,7 @@ static void fill_tcp(const struct ctrl *c, uint32_t id, struct tcp_params *t)
 				 .keepalive_probes = (uint32_t)cf->tcp_keepalive_probes,
 				 .time_wait_ms = (uint32_t)(cf->tcp_time_wait_us / 1000),
 				 .user_timeout_ms = (uint32_t)(cf->tcp_user_timeout_us / 1000),
+				 .pmtu_probe_ms = (uint32_t)(cf->tcp_pmtu_probe_us / 1000),
 				 .init_cwnd = (uint32_t)cf->tcp_initial_window,
 				 .rto_init_us = (uint32_t)cf->tcp_rto_initial_us,
 				 .syn_retries = (uint32_t)cf->tcp_syn_retries,

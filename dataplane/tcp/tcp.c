@@ -26,6 +26,7 @@ static void set_defaults(struct tcp_params *p)
 	DEFAULT(keepalive_probes, 9);
 	DEFAULT(time_wait_ms, 1000);
 	DEFAULT(user_timeout_ms, 30000);
+	DEFAULT(pmtu_probe_ms, 600000);
 	DEFAULT(init_cwnd, 10);
 	DEFAULT(syn_retries, 5);
 	DEFAULT(synack_retries, 4);

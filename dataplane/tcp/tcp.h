@@ -97,8 +97,9 @@ struct tcp_params {
 	uint32_t delack_us;                           /* 40 ms at most per RFC 1122's 500; default 5 ms */
 	uint32_t keepalive_idle_s, keepalive_intvl_s, keepalive_probes; /* idle 0: off */
 	uint32_t time_wait_ms;                                          /* default 1000 */
-	uint32_t user_timeout_ms;             /* give up on unacknowledged data; default 30 s-class */
-	uint32_t init_cwnd;                   /* segments; RFC 6928: 10 */
+	uint32_t user_timeout_ms; /* give up on unacknowledged data; default 30 s-class */
+	uint32_t pmtu_probe_ms;   /* until a lowered path MTU is probed, after a black hole a tenth; 600000 */
+	uint32_t init_cwnd;       /* segments; RFC 6928: 10 */
 	uint32_t syn_retries, synack_retries; /* default 5, 4 */
 	uint32_t challenge_per_s, rst_per_s;  /* average (RFC 5961 section 7); default 1000 */
 	uint32_t invalid_us; /* between two answers of a connection to segments that fit nowhere; default 500 ms */

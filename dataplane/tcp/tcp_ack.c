@@ -183,7 +183,8 @@ void tcp_loss_detect(struct tcp_conn *c)
 {
 	if (!tcp_rack_detect(c))
 		return;
-	if (!(c->flags & (TCP_F_RECOVERY | TCP_F_LOSS))) {
+	/* A probe that was too long is no sign of congestion (RFC 4821 section 7.6.2). */
+	if (!(c->flags & (TCP_F_RECOVERY | TCP_F_LOSS)) && !tcp_pmtu_only_probe_lost(c)) {
 		tcp_recovery_enter(c);
 		c->flags |= TCP_F_RTX_NOW;
 	}
@@ -210,6 +211,8 @@ static void take_ack(struct tcp_conn *c, const struct tcp_seg *s)
 		new_ack(c, s, &a);
 	if (rp_unlikely(c->t->tx_trial != 0))
 		tcp_tx_judge(c, &a);
+	if (rp_unlikely(a.probed))
+		tcp_pmtu_probe_arrived(c);
 	if (rp_unlikely((c->flags & TCP_F_SACK) && (c->flags & SACK_WORK || c->sacked_segs > 0 || a.dsack)))
 		sack_ack(c, s, &a);
 }

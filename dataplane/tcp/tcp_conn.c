@@ -111,19 +111,20 @@ struct tcp_conn *tcp_conn_new(struct tcp *t, const struct tcp_key *k, uint32_t h
 	return c;
 }
 
-static uint16_t path_mss(const struct tcp_conn *c)
+uint16_t tcp_conn_mss_at(const struct tcp_conn *c, uint16_t mtu)
 {
 	uint16_t headers = (uint16_t)((tcp_conn_is_ip4(c) ? 20 : 40) + sizeof(struct rte_tcp_hdr));
-	return c->path.mtu > headers + TCP_MIN_MSS ? c->path.mtu - headers : TCP_MIN_MSS;
+	uint16_t fits = mtu > headers + TCP_MIN_MSS ? mtu - headers : TCP_MIN_MSS;
+	/* RFC 6691: the MSS option counts no options, each segment pays for its own. */
+	uint16_t mss = RP_MIN(c->peer_mss, fits);
+	if (c->flags & TCP_F_TS)
+		mss -= TCP_OPT_TS_BYTES;
+	return RP_MIN(mss, c->t->mss_cap);
 }
 
 uint16_t tcp_conn_mss(const struct tcp_conn *c)
 {
-	/* RFC 6691: the MSS option counts no options, each segment pays for its own. */
-	uint16_t mss = RP_MIN(c->peer_mss, path_mss(c));
-	if (c->flags & TCP_F_TS)
-		mss -= TCP_OPT_TS_BYTES;
-	return RP_MIN(mss, c->t->mss_cap);
+	return tcp_conn_mss_at(c, c->path.mtu);
 }
 
 void tcp_conn_negotiate(struct tcp_conn *c, const struct tcp_opts *o)

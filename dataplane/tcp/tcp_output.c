@@ -205,10 +205,10 @@ static void note_sent(struct tcp_conn *c, struct buf_seg *s, uint8_t train)
 	s->xmit_us = c->last_tx_us;
 }
 
-/* Sends the records from m on that make up len bytes: one segment, or a train of new ones. */
-static bool transmit(struct tcp_conn *c, struct rte_mbuf *m, uint32_t len)
+/* Sends the records from m on that make up len bytes: one segment, or a train of new ones with mss bytes each. */
+static bool transmit_cut(struct tcp_conn *c, struct rte_mbuf *m, uint32_t len, uint32_t mss)
 {
-	uint32_t seq = rec(m)->seq, mss = tcp_conn_mss(c);
+	uint32_t seq = rec(m)->seq;
 	struct rte_mbuf *tx = tcp_frame(c, m, len);
 
 	if (tx == NULL)
@@ -230,6 +230,11 @@ static bool transmit(struct tcp_conn *c, struct rte_mbuf *m, uint32_t len)
 	c->path.tos = 0;
 	c->path.tx_soft = false;
 	return true;
+}
+
+static bool transmit(struct tcp_conn *c, struct rte_mbuf *m, uint32_t len)
+{
+	return transmit_cut(c, m, len, tcp_conn_mss(c));
 }
 
 static bool cwnd_allows(struct tcp_conn *c, uint32_t len)
@@ -339,6 +344,35 @@ static bool output_new(struct tcp_conn *c, uint32_t *sent)
 	return !nomem;
 }
 
+/* One longer segment asks whether the path carries it. */
+static bool output_pmtu_probe(struct tcp_conn *c, uint32_t len, uint32_t *sent)
+{
+	if (c->t->tx_room == 0 || !tcp_sendq_gather(c, len))
+		return false;
+	struct rte_mbuf *m = c->snd_new;
+	if (!transmit_cut(c, m, len, len))
+		return false;
+	rec(m)->flags |= TCP_SEG_PROBE;
+	c->t->tx_room--;
+	c->snd_new = rec(m)->next;
+	(*sent)++;
+	tcp_pmtu_probe_sent(c);
+	return true;
+}
+
+/* While the congestion window has no room for a probe that is due nothing else leaves either, or shorter segments would
+ * take that room for ever. */
+static bool output_unsent(struct tcp_conn *c, uint32_t *sent)
+{
+	uint32_t probe = rp_likely(c->mtu_retry_us == 0) ? 0 : tcp_pmtu_probe_due(c);
+
+	if (probe > 0 && !cwnd_allows(c, probe))
+		return true;
+	if (probe > 0 && !output_pmtu_probe(c, probe, sent))
+		return false;
+	return output_new(c, sent);
+}
+
 /* The last segment that was sent, cut off if more belongs to its record. NULL: no buffer. */
 static struct rte_mbuf *last_sent(struct tcp_conn *c)
 {
@@ -420,10 +454,8 @@ static bool output_data(struct tcp_conn *c, uint32_t *sent)
 		if (c->snd_new != NULL && now - c->last_tx_us > c->rto_us)
 			c->t->cc->restart(c);
 	}
-	if (rp_unlikely(c->mtu_retry_us != 0 && now >= c->mtu_retry_us))
-		tcp_pmtu_retry(c);
 	c->flags &= ~TCP_F_CWND_LIMITED;
-	bool ok = output_lost(c, sent) && output_new(c, sent) && output_fin(c, sent);
+	bool ok = output_lost(c, sent) && output_unsent(c, sent) && output_fin(c, sent);
 	output_timers(c);
 	return ok;
 }

@@ -103,6 +103,7 @@ enum {
 	TCP_SEG_SACKED = 8,   /* has arrived out of order; counted in sacked_segs */
 	TCP_SEG_TRAIN = 16,   /* its first transmission was cut into segments by the device */
 	TCP_SEG_LONG = 32,    /* and those were TCP_TRAIN_TELLS or more */
+	TCP_SEG_PROBE = 64,   /* its first transmission is longer than the MSS: does it arrive? */
 };
 
 enum tcp_timer {
@@ -207,7 +208,8 @@ struct tcp_conn {
 	uint32_t ooo_bytes;
 	uint16_t ooo_bufs;
 	uint16_t mtu_full;
-	uint64_t mtu_retry_us;        /* when mtu_full is tried again; 0: it is in use */
+	uint64_t mtu_retry_us;        /* when mtu_next is tried; 0: mtu_full is in use */
+	uint16_t mtu_next, mtu_probe; /* sizes to try, under way; 0: none */
 	uint32_t recover;             /* RFC 6582 */
 	uint32_t tune_us, tune_seq;   /* clock and rcv_nxt when the receive window was last judged */
 	uint8_t rcv_grown, snd_grown; /* doublings */
@@ -256,8 +258,10 @@ struct tcp_acked {
 	uint64_t xmit_us; /* when the youngest of it was sent; 0: none */
 	uint32_t tsecr;
 	bool has_ts;
-	uint8_t arrived, again; /* kinds (1 segment, 2 train) of first transmissions that arrived, of what was resent */
-	bool resent;            /* some of bytes was sent twice */
+	/* Kinds (1 segment, 2 train) of first transmissions that arrived, of what was resent. */
+	uint8_t arrived, again;
+	bool probed; /* a probe for a larger path MTU arrived */
+	bool resent; /* some of bytes was sent twice */
 	bool dsack;
 	struct tcp_block dup; /* if dsack */
 };
@@ -267,6 +271,8 @@ static inline void tcp_acked_note(struct tcp_acked *a, const struct buf_seg *s)
 {
 	uint8_t kind = (s->flags & TCP_SEG_TRAIN) ? 2 : 1;
 
+	if (rp_unlikely(s->flags & TCP_SEG_PROBE))
+		a->probed |= s->xmits == 1;
 	if (s->xmits > 1)
 		a->again |= kind;
 	else if (kind == 1 || (s->flags & TCP_SEG_LONG))
@@ -398,6 +404,8 @@ void tcp_conn_reset(struct tcp_conn *c, enum tcp_close_reason why);
 void tcp_reap(struct tcp *t);
 /* Payload of a full segment with the options that we send. */
 uint16_t tcp_conn_mss(const struct tcp_conn *c);
+/* The same for another path MTU. */
+uint16_t tcp_conn_mss_at(const struct tcp_conn *c, uint16_t mtu);
 /* Counts one event against a limit that is drawn anew each second, per_s on average; false: over it. */
 bool tcp_rate_ok(struct tcp *t, struct tcp_rate *r, uint32_t per_s);
 /* RFC 5961, of which section 7 limits how many. */
@@ -531,6 +539,8 @@ static inline uint8_t tcp_family_bit(const struct tcp_conn *c)
 void tcp_sendq_push(struct tcp_conn *c, struct rte_mbuf *chain);
 /* Cuts m behind at bytes; the rest becomes the next record. False: no buffer. */
 bool tcp_sendq_split(struct tcp_conn *c, struct rte_mbuf *m, uint32_t at);
+/* Makes the first len bytes of what was never sent one record, copied together. False: no buffer. */
+bool tcp_sendq_gather(struct tcp_conn *c, uint32_t len);
 /* Cuts m at the MSS if it is longer. False: no buffer. */
 bool tcp_sendq_fit(struct tcp_conn *c, struct rte_mbuf *m);
 /* Drops what ack covers and adds it up in *a. */
@@ -565,9 +575,15 @@ static inline void tcp_ecn_reduced(struct tcp_conn *c)
 	c->flags |= (c->flags & TCP_F_ECN) ? TCP_F_CWR_DUE : 0;
 }
 
-/* tcp_pmtu.c: after a timeout: perhaps a black hole; when mtu_retry_us is over */
+/* tcp_pmtu.c: after a timeout: perhaps a black hole */
 void tcp_pmtu_timeout(struct tcp_conn *c);
-void tcp_pmtu_retry(struct tcp_conn *c);
+/* While mtu_retry_us is not 0: payload of the segment that is to leave now as a probe, 0: none; it has left; it has
+ * arrived; it is lost; is it all that is? */
+uint32_t tcp_pmtu_probe_due(struct tcp_conn *c);
+void tcp_pmtu_probe_sent(struct tcp_conn *c);
+void tcp_pmtu_probe_arrived(struct tcp_conn *c);
+void tcp_pmtu_probe_lost(struct tcp_conn *c);
+bool tcp_pmtu_only_probe_lost(const struct tcp_conn *c);
 
 /* tcp_reply.c: segments that belong to no connection */
 bool tcp_reply_syn_ack(struct tcp *t, const struct tcp_key *k, const struct rte_tcp_hdr *h, struct tcp_opts *o);

@@ -127,6 +127,57 @@ bool tcp_sendq_split(struct tcp_conn *c, struct rte_mbuf *m, uint32_t at)
 	return true;
 }
 
+/* The record in front of what was never sent; NULL: there is none. */
+static struct rte_mbuf *before_new(struct tcp_conn *c)
+{
+	struct rte_mbuf *m = c->snd_head;
+
+	if (m == c->snd_new)
+		return NULL;
+	while (rec(m)->next != c->snd_new)
+		m = rec(m)->next;
+	return m;
+}
+
+bool tcp_sendq_gather(struct tcp_conn *c, uint32_t len)
+{
+	struct rte_mbuf *n = tcp_mbuf(c->t), *before = before_new(c);
+	char *to = n == NULL ? NULL : rte_pktmbuf_append(n, (uint16_t)len);
+
+	if (to == NULL) {
+		rte_pktmbuf_free(n);
+		return false;
+	}
+	*rec(n) = (struct buf_seg){.seq = rec(c->snd_new)->seq, .len = (uint16_t)len, .off = n->data_off};
+	for (uint32_t got = 0; got < len;) {
+		struct rte_mbuf *m = c->snd_new;
+		struct buf_seg *s = rec(m);
+		uint32_t part = RP_MIN(len - got, (uint32_t)s->len);
+		memcpy(to + got, (char *)m->buf_addr + s->off, part);
+		got += part;
+		if (part == s->len) {
+			c->snd_new = s->next;
+			c->snd_segs--;
+			rte_pktmbuf_free_seg(m);
+		} else {
+			s->seq += part;
+			s->off += part;
+			s->len -= part;
+		}
+	}
+	rec(n)->next = c->snd_new;
+	if (c->snd_new == NULL)
+		c->snd_tail = n;
+	if (before == NULL)
+		c->snd_head = n;
+	else
+		rec(before)->next = n;
+	c->snd_new = n;
+	c->snd_segs++;
+	c->t->count.tx_copies++;
+	return true;
+}
+
 bool tcp_sendq_fit(struct tcp_conn *c, struct rte_mbuf *m)
 {
 	uint32_t mss = tcp_conn_mss(c);
@@ -201,6 +252,8 @@ void tcp_sendq_mark_lost(struct tcp_conn *c, struct rte_mbuf *m)
 		c->in_flight -= s->len;
 	s->flags = (s->flags & ~TCP_SEG_INFLIGHT) | TCP_SEG_LOST;
 	c->lost_segs++;
+	if (rp_unlikely(s->flags & TCP_SEG_PROBE))
+		tcp_pmtu_probe_lost(c);
 	if (c->rtx_hint == NULL || tcp_seq_lt(s->seq, rec(c->rtx_hint)->seq))
 		c->rtx_hint = m;
 }
@@ -211,7 +264,7 @@ void tcp_sendq_unmark_lost(struct tcp_conn *c, struct rte_mbuf *m)
 
 	if (!(s->flags & TCP_SEG_LOST))
 		return;
-	s->flags = (s->flags & ~TCP_SEG_LOST) | TCP_SEG_INFLIGHT;
+	s->flags = (s->flags & ~(TCP_SEG_LOST | TCP_SEG_PROBE)) | TCP_SEG_INFLIGHT;
 	c->in_flight += s->len;
 	c->lost_segs--;
 }

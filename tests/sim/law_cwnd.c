@@ -263,7 +263,9 @@ static void sent_again(struct law_cwnd *l, const struct tcp_conn *c, const struc
 {
 	if (l->repeated++ == 0)
 		l->repeated_ts = s->opts.tsval;
-	if (!in_force(l, c) && !tcp_seq_lt(s->seq, l->resized))
+	bool too_long = tcp_seq_lt(s->seq, l->resized) ||
+			(tcp_seq_geq(s->seq, l->probe) && tcp_seq_leq(s->seq + s->len, l->probe_end));
+	if (!in_force(l, c) && !too_long)
 		l->tally->unexcused++;
 }
 
@@ -276,6 +278,10 @@ static void sent_anew(struct law_cwnd *l, const struct tcp_conn *c, const struct
 	if (l->cwr_due && !(s->flags & RTE_TCP_CWR_FLAG))
 		breaks(l, "the peer is not told of a reduction");
 	l->cwr_due = false;
+	if (s->len > l->mss) {
+		l->probe = s->seq;
+		l->probe_end = s->seq + s->len;
+	}
 	l->sent_to = s->seq + s->len;
 }
 

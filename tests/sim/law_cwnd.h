@@ -7,8 +7,8 @@
  *   why          each recovery, timeout, answer to an ECN echo and repair by a probe that is counted has reduced, and
  *                no reduction comes without one of them
  *   repetition   a segment is sent again only while a reduction is in force: one since it was sent last, or that of the
- *                recovery that still goes on (RFC 6582, 6675). But for a probe, which is counted, and for what had
- *                become too long for the path
+ *                recovery that still goes on (RFC 6582, 6675). But for a tail loss probe, which is counted, and for
+ *                what had become, or as a probe of the path MTU was, too long for the path (RFC 4821 section 7.6.2)
  *   ECN          an acknowledgement with ECE has an effect once per window, and the first new data after a reduction,
  *                whatever its reason, carries CWR (RFC 3168 section 6.1.2)
  *   undo         once, to no more than there was, of the last reduction for a loss, and only if an acknowledgement
@@ -64,6 +64,7 @@ struct law_cwnd {
 	bool cwr_due;                   /* the next new data must say that the window was reduced */
 	bool ecn_cut, undone;           /* in this iteration */
 	uint32_t sent_to;               /* behind what was sent so far */
+	uint32_t probe, probe_end;      /* the last segment that was longer than the MSS */
 	uint32_t resized;               /* what was sent before may be longer than the path carries now */
 	uint64_t data_us;               /* when data was sent last */
 	bool timed_out;                 /* the last timeout was for data from timeout_una on */

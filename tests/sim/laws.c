@@ -127,6 +127,14 @@ const char *law_time_wait(const struct tcp *t)
 	return w->expires_us + LATE_US < tcp_now_us(t) ? "a TIME_WAIT record has outlived its time" : NULL;
 }
 
+/* A probe for a larger path MTU that is due and waits for room holds back shorter segments, until what is under way has
+ * been acknowledged. */
+static bool probe_waits(const struct tcp_conn *c, uint32_t pipe)
+{
+	return c->mtu_retry_us != 0 && tcp_now_us(c->t) >= c->mtu_retry_us && c->mtu_probe == 0 && pipe > 0 &&
+	       pipe + tcp_conn_mss_at(c, c->mtu_next) > c->cwnd;
+}
+
 /* What may leave has left: nobody waits for a timer who could go on. */
 const char *law_flow(const struct tcp_conn *c)
 {
@@ -140,7 +148,7 @@ const char *law_flow(const struct tcp_conn *c)
 	if (c->snd_new == NULL)
 		return NULL;
 	uint32_t len = RP_MIN((uint32_t)rec(c->snd_new)->len, mss);
-	if (room >= (int32_t)len && (pipe == 0 || pipe + len <= c->cwnd))
+	if (room >= (int32_t)len && (pipe == 0 || pipe + len <= c->cwnd) && !probe_waits(c, pipe))
 		return "new data could be sent";
 	return NULL;
 }

@@ -127,6 +127,13 @@ static void shrinks_and_grows(struct stage *st)
 	st->wp.link[3] = (struct wire_link){STAGE_START + 40000000, 1500, true};
 }
 
+/* Once, without a word. */
+static void shrinks_for_good(struct stage *st)
+{
+	st->wp.links = 1;
+	st->wp.link[0] = (struct wire_link){STAGE_START + 5000000, 1300, true};
+}
+
 /* It grows when the size is tried again, but not to what it was. */
 static void grows_halfway(struct stage *st)
 {
@@ -163,6 +170,11 @@ static void send_every_300_s(struct stage *st)
 		st->mss = tcp_mss(st->actor[0].c);
 }
 
+static const char *size_of_1280(struct stage *st)
+{
+	return st->mss != 1228 ? "segments are not of 1280 bytes" : NULL;
+}
+
 static const char *full_size(struct stage *st)
 {
 	return st->mss != 1448 ? "segments are not full again" : NULL;
@@ -195,9 +207,15 @@ const struct scene scenes_wire[] = {
 	 .want = {WANT(0, pmtu_updates, 0), WANT_SOME(0, pmtu_blackholes)}},
 	{"the path shrinks three times and is whole again", .set = shrinks_and_grows, .act = send_now_and_then,
 	 .within_us = 100000000, .check = full_size, .keep = true,
-	 .want = {WANT(0, pmtu_updates, 2), WANT_SOME(0, pmtu_blackholes)}},
+	 .want = {WANT(0, pmtu_updates, 2), WANT_SOME(0, pmtu_blackholes), WANT(0, pmtu_probes, 1),
+		  WANT(0, pmtu_raises, 1)}},
+	{"a black hole stays, and each probe costs a segment", .set = shrinks_for_good, .act = send_now_and_then,
+	 .within_us = 100000000, .check = size_of_1280, .keep = true,
+	 .want = {WANT_SOME(0, pmtu_blackholes), WANT(0, pmtu_probes, 2), WANT(0, pmtu_raises, 0),
+		  WANT(0, fast_retransmits, 0)}},
 	{"the path grows halfway, and whole after ten minutes more", .set = grows_halfway, .act = send_every_300_s,
 	 .within_us = 1900000000, .check = full_size, .keep = true,
-	 .want = {WANT(0, pmtu_updates, 2), WANT(0, pmtu_blackholes, 0)}},
+	 .want = {WANT(0, pmtu_updates, 1), WANT(0, pmtu_blackholes, 0), WANT(0, pmtu_probes, 3),
+		  WANT(0, pmtu_raises, 2), WANT(0, fast_retransmits, 0), WANT(0, rtos, 0)}},
 	{NULL},
 };

@@ -375,6 +375,7 @@ static bool set_param(struct play *pl, const char *name, uint32_t v)
 		bool *flag;
 	} all[] = {
 		{"rto_min_us", &p->rto_min_us, NULL},
+		{"pmtu_probe_ms", &p->pmtu_probe_ms, NULL},
 		{"rto_init_us", &p->rto_init_us, NULL},
 		{"rto_max_us", &p->rto_max_us, NULL},
 		{"delack_us", &p->delack_us, NULL},

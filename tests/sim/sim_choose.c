@@ -25,6 +25,7 @@ static void choose_end(struct sim *s, int id)
 	struct rng *r = &s->rng;
 
 	s->p[id] = (struct tcp_params){
+		.pmtu_probe_ms = 100u << rng_below(r, 10),
 		.max_conns = SIM_MAX_PAIRS,
 		.max_syn = 1 + (uint32_t)rng_below(r, SIM_MAX_PAIRS),
 		.max_time_wait = SIM_MAX_PAIRS,

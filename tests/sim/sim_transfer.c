@@ -50,16 +50,16 @@ static bool met_of_tcp(const struct tcp_counters *n)
 	       "%lu window updates, %lu delayed ACKs, %lu copies, %lu splits, %lu merges, %lu failed allocations, "
 	       "%lu probes for tails, %lu of them needless, %lu undone recoveries, "
 	       "%lu trains, %lu bytes attached, %lu cookies, %lu ECN reductions, %lu MTUs lowered by ICMP, %lu for a "
-	       "black hole, %lu keepalive probes\n",
+	       "black hole, %lu probed and %lu of them raised, %lu keepalive probes\n",
 	       n->segs_out, n->retransmits, n->fast_retransmits, n->rtos, n->ooo_in, n->window_probes,
 	       n->window_updates, n->delayed_acks, n->tx_copies, n->tx_splits, n->tx_merges, n->no_mbuf, n->tlp_probes,
 	       n->tlp_needless, n->undos, n->trains_out, n->bytes_attached, n->cookies_good, n->ecn_reductions,
-	       n->pmtu_updates, n->pmtu_blackholes, n->keepalive_probes);
+	       n->pmtu_updates, n->pmtu_blackholes, n->pmtu_probes, n->pmtu_raises, n->keepalive_probes);
 	return n->fast_retransmits && n->rtos && n->ooo_in && n->window_probes && n->window_updates &&
 	       n->delayed_acks && n->tx_copies && n->tx_splits && n->tx_merges && n->fast_path && n->no_mbuf &&
 	       n->tlp_probes && n->tlp_repairs && n->tlp_needless && n->undos && n->dsacks_in && n->cookies_good &&
-	       n->ecn_reductions && n->pmtu_updates && n->pmtu_blackholes && n->trains_out && n->bytes_attached &&
-	       n->keepalive_probes;
+	       n->ecn_reductions && n->pmtu_updates && n->pmtu_blackholes && n->pmtu_raises &&
+	       n->pmtu_raises < n->pmtu_probes && n->trains_out && n->bytes_attached && n->keepalive_probes;
 }
 
 static bool met_of_wire(const struct sim_sum *m)

@@ -114,10 +114,11 @@ class Gen:
                 out.append(what if self.rng.random() > 0.1 else self.any_case(what))
 
     def spares(self, args):
-        """Does known.SPARED name it? By its first word, or by all of the words; a small letter stands for keys
-        that begin so."""
+        """Does known.SPARED name it? By its first word, or by all of the words; small letters stand for keys
+        that begin with one of them."""
         words = {str(a).upper() for a in args}
-        return any(name.split()[0] == str(args[0]).upper() and str(args[1]).startswith(name[-1]) if name[-1].islower()
+        return any(name.split()[0] == str(args[0]).upper() and str(args[1])[:1] in name.split()[1]
+                   if name[-1].islower()
                    else set(name.split()) <= words if " " in name or name == "DEBUG" else name == str(args[0]).upper()
                    for name in SPARED)
 

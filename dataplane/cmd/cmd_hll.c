@@ -83,8 +83,11 @@ static void changed(struct cmd_ctx *c, struct hll_edit *e, uint32_t dirty)
 /* The value turns out to be corrupt. As in Redis, what was added before that stays. */
 static void add_part(struct cmd_ctx *c, struct hll_edit *e, uint32_t updated)
 {
-	if (updated > 0 && !edit_commit(c, e))
-		return;
+	if (updated > 0) {
+		hll_uncache(e->h.p);
+		if (!edit_commit(c, e))
+			return;
+	}
 	c->dirty += updated;
 	err_corrupt(c);
 }

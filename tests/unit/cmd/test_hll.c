@@ -119,6 +119,19 @@ static void test_pf__runs_that_make_no_sense_are_refused_but_shown(void **state)
 	}
 }
 
+/* 16129 of the registers, and a count that was right. */
+static void test_pfadd__what_was_added_before_an_error_makes_the_count_old(void **state)
+{
+	char command[2000];
+	size_t n = (size_t)sprintf(command, "PFADD a");
+
+	run(h, "SET a \"HYLL\\x01\\x00\\x00\\x00\\x07\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x7f\\x00\"");
+	for (int i = 0; i < 300; i++)
+		n += (size_t)sprintf(command + n, " %d", i);
+	expect(h, command, "-INVALIDOBJ Corrupted HLL object detected");
+	expect(h, "GETRANGE a 15 15", "$1 \x80");
+}
+
 static void test_pfadd__out_of_memory_leaves_the_key(void **state)
 {
 	add_many("a", 0, 100);
@@ -260,6 +273,8 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_pf__what_is_none_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_pf__runs_that_make_no_sense_are_refused_but_shown, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_pfadd__what_was_added_before_an_error_makes_the_count_old, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_pfadd__out_of_memory_leaves_the_key, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_pfselftest__passes, set_up, tear_down),

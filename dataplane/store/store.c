@@ -200,6 +200,9 @@ void store_prefetch_members(uint32_t n, struct object *const *hint, const struct
 	for (uint32_t i = 0; i < n; i++)
 		if (t[i] != NULL)
 			htab_prefetch_elem(t[i], hash[i]);
+	for (uint32_t i = 0; i < n; i++)
+		if (t[i] != NULL)
+			htab_prefetch_next(t[i], hash[i]);
 }
 
 void store_hint(struct store *s, struct slice key, uint64_t hash, struct object *hint, uint64_t epoch)

@@ -65,6 +65,7 @@ struct tcp_lower {
 	/* Payload that output() takes as one frame, with tso_segsz set, to be cut into segments, and how many buffers
 	 * that may be; 0: none. A queued buffer is never sent twice while it is held (refcnt > 1). */
 	uint32_t train_bytes, train_bufs;
+	uint16_t mtu; /* of the interface: no path has a larger one; 0: not known */
 	/* The checksums of single segments are made below, unless net_path.tx_soft. Those of trains always are. */
 	bool tx_sums;
 	/* May be NULL. A peer acknowledged a first transmission, or only its repetition, whose checksum is made in

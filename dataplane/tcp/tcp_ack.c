@@ -183,8 +183,11 @@ void tcp_loss_detect(struct tcp_conn *c)
 {
 	if (!tcp_rack_detect(c))
 		return;
-	/* A probe that was too long is no sign of congestion (RFC 4821 section 7.6.2). */
-	if (!(c->flags & (TCP_F_RECOVERY | TCP_F_LOSS)) && !tcp_pmtu_only_probe_lost(c)) {
+	if (c->flags & (TCP_F_RECOVERY | TCP_F_LOSS)) {
+		/* goes on */
+	} else if (rp_unlikely(tcp_pmtu_only_probe_lost(c))) {
+		c->flags &= ~TCP_F_TLP; /* too long: no sign of congestion (RFC 4821 section 7.6.2) */
+	} else {
 		tcp_recovery_enter(c);
 		c->flags |= TCP_F_RTX_NOW;
 	}

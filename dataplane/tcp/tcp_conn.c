@@ -108,6 +108,7 @@ struct tcp_conn *tcp_conn_new(struct tcp *t, const struct tcp_key *k, uint32_t h
 	tcp_list_init(&c->wheel_link);
 	tcp_list_init(&c->out_link);
 	tcp_rto_init(c);
+	tcp_pmtu_init(c);
 	return c;
 }
 

@@ -49,6 +49,7 @@ void tcp_lower_net(struct tcp_lower *l, struct net *n)
 		.flow_worker = flow_worker,
 		.local_for = local_for,
 		.tx_room = tx_room,
+		.mtu = p->mtu,
 		.ext_bufs = p->tx_ext_bufs,
 		.train_bytes = p->tx_train_bytes,
 		.train_bufs = p->tx_train_bufs,

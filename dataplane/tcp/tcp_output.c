@@ -344,11 +344,13 @@ static bool output_new(struct tcp_conn *c, uint32_t *sent)
 	return !nomem;
 }
 
-/* One longer segment asks whether the path carries it. */
+/* One longer segment asks whether the path carries it. Without a buffer to gather it in nobody asks now. */
 static bool output_pmtu_probe(struct tcp_conn *c, uint32_t len, uint32_t *sent)
 {
-	if (c->t->tx_room == 0 || !tcp_sendq_gather(c, len))
+	if (c->t->tx_room == 0)
 		return false;
+	if (!tcp_sendq_gather(c, len))
+		return true;
 	struct rte_mbuf *m = c->snd_new;
 	if (!transmit_cut(c, m, len, len))
 		return false;
@@ -356,7 +358,7 @@ static bool output_pmtu_probe(struct tcp_conn *c, uint32_t len, uint32_t *sent)
 	c->t->tx_room--;
 	c->snd_new = rec(m)->next;
 	(*sent)++;
-	tcp_pmtu_probe_sent(c);
+	tcp_pmtu_probe_sent(c, len);
 	return true;
 }
 

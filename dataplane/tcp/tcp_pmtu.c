@@ -9,6 +9,7 @@
 #define BLACKHOLE_TIMEOUTS 3
 #define BLACKHOLE_US       1000000
 #define BLACKHOLE_SOONER   10 /* it may have been an outage */
+#define PROBE_GAIN         8  /* a probe shorter than what is wanted is longer than the MSS by this part of it */
 
 /* RFC 1191 section 7, the larger half of it, and what RFC 4821 suggests to begin with */
 static const uint16_t plateau[] = {8166, 4352, 2002, 1492, 1280, 1024, 576, 296};
@@ -41,6 +42,7 @@ static void lower(struct tcp_conn *c, uint16_t mtu, uint64_t wait_us)
 	c->path.mtu = mtu;
 	c->mtu_next = c->mtu_full;
 	c->mtu_probe = 0;
+	c->flags &= ~TCP_F_MTU_PROBE;
 	c->mtu_retry_us = tcp_now_us(c->t) + wait_us;
 	uint32_t mss = tcp_conn_mss(c);
 	for (struct rte_mbuf *m = c->snd_head; m != NULL && m != c->snd_new; m = buf_priv(m)->seg.next) {
@@ -55,31 +57,58 @@ static void lower(struct tcp_conn *c, uint16_t mtu, uint64_t wait_us)
 
 /* ---- up ---- */
 
-/* next: the size to try after this one; what is no larger than the size in use ends the search for a while. */
-static void probe_failed(struct tcp_conn *c, uint16_t next)
+void tcp_pmtu_init(struct tcp_conn *c)
 {
-	bool go_on = next > c->path.mtu;
+	uint16_t full = c->t->p.lower.mtu;
 
-	c->mtu_probe = 0;
-	c->mtu_next = go_on ? next : c->mtu_full;
-	c->mtu_retry_us = tcp_now_us(c->t) + (go_on ? 0 : retry_us(c));
+	if (full <= c->path.mtu)
+		return;
+	c->mtu_full = c->mtu_next = full;
+	c->mtu_retry_us = tcp_now_us(c->t) + retry_us(c);
 }
 
-/* A router tells what the probe under way was too long for. */
-static void probe_too_long(struct tcp_conn *c, uint16_t mtu)
+/* next: the size to try after this one; what is no larger than the size in use ends the search for a while. Without
+ * SACK each lost probe costs a recovery: one at a time. */
+static void probe_failed(struct tcp_conn *c, uint16_t next)
+{
+	bool go_on = next > c->path.mtu && next < c->mtu_probe;
+	bool at_once = go_on && (c->flags & TCP_F_SACK);
+
+	c->flags &= ~TCP_F_MTU_PROBE;
+	c->mtu_next = go_on ? next : c->mtu_full;
+	c->mtu_retry_us = tcp_now_us(c->t) + (at_once ? 0 : retry_us(c));
+}
+
+/* The probe under way if that is what seq belongs to. */
+static struct rte_mbuf *probe_at(const struct tcp_conn *c, uint32_t seq)
 {
 	for (struct rte_mbuf *m = c->snd_head; m != NULL && m != c->snd_new; m = buf_priv(m)->seg.next) {
-		if ((buf_priv(m)->seg.flags & (TCP_SEG_PROBE | TCP_SEG_SACKED)) == TCP_SEG_PROBE)
-			tcp_sendq_mark_lost(c, m);
+		const struct buf_seg *s = &buf_priv(m)->seg;
+		if (seq - s->seq < s->len)
+			return (c->flags & TCP_F_MTU_PROBE) && (s->flags & TCP_SEG_PROBE) ? m : NULL;
 	}
-	probe_failed(c, mtu);
+	return NULL;
+}
+
+/* A router tells what the probe under way was too long for; 0: it does not say. */
+static void probe_too_long(struct tcp_conn *c, struct rte_mbuf *m, uint16_t mtu)
+{
+	if (buf_priv(m)->seg.flags & TCP_SEG_SACKED)
+		return;
+	tcp_sendq_mark_lost(c, m);
+	probe_failed(c, mtu == 0 ? plateau_below(c, c->mtu_probe) : mtu);
 	tcp_conn_want_output(c);
 }
 
 void tcp_pmtu_probe_lost(struct tcp_conn *c)
 {
-	if (c->mtu_probe != 0)
+	if (c->flags & TCP_F_MTU_PROBE)
 		probe_failed(c, plateau_below(c, c->mtu_probe));
+}
+
+void tcp_pmtu_probe_found(struct tcp_conn *c)
+{
+	c->flags |= c->mtu_probe != 0 ? TCP_F_MTU_PROBE : 0;
 }
 
 bool tcp_pmtu_only_probe_lost(const struct tcp_conn *c)
@@ -93,43 +122,65 @@ bool tcp_pmtu_only_probe_lost(const struct tcp_conn *c)
 	return (buf_priv(m)->seg.flags & TCP_SEG_PROBE) != 0;
 }
 
+/* The peer's own limit may be below what the path carries. */
 static void raise_to(struct tcp_conn *c, uint16_t mtu)
 {
+	if (tcp_conn_mss_at(c, mtu) == tcp_conn_mss_at(c, c->mtu_full))
+		mtu = c->mtu_full;
 	c->path.mtu = mtu;
 	c->mtu_probe = 0;
+	c->flags &= ~TCP_F_MTU_PROBE;
 	c->mtu_next = c->mtu_full;
 	c->mtu_retry_us = mtu < c->mtu_full ? tcp_now_us(c->t) + retry_us(c) : 0;
 	c->cwnd = RP_MAX(c->cwnd, (uint32_t)tcp_conn_mss(c));
 }
 
-/* Section 7.4: only where what follows the probe shows its loss at once, and the windows have room for all of it. */
-uint32_t tcp_pmtu_probe_due(struct tcp_conn *c)
+static uint32_t probe_room(const struct tcp_conn *c)
 {
-	uint32_t mss = tcp_conn_mss(c), len = tcp_conn_mss_at(c, c->mtu_next);
-	uint32_t all = len + TCP_DUPACK_THRESHOLD * mss;
+	int32_t wnd = (int32_t)(c->snd_una + c->snd_wnd - c->snd_nxt);
+	uint32_t queued = c->snd_end - buf_priv(c->snd_new)->seg.seq;
 
-	if (tcp_now_us(c->t) < c->mtu_retry_us || c->mtu_probe != 0 || c->lost_segs > 0 || c->sacked_segs > 0 ||
-	    (c->flags & (TCP_F_RECOVERY | TCP_F_LOSS | TCP_F_TLP)) || c->snd_new == NULL)
-		return 0;
-	if (len <= mss) { /* the peer's own limit: no segment gets any longer */
-		raise_to(c, c->mtu_next);
-		return 0;
-	}
-	if (c->snd_end - c->snd_nxt < all || c->cwnd < all || (int32_t)(c->snd_una + c->snd_wnd - c->snd_nxt - all) < 0)
-		return 0;
-	return len;
+	return wnd <= 0 ? 0 : RP_MIN(RP_MIN(queued, (uint32_t)wnd), c->cwnd);
 }
 
-void tcp_pmtu_probe_sent(struct tcp_conn *c)
+/* Section 7.4: what follows a probe shows its loss at once. A connection whose flights are too short for that gets a
+ * size that they have room for; where even that is none, all that is queued becomes the probe, and a tail loss probe
+ * finds out. */
+uint32_t tcp_pmtu_probe_len(const struct tcp_conn *c)
+{
+	const uint32_t quiet = TCP_F_RECOVERY | TCP_F_LOSS | TCP_F_TLP | TCP_F_MTU_PROBE;
+
+	if (tcp_now_us(c->t) < c->mtu_retry_us || c->lost_segs > 0 || c->sacked_segs > 0 || c->dupacks > 0 ||
+	    (c->flags & quiet) || c->snd_new == NULL)
+		return 0;
+	uint32_t mss = tcp_conn_mss(c), want = tcp_conn_mss_at(c, c->mtu_next), behind = TCP_DUPACK_THRESHOLD * mss;
+	uint32_t room = probe_room(c), least = RP_MIN(mss + mss / PROBE_GAIN, want);
+	if (want <= mss)
+		return 0;
+	if (room >= behind + least)
+		return RP_MIN(want, room - behind);
+	bool alone = (c->flags & TCP_F_SACK) && c->in_flight == 0 && room >= least;
+	return alone ? RP_MIN(want, room) : 0;
+}
+
+uint32_t tcp_pmtu_probe_due(struct tcp_conn *c)
+{
+	if (tcp_now_us(c->t) >= c->mtu_retry_us && tcp_conn_mss_at(c, c->mtu_full) <= tcp_conn_mss(c))
+		raise_to(c, c->mtu_full);
+	return c->mtu_retry_us == 0 ? 0 : tcp_pmtu_probe_len(c);
+}
+
+void tcp_pmtu_probe_sent(struct tcp_conn *c, uint32_t len)
 {
 	c->t->count.pmtu_probes++;
-	c->mtu_probe = c->mtu_next;
+	c->mtu_probe = (uint16_t)(c->path.mtu + len - tcp_conn_mss(c));
+	c->flags |= TCP_F_MTU_PROBE;
 }
 
 void tcp_pmtu_probe_arrived(struct tcp_conn *c)
 {
-	if (c->mtu_probe == 0)
-		return; /* taken for lost before */
+	if (c->mtu_probe <= c->path.mtu)
+		return; /* 0: the path has become narrower since */
 	c->t->count.pmtu_raises++;
 	raise_to(c, c->mtu_probe);
 }
@@ -148,13 +199,15 @@ bool tcp_pmtu_update(struct tcp *t, const struct net_addr *local, uint16_t lport
 		t->count.drop_icmp++;
 		return false;
 	}
-	mtu = mtu == 0 ? plateau_below(c, c->path.mtu)
-		       : RP_MAX(mtu, least(c)); /* routers before RFC 1191 name no size */
-	if (mtu >= c->path.mtu) {
-		if (c->mtu_probe != 0 && mtu < c->mtu_probe)
-			probe_too_long(c, mtu);
+	struct rte_mbuf *probe = probe_at(c, seq);
+	if (probe != NULL && (mtu == 0 || (mtu >= c->path.mtu && mtu < c->mtu_probe))) {
+		probe_too_long(c, probe, mtu);
 		return false;
 	}
+	mtu = mtu == 0 ? plateau_below(c, c->path.mtu)
+		       : RP_MAX(mtu, least(c)); /* routers before RFC 1191 name no size */
+	if (mtu >= c->path.mtu)
+		return false;
 	t->count.pmtu_updates++;
 	lower(c, mtu, retry_us(c));
 	return true;

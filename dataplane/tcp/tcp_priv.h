@@ -93,6 +93,7 @@ enum {
 	TCP_F_CWR_DUE = 1 << 28,      /* the next new data says that we reduced the window */
 	TCP_F_CWR = 1 << 29,          /* reduced for ECN in this window, until cwr_end */
 	TCP_F_COOKIE = 1 << 30,       /* opened by a SYN cookie */
+	TCP_F_MTU_PROBE = 1U << 31,   /* a probe of mtu_probe bytes is under way */
 };
 
 /* buf_seg.flags */
@@ -209,7 +210,7 @@ struct tcp_conn {
 	uint16_t ooo_bufs;
 	uint16_t mtu_full;
 	uint64_t mtu_retry_us;        /* when mtu_next is tried; 0: mtu_full is in use */
-	uint16_t mtu_next, mtu_probe; /* sizes to try, under way; 0: none */
+	uint16_t mtu_next, mtu_probe; /* sizes: to try, of the last probe unless its fate is settled */
 	uint32_t recover;             /* RFC 6582 */
 	uint32_t tune_us, tune_seq;   /* clock and rcv_nxt when the receive window was last judged */
 	uint8_t rcv_grown, snd_grown; /* doublings */
@@ -577,12 +578,17 @@ static inline void tcp_ecn_reduced(struct tcp_conn *c)
 
 /* tcp_pmtu.c: after a timeout: perhaps a black hole */
 void tcp_pmtu_timeout(struct tcp_conn *c);
-/* While mtu_retry_us is not 0: payload of the segment that is to leave now as a probe, 0: none; it has left; it has
- * arrived; it is lost; is it all that is? */
+/* A new connection: others may have found its path to be narrow. */
+void tcp_pmtu_init(struct tcp_conn *c);
+/* While mtu_retry_us is not 0: payload of the segment that is to leave now as a probe, 0: none; the same, and looks
+ * whether there is anything to gain. */
+uint32_t tcp_pmtu_probe_len(const struct tcp_conn *c);
 uint32_t tcp_pmtu_probe_due(struct tcp_conn *c);
-void tcp_pmtu_probe_sent(struct tcp_conn *c);
+/* It has left; it has arrived; it seems to be lost; it is not yet after all; is it all that is lost? */
+void tcp_pmtu_probe_sent(struct tcp_conn *c, uint32_t len);
 void tcp_pmtu_probe_arrived(struct tcp_conn *c);
 void tcp_pmtu_probe_lost(struct tcp_conn *c);
+void tcp_pmtu_probe_found(struct tcp_conn *c);
 bool tcp_pmtu_only_probe_lost(const struct tcp_conn *c);
 
 /* tcp_reply.c: segments that belong to no connection */

@@ -264,7 +264,9 @@ void tcp_sendq_unmark_lost(struct tcp_conn *c, struct rte_mbuf *m)
 
 	if (!(s->flags & TCP_SEG_LOST))
 		return;
-	s->flags = (s->flags & ~(TCP_SEG_LOST | TCP_SEG_PROBE)) | TCP_SEG_INFLIGHT;
+	if (rp_unlikely(s->flags & TCP_SEG_PROBE))
+		tcp_pmtu_probe_found(c);
+	s->flags = (s->flags & ~TCP_SEG_LOST) | TCP_SEG_INFLIGHT;
 	c->in_flight += s->len;
 	c->lost_segs--;
 }

@@ -493,6 +493,7 @@ static void make_tcp(struct tcp_world *w, uint16_t cfg, uint8_t limits)
 		.keepalive_intvl_s = 1,
 		.keepalive_probes = 3,
 		.time_wait_ms = 2000,
+		.pmtu_probe_ms = 300,
 		.user_timeout_ms = 10000,
 		.cc = (cfg & CFG_NEWRENO) ? TCP_CC_NEWRENO : TCP_CC_CUBIC,
 		.ecn = (cfg & CFG_ECN_ON) ? TCP_ECN_ON : TCP_ECN_PASSIVE,

@@ -263,9 +263,11 @@ static void sent_again(struct law_cwnd *l, const struct tcp_conn *c, const struc
 {
 	if (l->repeated++ == 0)
 		l->repeated_ts = s->opts.tsval;
-	bool too_long = tcp_seq_lt(s->seq, l->resized) ||
-			(tcp_seq_geq(s->seq, l->probe) && tcp_seq_leq(s->seq + s->len, l->probe_end));
-	if (!in_force(l, c) && !too_long)
+	/* From the first byte on, each once. */
+	bool of_probe = s->seq == l->probe && tcp_seq_leq(s->seq + s->len, l->probe_end);
+	if (of_probe)
+		l->probe = s->seq + s->len;
+	if (!in_force(l, c) && !of_probe && !tcp_seq_lt(s->seq, l->resized))
 		l->tally->unexcused++;
 }
 

@@ -61,13 +61,14 @@ static const char *law_ack_timer(const struct tcp_conn *c)
 	return NULL;
 }
 
-/* Has something arrived that was sent after s (RFC 8985 section 6.2 step 5)? */
+/* Has something arrived that was sent after s (RFC 8985 section 6.2 step 5)? Of what was sent again in the same
+ * microsecond, which only fuzzers answer, nobody can tell. */
 static bool overtaken(const struct tcp_conn *c, const struct buf_seg *s)
 {
 	if (s->flags & (TCP_SEG_SACKED | TCP_SEG_LOST))
 		return false;
 	return c->rack_xmit_us > s->xmit_us ||
-	       (c->rack_xmit_us == s->xmit_us && tcp_seq_gt(c->rack_end, s->seq + s->len));
+	       (c->rack_xmit_us == s->xmit_us && s->xmits == 1 && tcp_seq_gt(c->rack_end, s->seq + s->len));
 }
 
 /* Who was overtaken, and is not yet taken for lost, may still come until the reordering timer says otherwise. A timeout
@@ -131,8 +132,22 @@ const char *law_time_wait(const struct tcp *t)
  * been acknowledged. */
 static bool probe_waits(const struct tcp_conn *c, uint32_t pipe)
 {
-	return c->mtu_retry_us != 0 && tcp_now_us(c->t) >= c->mtu_retry_us && c->mtu_probe == 0 && pipe > 0 &&
-	       pipe + tcp_conn_mss_at(c, c->mtu_next) > c->cwnd;
+	uint32_t len = c->mtu_retry_us != 0 ? tcp_pmtu_probe_len(c) : 0;
+
+	return len > 0 && pipe > 0 && pipe + len > c->cwnd;
+}
+
+/* A probe that is under way is in the queue. */
+static const char *law_probe(const struct tcp_conn *c)
+{
+	if (!(c->flags & TCP_F_MTU_PROBE))
+		return NULL;
+	for (struct rte_mbuf *m = c->snd_head; m != NULL && m != c->snd_new; m = rec(m)->next) {
+		if ((rec(m)->flags & (TCP_SEG_PROBE | TCP_SEG_SACKED | TCP_SEG_LOST)) == TCP_SEG_PROBE &&
+		    rec(m)->xmits == 1)
+			return NULL;
+	}
+	return "a probe for a larger MTU has been forgotten";
 }
 
 /* What may leave has left: nobody waits for a timer who could go on. */
@@ -207,8 +222,8 @@ static const char *law_sequence(const struct tcp_conn *c)
 const char *law_conn(const struct tcp_conn *c)
 {
 	static const char *(*const law[])(const struct tcp_conn *) = {
-		law_wheel,      law_rtx_timer, law_ack_timer, law_reordering_timer,
-		law_keep_timer, law_queue,     law_ooo,       law_sequence,
+		law_wheel, law_rtx_timer, law_ack_timer, law_reordering_timer, law_keep_timer,
+		law_probe, law_queue,     law_ooo,       law_sequence,
 	};
 	const char *broken = NULL;
 

@@ -41,6 +41,8 @@ uint64_t htab_hash(const struct htab *t, struct slice name);
 /* Starts loading what a find of that hash will need: its bucket, and once that is there, what hangs in it. */
 void htab_prefetch(const struct htab *t, uint64_t hash);
 void htab_prefetch_elem(const struct htab *t, uint64_t hash);
+/* ... and the one behind it, where the first is not the one. */
+void htab_prefetch_next(const struct htab *t, uint64_t hash);
 struct elem *htab_find(const struct htab *t, struct slice name);
 struct elem *htab_find_hashed(const struct htab *t, struct slice name, uint64_t hash);
 /* No element of that name is there. Never fails. */

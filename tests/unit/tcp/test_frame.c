@@ -7,11 +7,12 @@ static struct peer P;
 static struct heap *heap;
 static struct blob *value;
 
-static int setup(void **state)
+static int setup_with(uint16_t mtu)
 {
 	struct err e;
 
 	peer_params(&P);
+	P.p.lower.mtu = mtu;
 	P.p.lower.ext_bufs = true;
 	P.p.lower.train_bytes = 8000;
 	P.p.lower.train_bufs = 16;
@@ -21,6 +22,16 @@ static int setup(void **state)
 	for (uint32_t i = 0; i < 100000; i++)
 		value->data[i] = (char)(i * 7 + i / 1460);
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_with(0);
+}
+
+static int setup_wide(void **state)
+{
+	return setup_with(1900);
 }
 
 static int teardown(void **state)
@@ -117,6 +128,25 @@ static void test_tcp_frame__copied_buffers_make_a_train(void **state)
 	assert_int_equal(tcp_counters(P.t)->tx_copies, 0);
 	ack(isn, 3 * MSS + 100);
 	assert_int_equal(tcp_unacked(P.c), 0);
+}
+
+/* As where another connection has found the path to be narrow: the interface has 1900, paths begin with 1500. */
+static void test_tcp_frame__a_path_that_began_narrow_is_probed(void **state)
+{
+	peer_inject_from(&P, PEER_PORT, SYN, PEER_ISN, 0, 60000,
+			 &(struct tcp_opts){.has = TCP_OPT_HAS_MSS | TCP_OPT_HAS_SACK_OK, .mss = 1860}, NULL, 0);
+	uint32_t isn = peer_expect(&P, SYN | ACK)->seq;
+	ack(isn, 0);
+	attach(2 * MSS, 2 * MSS);
+	expect_frame(isn + 1, 2 * MSS, MSS);
+	ack(isn, 2 * MSS);
+	peer_advance(&P, 600000000);
+	attach(5 * MSS, 5 * MSS);
+	expect_frame(isn + 1 + 2 * MSS, 1860, 0);
+	expect_frame(isn + 1 + 2 * MSS + 1860, 5 * MSS - 1860, MSS);
+	ack(isn, 7 * MSS);
+	assert_int_equal(tcp_mss(P.c), 1860);
+	assert_int_equal(tcp_counters(P.t)->pmtu_raises, 1);
 }
 
 static void test_tcp_frame__window_bounds_a_train(void **state)
@@ -268,6 +298,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_tcp_frame__train_is_full_segments),
 		T(test_tcp_frame__copied_buffers_make_a_train),
+		cmocka_unit_test_setup_teardown(test_tcp_frame__a_path_that_began_narrow_is_probed, setup_wide,
+						teardown),
 		T(test_tcp_frame__window_bounds_a_train),
 		T(test_tcp_frame__sack_inside_of_a_train),
 		T(test_tcp_frame__resent_while_the_device_holds_it),

@@ -112,25 +112,29 @@ void config_users_free(struct config *c)
 	c->users = NULL;
 }
 
+static int apply_words(struct load *l, struct slice name, const struct slice *v, int n)
+{
+	char path[CONFIG_STRING_MAX];
+
+	if (slice_is(name, "user"))
+		return add_user(l, v, (uint32_t)n);
+	if (!slice_is(name, "include"))
+		return apply(l, name, v, n);
+	if (n != 1 || v[0].len >= sizeof(path))
+		return fail(l, "'include' takes one file name");
+	memcpy(path, v[0].ptr, v[0].len);
+	path[v[0].len] = '\0';
+	return load_file(l, path);
+}
+
 static int apply_line(struct load *l, struct slice text)
 {
 	struct config_line line;
 	const char *wrong = config_line_split(&line, text);
-	char path[CONFIG_STRING_MAX];
 
 	if (wrong)
 		return fail(l, wrong);
-	if (line.nwords == 0)
-		return 0;
-	if (slice_is(line.word[0], "user"))
-		return add_user(l, line.word + 1, (uint32_t)line.nwords - 1);
-	if (!slice_is(line.word[0], "include"))
-		return apply(l, line.word[0], line.word + 1, line.nwords - 1);
-	if (line.nwords != 2 || line.word[1].len >= sizeof(path))
-		return fail(l, "'include' takes one file name");
-	memcpy(path, line.word[1].ptr, line.word[1].len);
-	path[line.word[1].len] = '\0';
-	return load_file(l, path);
+	return line.nwords == 0 ? 0 : apply_words(l, line.word[0], line.word + 1, line.nwords - 1);
 }
 
 static int load_file(struct load *l, const char *path)
@@ -207,7 +211,7 @@ int config_load_args(struct config *c, int argc, char **argv, struct err *e)
 			value[n++] = (struct slice){argv[i], strlen(argv[i])};
 		}
 		l.where = "command line: ";
-		if (apply(&l, (struct slice){name + 2, strlen(name + 2)}, value, n))
+		if (apply_words(&l, (struct slice){name + 2, strlen(name + 2)}, value, n))
 			return -1;
 	}
 	return 0;

@@ -136,8 +136,15 @@ void ctrl_stop(struct ctrl *c)
 static void take_signals(struct ctrl *c)
 {
 	struct signalfd_siginfo si;
-	while (read(c->signal_fd, &si, sizeof si) == sizeof si)
-		ctrl_terminate(c);
+	while (read(c->signal_fd, &si, sizeof si) == sizeof si) {
+		if (si.ssi_signo != SIGHUP)
+			ctrl_terminate(c);
+		else if (log_reopen(c->config.logfile) != 0)
+			log_write(LOG_WARNING, "cannot open logfile %s again: its directory must exist and be writable",
+				  c->config.logfile);
+		else
+			log_write(LOG_NOTICE, "SIGHUP: the log file was opened again");
+	}
 }
 
 static void tick(struct ctrl *c)
@@ -346,6 +353,7 @@ static int make_fds(struct ctrl *c, struct err *e)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP); /* no end: a terminal that closes must not cost data */
 	/* Blocked before EAL makes its threads, so that every thread inherits it and only the descriptor sees them. */
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);

@@ -17,7 +17,8 @@ static void rewrite_lines(const struct ctrl *c, struct text *t)
 	const struct aof_rewrite *r = &c->aof->rewrite;
 
 	line(t, "aof_rewrite_in_progress", r->running);
-	line(t, "aof_rewrite_scheduled", r->scheduled);
+	/* Switched on, and the first one has failed or waits: it is tried again. */
+	line(t, "aof_rewrite_scheduled", r->scheduled || (c->aof->state == AOF_STARTING && !r->running));
 	text_add(t, "aof_last_rewrite_time_sec:%ld\r\n", (long)r->last_s);
 	text_add(t, "aof_current_rewrite_time_sec:%ld\r\n",
 		 r->running ? (long)((c->now.mono_us - r->began_us) / 1000000) : -1L);

@@ -25,6 +25,11 @@ int log_open(const char *path, enum log_level level)
 	return 0;
 }
 
+int log_reopen(const char *path)
+{
+	return log_open(path, threshold);
+}
+
 void log_close(void)
 {
 	if (sink)

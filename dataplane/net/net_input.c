@@ -11,12 +11,29 @@ static bool csum_is_partial(struct net *n, const struct net_rx *rx, const struct
 	n->c.rx_csum_partial++;
 	if (!n->partial_told && n->p.log) {
 		n->partial_told = true;
-		log_defer(n->p.log, LOG_NOTICE, n->now.wall_us,
-			  "a sender on this host leaves TCP checksums to its device: accepted on this device; "
-			  "`ethtool -K PEER tx off` on its interface makes it compute them",
-			  0, NULL);
+		log_defer(
+			n->p.log, n->accept_partial ? LOG_NOTICE : LOG_WARNING, n->now.wall_us,
+			n->accept_partial
+				? "a sender on this host leaves TCP checksums to its device: accepted on this device; "
+				  "`ethtool -K PEER tx off` on its interface makes it compute them"
+				: "a sender on this host leaves TCP checksums to its device: on this device such "
+				  "segments are dropped; `ethtool -K PEER tx off` on its interface",
+			0, NULL);
 	}
 	return n->accept_partial;
+}
+
+bool net_refuse_truncated(struct net *n, struct net_rx *rx)
+{
+	if (!n->truncated_told && n->p.log) {
+		n->truncated_told = true;
+		log_defer(n->p.log, LOG_WARNING, n->now.wall_us,
+			  "frames come cut off, and are dropped: somebody sends or gathers frames larger than the MTU; "
+			  "`ethtool -K PEER tso off gso off` on a sender's interface of this host, `ethtool -K IFACE "
+			  "gro off lro off` on ours",
+			  0, NULL);
+	}
+	return net_refuse(rx, &n->c.rx_truncated);
 }
 
 static void device_is_wrong(struct net *n)

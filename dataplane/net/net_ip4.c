@@ -34,7 +34,7 @@ static bool header_checks(struct net *n, struct net_rx *rx)
 	if ((ip->version_ihl >> 4) != 4 || rx->ip_len < NET_IPV4_LEN || total < rx->ip_len || ip->time_to_live == 0)
 		return net_refuse(rx, &n->c.rx_ip_header);
 	if (room < total)
-		return net_refuse(rx, &n->c.rx_truncated);
+		return net_refuse_truncated(n, rx);
 	uint64_t f = rx->m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
 	if (!(f == RTE_MBUF_F_RX_IP_CKSUM_GOOD && net_rx_proven(n)) && csum_fold(csum_add(0, ip, rx->ip_len)) != 0xffff)
 		return net_refuse(rx, &n->c.rx_ip_csum);

@@ -99,7 +99,7 @@ static bool header_checks(struct net *n, struct net_rx *rx)
 	if ((*(const uint8_t *)rx->ip6 >> 4) != 6 || total == NET_IPV6_LEN)
 		return net_refuse(rx, &n->c.rx_ip_header);
 	if (room < total)
-		return net_refuse(rx, &n->c.rx_truncated);
+		return net_refuse_truncated(n, rx);
 	if (room > total)
 		rte_pktmbuf_trim(rx->m, (uint16_t)(room - total));
 	return true;

@@ -116,7 +116,7 @@ struct net {
 
 	uint32_t echo_tokens;
 	uint64_t echo_us;
-	bool partial_told;
+	bool partial_told, truncated_told;
 	uint8_t rx_unproven;  /* right verdicts of the device still to be seen before its checksums are believed */
 	bool rx_csum_useless; /* it was wrong once: never believed again */
 	struct net_tx_trial tx_trial[2][2]; /* [train][IPv6], see net_tx_verdict() */
@@ -161,6 +161,9 @@ static inline bool net_refuse(struct net_rx *rx, uint64_t *counter)
 	rx->dropped = counter;
 	return false;
 }
+
+/* The frame is shorter than its packet: told once, because all of a sender's large ones may be. */
+bool net_refuse_truncated(struct net *n, struct net_rx *rx);
 
 static inline void *net_rx_l4(const struct net_rx *rx)
 {

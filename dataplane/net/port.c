@@ -29,6 +29,7 @@
 #define DESC_DEFAULT     1024
 #define POOL_CACHE       256
 #define MBUFS_PER_WORKER 8192
+#define MBUFS_LEAST      512 /* the pool keeps some for each thread */
 #define XDP_PAGE         (UINT64_C(2) << 20)
 
 static int fail(struct port *p, struct err *e, const char *what)
@@ -111,6 +112,9 @@ static int pool_create(struct port *p, const struct port_params *pp, struct err 
 
 	uint32_t bytes = port_buf_bytes(pp->mtu);
 
+	if (n < MBUFS_LEAST)
+		return err_set(e, "mbufs %u are too few: at least %d, or 0 for what queues and workers need", n,
+			       MBUFS_LEAST);
 	if (p->dev.kind == PORT_AF_XDP)
 		p->pool = xdp_pool_create(n);
 	else

@@ -136,6 +136,29 @@ static int tap_check(const struct port_device *d, struct err *e)
 	return 0;
 }
 
+/* A process that was killed leaves its socket behind, and no driver takes its place. */
+static int socket_clear(const struct port_device *d, struct err *e)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	struct stat st;
+
+	if (lstat(d->arg, &st) < 0)
+		return 0;
+	if (!S_ISSOCK(st.st_mode))
+		return err_set(e, "device %s: there is a file of that name; choose another", d->text);
+	strcpy(at.sun_path, d->arg);
+	int fd = socket(AF_UNIX, (d->kind == PORT_MEMIF ? SOCK_SEQPACKET : SOCK_STREAM) | SOCK_CLOEXEC, 0);
+	bool dead = fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0 && errno == ECONNREFUSED;
+	if (fd >= 0)
+		close(fd);
+	if (!dead)
+		return err_set(e, "device %s: another process listens there; stop it or choose another", d->text);
+	if (unlink(d->arg) < 0)
+		return err_set(e, "device %s: cannot remove what a process that has ended left there: %s", d->text,
+			       strerror(errno));
+	return 0;
+}
+
 static int socket_dir_check(const struct port_device *d, struct err *e)
 {
 	char dir[PORT_NAME_BYTES];
@@ -148,7 +171,7 @@ static int socket_dir_check(const struct port_device *d, struct err *e)
 	if (access(slash ? dir : ".", W_OK | X_OK) < 0)
 		return err_set(e, "device %s: cannot make a socket in %s: %s", d->text, slash ? dir : ".",
 			       strerror(errno));
-	return 0;
+	return socket_clear(d, e);
 }
 
 static int socket_peer_check(const struct port_device *d, struct err *e)

@@ -97,14 +97,36 @@ static void id_remove(struct session *s)
 	*at = s->host->id_next[place];
 }
 
+/* ---- places under maxclients ---- */
+
+/* The control thread counts its clients by itself: where all places of the data path are taken the operator still gets
+ * in, and the other way round. */
+static bool counts(const struct session_host *h)
+{
+	return h->own >= 0;
+}
+
+/* Give it back also when there was none. */
+static bool place_take(struct session_host *h)
+{
+	uint64_t before = counts(h) ? __atomic_fetch_add(&h->shared->clients, 1, __ATOMIC_RELAXED) : h->count.clients;
+
+	return before < h->conf.maxclients;
+}
+
+static void place_give(struct session_host *h)
+{
+	if (counts(h))
+		__atomic_fetch_sub(&h->shared->clients, 1, __ATOMIC_RELAXED);
+}
+
 /* ---- input ---- */
 
 struct session *session_open(struct session_host *h, const struct session_transport *tr, void *transport, uint16_t fill)
 {
-	uint32_t before = __atomic_fetch_add(&h->shared->clients, 1, __ATOMIC_RELAXED);
-	struct session *s = before < h->conf.maxclients ? pool_get(&h->sessions) : NULL;
+	struct session *s = place_take(h) ? pool_get(&h->sessions) : NULL;
 	if (s == NULL) {
-		__atomic_fetch_sub(&h->shared->clients, 1, __ATOMIC_RELAXED);
+		place_give(h);
 		h->count.sessions_rejected++;
 		return NULL;
 	}
@@ -336,7 +358,7 @@ static void session_destroy(struct session *s)
 	s->live = false;
 	id_remove(s);
 	h->count.clients--;
-	__atomic_fetch_sub(&h->shared->clients, 1, __ATOMIC_RELAXED);
+	place_give(h);
 	pool_put(&h->sessions, s);
 }
 

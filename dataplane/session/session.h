@@ -233,7 +233,7 @@ struct session_host {
 
 /* What all hosts share. Atomic: every home writes, all read. */
 struct session_shared {
-	uint32_t clients; /* of all homes: maxclients is checked against it */
+	uint32_t clients; /* of all workers: maxclients is checked against it */
 	/* Homes with clients in MONITOR, a bit each: every home looks in each iteration, while clients come and go. */
 	uint64_t monitor_homes[2] RP_CACHE_ALIGNED;
 };

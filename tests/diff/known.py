@@ -125,7 +125,8 @@ VISIBLE = [
 
 # Commands of 7.2 that do not exist, like any unknown one: docs/commands.md has them all with these reasons.
 MISSING = {
-    "Redpoll is no node of a cluster": "ASKING CLUSTER MIGRATE READONLY READWRITE RESTORE-ASKING",
+    "Redpoll is no node of a cluster": "ASKING CLUSTER READONLY READWRITE RESTORE-ASKING",
+    "Redpoll opens no connection to another server yet": "MIGRATE",
     "replication is not there yet": "FAILOVER PSYNC REPLCONF REPLICAOF ROLE SLAVEOF SYNC",
     "modules are programs for Redis's own structures": "MODULE",
 }

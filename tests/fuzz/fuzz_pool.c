@@ -2,24 +2,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <rte_eal.h>
 #include <rte_mempool.h>
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/lsan_interface.h>
 
 #include "fuzz.h"
+#include "tests/eal.h"
 
 void fz_eal(const char *name)
 {
-	static char prefix[64];
-	static const char *const args[] = {"fuzz",     "--no-huge", "--no-shconf",    "-m",
-					   "64",       "--no-pci",  "--no-telemetry", "--log-level=error",
-					   "--lcores", "0",         "--file-prefix",  prefix};
-	char *eal[RP_ARRAY_LEN(args)];
-	snprintf(prefix, sizeof(prefix), "fuzz_%s_%d", name, (int)getpid());
-	memcpy(eal, args, sizeof(eal));
-	rp_assert(rte_eal_init(RP_ARRAY_LEN(eal), eal) >= 0);
-	rmdir(rte_eal_get_runtime_dir());
+	rp_assert(test_eal(name, "64") == 0);
 }
 
 /* The free objects, first in, first out. */

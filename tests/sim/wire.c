@@ -3,18 +3,16 @@
 
 #include <stdlib.h>
 
-#include <rte_eal.h>
 #include <rte_ip.h>
 
 #include "base/hash.h"
+#include "tests/eal.h"
 
 #define NET_TIMERS_US 1000 /* as the worker does */
 
 void wire_eal_init(const char *prefix)
 {
-	const char *argv[] = {"test",           "--no-huge",         "--no-shconf",   "-m",   "256",      "--no-pci",
-			      "--no-telemetry", "--log-level=error", "--file-prefix", prefix, "--lcores", "0"};
-	rp_assert(rte_eal_init((int)RP_ARRAY_LEN(argv), (char **)argv) >= 0);
+	rp_assert(test_eal(prefix, "256") == 0);
 }
 
 struct rte_mempool *wire_pool(const char *name, uint32_t n)

@@ -1,6 +1,7 @@
 #include "rig.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <time.h>
@@ -184,6 +185,25 @@ static int open_net(struct rig *r, struct net_params *np, struct err *e)
 }
 
 /* Where the kernel has our addresses it keeps its own ports, and its clients theirs. */
+/* Two stacks at one address: the kernel would reset what we open. */
+static bool kernel_has(const struct options *o, const struct net_params *np, struct err *e)
+{
+	char text[64], ifname[IFNAMSIZ];
+
+	for (uint32_t i = 0; strncmp(o->device, "af_packet:", 10) == 0 && i < np->naddrs; i++) {
+		if (!xdp_kernel_has(&np->addrs[i].addr, ifname))
+			continue;
+		net_addr_format(&np->addrs[i].addr, text, sizeof(text));
+		err_set(e,
+			"--address %s is the kernel's too, on %s: it would reset our connections; choose a free one, "
+			"or "
+			"`--device af_xdp:IFACE` to share it",
+			text, ifname);
+		return true;
+	}
+	return false;
+}
+
 static void choose_ports(struct rig *r)
 {
 	r->first_lport = port_info(r->port)->shared ? LPORT_SHARED : LPORT_FIRST;
@@ -228,6 +248,8 @@ int rig_open(struct rig *r, const struct options *o, const struct tcp_ops *ops, 
 
 	memset(r, 0, sizeof *r);
 	if (parse_addresses(r, o, &np, e) < 0)
+		return -1;
+	if (kernel_has(o, &np, e))
 		return -1;
 	pp.addrs = np.addrs;
 	pp.naddrs = np.naddrs;

@@ -2,9 +2,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <rte_eal.h>
-
 #include "harness.h"
+#include "tests/eal.h"
 
 #define HEAP_BYTES (64ul << 20)
 #define POOL_BUFS  2047
@@ -14,16 +13,7 @@
 
 void harness_eal(const char *program)
 {
-	char prefix[64];
-
-	snprintf(prefix, sizeof prefix, "%s%d", program, (int)getpid());
-	const char *const args[] = {
-		program, "--no-huge",     "-m",  "192", "--no-pci", "--no-telemetry", "--log-level=error", "--lcores",
-		"0",     "--file-prefix", prefix};
-	char *argv[RP_ARRAY_LEN(args)];
-
-	memcpy(argv, args, sizeof argv);
-	if (rte_eal_init(RP_ARRAY_LEN(argv), argv) < 0)
+	if (test_eal(program, "192") != 0)
 		abort();
 	cmd_table_init();
 }

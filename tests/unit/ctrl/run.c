@@ -1,6 +1,6 @@
 #include "tests/unit/ctrl/run.h"
+#include "tests/eal.h"
 
-#include <rte_eal.h>
 #include <rte_mempool.h>
 
 #define RUN_WORDS 64
@@ -10,20 +10,7 @@ static struct rte_mempool *pool;
 
 int run_setup(void **state)
 {
-	static char *args[] = {(char *)"test_ctrl",
-			       (char *)"--no-huge",
-			       (char *)"--no-shconf",
-			       (char *)"-m",
-			       (char *)"64",
-			       (char *)"--no-pci",
-			       (char *)"--no-telemetry",
-			       (char *)"--log-level=error",
-			       (char *)"--file-prefix",
-			       (char *)"test_ctrl",
-			       (char *)"--lcores",
-			       (char *)"0"};
-
-	if (rte_eal_init(RP_ARRAY_LEN(args), args) < 0)
+	if (test_eal("test_ctrl", "64") != 0)
 		return -1;
 	pool = rte_pktmbuf_pool_create("test_ctrl", 1023, 0, BUF_PRIV_BYTES, BUF_DATA_BYTES, SOCKET_ID_ANY);
 	run_ctrl = calloc(1, sizeof *run_ctrl);

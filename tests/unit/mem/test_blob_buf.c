@@ -5,9 +5,8 @@
 
 #include <cmocka.h>
 
-#include <rte_eal.h>
-
 #include "mem/buf.h"
+#include "tests/eal.h"
 
 static struct heap *heap;
 static struct rte_mempool *pool;
@@ -82,21 +81,7 @@ static void test_buf_chain_free__drops_buffers_and_references(void **state)
 
 static int setup(void **state)
 {
-	static const char *const args[] = {"test",
-					   "--no-huge",
-					   "--no-shconf",
-					   "-m",
-					   "64",
-					   "--no-pci",
-					   "--no-telemetry",
-					   "--log-level=error",
-					   "--file-prefix",
-					   "test_blob_buf",
-					   "--lcores",
-					   "0"};
-	char *argv[RP_ARRAY_LEN(args)];
-	memcpy(argv, args, sizeof(argv)); /* EAL reorders them */
-	if (rte_eal_init(RP_ARRAY_LEN(argv), argv) < 0)
+	if (test_eal("test_blob_buf", "64") != 0)
 		return -1;
 	pool = rte_pktmbuf_pool_create("p", 255, 0, BUF_PRIV_BYTES, BUF_DATA_BYTES, 0);
 	heap = heap_create(&(struct heap_params){.name = "test", .reserve_bytes = 64 << 20}, NULL);

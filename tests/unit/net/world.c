@@ -2,22 +2,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <rte_eal.h>
-
 #include "world.h"
+#include "tests/eal.h"
 
 const struct rte_ether_addr our_mac = {{0x02, 0, 0, 0, 0, 1}}, peer_mac = {{0x02, 0, 0, 0, 0, 2}};
 
 int world_group_setup(void **state)
 {
-	char prefix[64];
-	snprintf(prefix, sizeof(prefix), "--file-prefix=test-net-%d", getpid());
-	const char *argv[] = {"test",           "--no-huge",         "--no-shconf", "-m",       "64", "--no-pci",
-			      "--no-telemetry", "--log-level=error", prefix,        "--lcores", "0",  "--iova-mode=va"};
 	struct world *w = calloc(1, sizeof(*w));
-	if (!w || rte_eal_init((int)RP_ARRAY_LEN(argv), (char **)(uintptr_t)argv) < 0)
+
+	if (!w || test_eal("test-net", "64") != 0)
 		return -1;
-	rmdir(rte_eal_get_runtime_dir());
 	w->pool = rte_pktmbuf_pool_create("test", POOL_SIZE, 0, BUF_PRIV_BYTES, BUF_DATA_BYTES, SOCKET_ID_ANY);
 	*state = w;
 	return w->pool ? 0 : -1;

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-#include <rte_eal.h>
 
 #include "base/crc64.h"
 #include "persist/rdb_records.h"
+#include "tests/eal.h"
 
 static struct heap *heap;
 static struct err e;
@@ -403,20 +403,7 @@ static void test_rdb_records__damaged_value(void **state)
 
 static int setup(void **state)
 {
-	static const char *argv[] = {"test",
-				     "--no-huge",
-				     "--no-shconf",
-				     "-m",
-				     "16",
-				     "--no-pci",
-				     "--no-telemetry",
-				     "--log-level=error",
-				     "--file-prefix",
-				     "test_rdb_scan",
-				     "--lcores",
-				     "0"};
-
-	if (rte_eal_init((int)RP_ARRAY_LEN(argv), (char **)argv) < 0)
+	if (test_eal("test_rdb_scan", "16") != 0)
 		return -1;
 	heap = heap_create(&(struct heap_params){.name = "test", .reserve_bytes = 64 << 20}, &e);
 	store = store_create(&(struct store_params){.databases = 1, .hash_seed = 1, .heap = heap}, &e);

@@ -1,23 +1,15 @@
 #include "tests/unit/resp/fixture.h"
+#include "tests/eal.h"
 
 #include <stdio.h>
 #include <unistd.h>
-
-#include <rte_eal.h>
 
 struct rte_mempool *fx_pool;
 struct heap *fx_heap;
 
 int fx_setup(void **state)
 {
-	static char prefix[32];
-	static const char *const args[] = {"test",     "--no-huge", "--no-shconf",    "-m",
-					   "128",      "--no-pci",  "--no-telemetry", "--log-level=error",
-					   "--lcores", "0",         "--file-prefix",  prefix};
-	char *argv[RP_ARRAY_LEN(args)];
-	snprintf(prefix, sizeof(prefix), "resp_test_%d", (int)getpid());
-	memcpy(argv, args, sizeof(argv)); /* EAL reorders them */
-	if (rte_eal_init(RP_ARRAY_LEN(argv), argv) < 0)
+	if (test_eal("resp_test", "128") != 0)
 		return -1;
 	fx_pool = rte_pktmbuf_pool_create("p", 16383, 0, BUF_PRIV_BYTES, BUF_DATA_BYTES, 0);
 	fx_heap = heap_create(&(struct heap_params){.name = "test", .reserve_bytes = (size_t)1 << 30}, NULL);

@@ -1,6 +1,6 @@
 #include "rig.h"
+#include "tests/eal.h"
 
-#include <rte_eal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -56,12 +56,7 @@ static const struct session_transport transport = {
 
 void rig_eal(const char *program)
 {
-	const char *const args[] = {program,    "--no-huge",      "--no-shconf",       "-m",       "192",
-				    "--no-pci", "--no-telemetry", "--log-level=error", "--lcores", "0"};
-	char *argv[RP_ARRAY_LEN(args)];
-	memcpy(argv, args, sizeof argv);
-	assert_true(rte_eal_init(RP_ARRAY_LEN(argv), argv) >= 0);
-	rmdir(rte_eal_get_runtime_dir()); /* EAL makes it and leaves it */
+	assert_int_equal(test_eal(program, "192"), 0);
 	cmd_table_init();
 }
 

@@ -1,15 +1,11 @@
 #include <stdlib.h>
 
-#include <rte_eal.h>
-
 #include "fixture.h"
+#include "tests/eal.h"
 
 int fixture_eal(const char *prefix, const char *mem_mb)
 {
-	const char *argv[] = {"test",           "--no-huge",         "--no-shconf",   "-m",   mem_mb,     "--no-pci",
-			      "--no-telemetry", "--log-level=error", "--file-prefix", prefix, "--lcores", "0"};
-
-	return rte_eal_init((int)RP_ARRAY_LEN(argv), (char **)argv) < 0 ? -1 : 0;
+	return test_eal(prefix, mem_mb);
 }
 
 struct heap *fixture_heap(size_t bytes)

@@ -1,6 +1,5 @@
 #include "peer.h"
-
-#include <rte_eal.h>
+#include "tests/eal.h"
 
 #define IP_BYTES 20
 
@@ -8,9 +7,7 @@ static struct rte_mempool *pool;
 
 void peer_eal(const char *name)
 {
-	const char *argv[] = {"test",           "--no-huge",         "--no-shconf",   "-m", "64",       "--no-pci",
-			      "--no-telemetry", "--log-level=error", "--file-prefix", name, "--lcores", "0"};
-	rp_assert(rte_eal_init((int)RP_ARRAY_LEN(argv), (char **)argv) >= 0);
+	rp_assert(test_eal(name, "64") == 0);
 	pool = rte_pktmbuf_pool_create("peer", 511, 0, BUF_PRIV_BYTES, BUF_DATA_BYTES, SOCKET_ID_ANY);
 	rp_assert(pool != NULL);
 }

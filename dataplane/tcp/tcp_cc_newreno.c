@@ -62,8 +62,9 @@ void tcp_cc_exit_recovery(struct tcp_conn *c)
 {
 	uint32_t mss = tcp_conn_mss(c);
 
+	/* ssthresh may be of a time when segments were shorter. */
 	if (!(c->flags & TCP_F_SACK))
-		c->cwnd = RP_MIN(c->ssthresh, RP_MAX(flight_size(c), mss) + mss);
+		c->cwnd = RP_MAX(RP_MIN(c->ssthresh, RP_MAX(flight_size(c), mss) + mss), mss);
 }
 
 static void newreno_timeout(struct tcp_conn *c, bool first)

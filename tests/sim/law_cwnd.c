@@ -207,7 +207,7 @@ static void exit_recovery(struct tcp_conn *c)
 		return;
 	uint32_t most = l->cwnd;
 	if (!(c->flags & TCP_F_SACK))
-		most = RP_MIN(l->ssthresh, RP_MAX(c->snd_nxt - c->snd_una, l->mss) + l->mss);
+		most = RP_MAX(RP_MIN(l->ssthresh, RP_MAX(c->snd_nxt - c->snd_una, l->mss) + l->mss), l->mss);
 	if (c->cwnd > most || c->ssthresh != l->ssthresh)
 		breaks(l, "the window is too large after a recovery");
 	after(l, c);

@@ -74,6 +74,25 @@ class VhostServer(Server):
     ends = ("vhost:{}", "virtio-user:{}")
 
 
+@test("a socket that a killed server left is taken over, one that somebody serves is not")
+def _():
+    for kind in (Server, VhostServer):
+        with kind() as s:
+            left = kind.ends[0].format(s.socket)
+            other = subprocess.run([REDPOLL, "--device", left, "--admin-port", "0", "--hugepages", "no", "--dir", s.dir,
+                                    "--file-prefix", f"redpoll-test-{os.getpid()}-b"], stdin=subprocess.DEVNULL,
+                                   capture_output=True, text=True, timeout=30)
+            assert other.returncode == 1 and "another process listens there" in other.stderr, other.stderr
+            s.process.kill()
+            s.process.wait()
+            assert os.path.exists(s.socket)
+            with open(f"{s.dir}/log2", "w") as log:
+                s.process = subprocess.Popen(s.process.args, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+            wait_for(lambda: "is ready" in open(f"{s.dir}/log2").read() or s.process.poll() is not None, 20, "the server")
+            assert s.process.poll() is None, open(f"{s.dir}/log2").read()
+            s.bench("-t", "get", "-n", "1000", "-c", "2")
+
+
 def check(result, requests=None):
     assert result["errors"] == result["wrong"] == result["lost"] == 0, result
     assert result["requests"] > 0 and (requests is None or result["requests"] == requests), result

@@ -67,6 +67,19 @@ def _():
         wait_for(one_more, what="a new client after one left")
 
 
+@test("maxclients: the admin listener counts its clients apart")
+def _():
+    with Lab("af_packet", 1, ["--maxclients", "3"]) as lab:
+        clients = [lab.client() for _ in range(3)]
+        assert all(c.call("PING") == ("+", b"PONG") for c in clients)
+
+        def admin(*words):
+            return lab.exec_server_side("redis-cli", "-p", "6380", *words).strip()
+        assert "connected_clients:4" in admin("INFO", "clients")
+        assert admin("CONFIG", "SET", "maxclients", "2") == "OK"
+        assert admin("PING") == "PONG"
+
+
 @test("clients that vanish in mid-reply or mid-request leave nothing behind")
 def _():
     with Lab("af_packet", 2) as lab:

@@ -139,6 +139,25 @@ def _():
         assert os.path.getsize(f"{directory}/log") > 0
 
 
+@test("SIGHUP ends nothing and opens the log file anew, or says why not")
+def _():
+    with tempfile.TemporaryDirectory() as directory:
+        log, moved = f"{directory}/log", f"{directory}/log.1"
+        with Lab("af_packet", 1, ["--logfile", log]) as lab:
+            os.rename(log, moved)
+            os.kill(lab.pid(), signal.SIGHUP)
+            wait_for(lambda: os.path.exists(log) and "opened again" in open(log).read(), what="a new log file")
+            size = os.path.getsize(moved)
+            os.rename(directory, f"{directory}-away")
+            try:
+                os.kill(lab.pid(), signal.SIGHUP)
+                wait_for(lambda: "cannot open logfile" in open(f"{directory}-away/log").read(), what="a word about it")
+            finally:
+                os.rename(f"{directory}-away", directory)
+            assert lab.client().call("PING") == ("+", b"PONG")
+            assert os.path.getsize(moved) == size
+
+
 @test("lab: a server killed with SIGKILL leaves nothing behind after stop, and the lab starts again")
 def _():
     pages, before = hugepages(), namespaces()

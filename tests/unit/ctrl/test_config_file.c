@@ -147,6 +147,19 @@ static void test_config_args__values_up_to_the_next_directive(void **state)
 	assert_string_equal(conf.file, "");
 }
 
+static void test_config_args__users_and_includes_as_in_a_file(void **state)
+{
+	const char *argv[] = {"redpoll", "--user", "alice", "on", "--include", "u.conf", "--port", "1"};
+
+	put("u.conf", "port 7001\nworkers 4\n");
+	assert_int_equal(load_args(8, argv), 0);
+	assert_non_null(conf.users);
+	assert_int_equal(conf.users->nwords, 2);
+	assert_int_equal(conf.workers, 4);
+	assert_int_equal(conf.port, 1);
+	config_users_free(&conf);
+}
+
 static void test_config_args__errors(void **state)
 {
 	args_fail("command line: unknown directive 'prot'; did you mean 'port'?", 3,
@@ -257,6 +270,7 @@ int main(void)
 		T(config_file__addresses_collect),
 		T(config_file__includes),
 		T(config_args__values_up_to_the_next_directive),
+		T(config_args__users_and_includes_as_in_a_file),
 		T(config_args__errors),
 		T(config_rewrite__keeps_what_is_the_same),
 		T(config_rewrite__changes_in_place),

@@ -133,17 +133,25 @@ void ctrl_stop(struct ctrl *c)
 	script_thread_hurry(c->script, how == 1 ? SCRIPT_HURRY_UNWRITTEN : SCRIPT_HURRY_ALL);
 }
 
+static void take_hangup(const struct ctrl *c)
+{
+	int ret = log_reopen();
+
+	if (ret < 0)
+		log_write(LOG_WARNING, "cannot open logfile %s again: %s; its directory must exist and be writable",
+			  c->config.logfile, strerror(-ret));
+	else if (ret > 0)
+		log_write(LOG_NOTICE, "SIGHUP: the log file was opened again");
+}
+
 static void take_signals(struct ctrl *c)
 {
 	struct signalfd_siginfo si;
 	while (read(c->signal_fd, &si, sizeof si) == sizeof si) {
-		if (si.ssi_signo != SIGHUP)
-			ctrl_terminate(c);
-		else if (log_reopen(c->config.logfile) != 0)
-			log_write(LOG_WARNING, "cannot open logfile %s again: its directory must exist and be writable",
-				  c->config.logfile);
+		if (si.ssi_signo == SIGHUP)
+			take_hangup(c);
 		else
-			log_write(LOG_NOTICE, "SIGHUP: the log file was opened again");
+			ctrl_terminate(c);
 	}
 }
 

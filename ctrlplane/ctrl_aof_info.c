@@ -12,13 +12,19 @@ static void line(struct text *t, const char *name, uint64_t v)
 	text_add(t, "%s:%lu\r\n", name, (unsigned long)v);
 }
 
+/* Wanted, and not yet there: the first rewrite waits for another snapshot, or has failed and is tried again. */
+static bool beginning(const struct ctrl *c)
+{
+	return c->config.appendonly && c->aof->state != AOF_ON && c->aof->state != AOF_LOADING &&
+	       !c->aof->rewrite.running;
+}
+
 static void rewrite_lines(const struct ctrl *c, struct text *t)
 {
 	const struct aof_rewrite *r = &c->aof->rewrite;
 
 	line(t, "aof_rewrite_in_progress", r->running);
-	/* Switched on, and the first one has failed or waits: it is tried again. */
-	line(t, "aof_rewrite_scheduled", r->scheduled || (c->aof->state == AOF_STARTING && !r->running));
+	line(t, "aof_rewrite_scheduled", r->scheduled || beginning(c));
 	text_add(t, "aof_last_rewrite_time_sec:%ld\r\n", (long)r->last_s);
 	text_add(t, "aof_current_rewrite_time_sec:%ld\r\n",
 		 r->running ? (long)((c->now.mono_us - r->began_us) / 1000000) : -1L);

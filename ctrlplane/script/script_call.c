@@ -120,7 +120,7 @@ static const char *forbidden(struct script_call *c, const struct cmd *cmd, uint3
 {
 	struct script_run *run = c->run;
 
-	if (!cmd_arity_ok(cmd, argc) || (cmd->flags & CMD_F_CONTAINER))
+	if (!cmd_arity_ok(cmd, argc) || ((cmd->flags & CMD_F_CONTAINER) && cmd->fn == NULL))
 		return "ERR Wrong number of args calling Redis command from script";
 	bool debugs = cmd->flags & CMD_F_PROTECTED && cmd->route == CMD_HOME && c->p.env->conf->debug_scripts;
 	if (cmd->flags & CMD_F_NOSCRIPT && !debugs)

@@ -3,31 +3,42 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-static FILE *sink; /* NULL: standard output */
+static FILE *sink;           /* NULL: standard output */
+static char where[PATH_MAX]; /* as the file was opened: the working directory may be another one since */
 static enum log_level threshold = LOG_NOTICE;
 
 int log_open(const char *path, enum log_level level)
 {
+	char full[PATH_MAX] = "";
 	FILE *f = NULL;
 	if (path && *path) {
 		f = fopen(path, "ae");
 		if (!f)
 			return -errno;
+		if (!realpath(path, full))
+			full[0] = '\0';
 	}
 	log_close();
 	sink = f;
+	memcpy(where, full, sizeof(where));
 	threshold = level;
 	return 0;
 }
 
-int log_reopen(const char *path)
+int log_reopen(void)
 {
-	return log_open(path, threshold);
+	if (sink == NULL || where[0] == '\0')
+		return 0;
+	int ret = log_open(where, threshold);
+	return ret < 0 ? ret : 1;
 }
 
 void log_close(void)

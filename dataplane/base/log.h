@@ -35,8 +35,9 @@ struct log_ring {
 
 /* Opens `path` for appending ("" or NULL: standard output). Control thread. Returns 0 or -errno. */
 int log_open(const char *path, enum log_level level);
-/* The same file anew, after somebody has moved it away. Returns 0, or -errno, and then goes on in the old one. */
-int log_reopen(const char *path);
+/* The same path anew, after somebody has moved the file away. Returns 1, 0 if there is no file, or -errno, and then
+ * goes on in the old one. */
+int log_reopen(void);
 void log_close(void);
 void log_set_level(enum log_level level);
 /* One line, in Redis's format: "pid:C dd Mon yyyy hh:mm:ss.mmm # text". Control thread only. */

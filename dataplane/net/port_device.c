@@ -136,7 +136,8 @@ static int tap_check(const struct port_device *d, struct err *e)
 	return 0;
 }
 
-/* A process that was killed leaves its socket behind, and no driver takes its place. */
+/* A process that was killed leaves its socket behind, and no driver takes its place. Whether somebody has it a
+ * connection of another type tells: it never comes about, so nobody notices. */
 static int socket_clear(const struct port_device *d, struct err *e)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
@@ -147,12 +148,14 @@ static int socket_clear(const struct port_device *d, struct err *e)
 	if (!S_ISSOCK(st.st_mode))
 		return err_set(e, "device %s: there is a file of that name; choose another", d->text);
 	strcpy(at.sun_path, d->arg);
-	int fd = socket(AF_UNIX, (d->kind == PORT_MEMIF ? SOCK_SEQPACKET : SOCK_STREAM) | SOCK_CLOEXEC, 0);
-	bool dead = fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0 && errno == ECONNREFUSED;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int why = fd < 0 || connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ? errno : EPROTOTYPE;
 	if (fd >= 0)
 		close(fd);
-	if (!dead)
+	if (why == EPROTOTYPE)
 		return err_set(e, "device %s: another process listens there; stop it or choose another", d->text);
+	if (why != ECONNREFUSED)
+		return err_set(e, "device %s: cannot find out whose socket is there: %s", d->text, strerror(why));
 	if (unlink(d->arg) < 0)
 		return err_set(e, "device %s: cannot remove what a process that has ended left there: %s", d->text,
 			       strerror(errno));

@@ -96,6 +96,8 @@ static void probe_too_long(struct tcp_conn *c, struct rte_mbuf *m, uint16_t mtu)
 	if (buf_priv(m)->seg.flags & TCP_SEG_SACKED)
 		return;
 	tcp_sendq_mark_lost(c, m);
+	if (tcp_pmtu_only_probe_lost(c))
+		c->flags &= ~TCP_F_TLP;
 	probe_failed(c, mtu == 0 ? plateau_below(c, c->mtu_probe) : mtu);
 	tcp_conn_want_output(c);
 }

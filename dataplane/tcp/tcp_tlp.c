@@ -15,8 +15,9 @@ bool tcp_tlp_wanted(const struct tcp_conn *c)
 static uint64_t pto_us(const struct tcp_conn *c)
 {
 	uint64_t rto = tcp_rto_now(c);
+	uint32_t one = (c->flags & TCP_F_MTU_PROBE) ? tcp_conn_mss_at(c, c->mtu_probe) : tcp_conn_mss(c);
 
-	if (c->in_flight <= tcp_conn_mss(c))
+	if (c->in_flight <= one)
 		return rto;
 	return RP_MIN(rto, RP_MAX(2ULL * c->srtt_us, (uint64_t)PTO_MIN_US));
 }

@@ -1,8 +1,9 @@
 """Places: mostly few and close to each other, some at the edges of the map."""
 import gen
 
-WITH = "*({WITHDIST|WITHHASH|WITHCOORD|ASC|DESC|COUNT geocount|COUNT geocount ANY})"
-STORED_WITH = WITH.replace("geocount", "allcount")
+# COUNT shows distances: which of equal ones it leaves out is chance (known.py).
+WITH = "*({WITHDIST|WITHHASH|WITHCOORD|ASC|DESC|COUNT geocount WITHDIST|COUNT geocount ANY WITHDIST})"
+STORED_WITH = WITH.replace("geocount", "allcount").replace("allcount WITHDIST", "allcount").replace("ANY WITHDIST", "ANY")
 
 TEMPLATES = [
     (20, "GEOADD key lon lat member"),

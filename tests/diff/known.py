@@ -68,8 +68,8 @@ SPARED = {
     "CONFIG SET": "a setting would change", "DEBUG": "SLEEP would sleep",
     "HELLO SETNAME": "7.0 does one option after the other until it meets a wrong one, 7.2 reads all of them first",
     "ZADD z": "ranges of names make no sense where scores differ",
-    "SADD onw": "SORT ALPHA holds words equal that begin alike up to a byte of zero, and then their order is chance",
-    "ZADD onw": "likewise",
+    "SADD {onw": "SORT ALPHA holds words equal that begin alike up to a byte of zero, and then their order is chance",
+    "ZADD {onw": "likewise",
 }
 
 # (where, what is not compared, or not to the letter, and why)
@@ -143,17 +143,18 @@ def reason(command, ours, oracle):
 
 
 def of_counted(args, ours, oracle):
-    """Of places at equal distance COUNT leaves out some by chance: but for their names the rest must be the same."""
+    """Of places at equal distance COUNT leaves out some by chance: those that one alone has are as far away as the
+    other's."""
     words = [a.lower() for a in args]
-    if not words or not words[0].startswith((b"geosearch", b"georadius")) or b"count" not in words:
+    if not words or not words[0].startswith((b"geosearch", b"georadius")) or not {b"count", b"withdist"} <= set(words):
         return None
-    if ours[0] != "*" or oracle[0] != "*" or None in (ours[1], oracle[1]) or len(ours[1]) != len(oracle[1]):
+    if ours[0] != "*" or oracle[0] != "*" or not ours[1] or not oracle[1] or len(ours[1]) != len(oracle[1]):
         return None
 
-    def places(rows, others):
-        return sorted(repr(row[1][1:]) if row[0] == "*" else "" for row in rows if row not in others)
+    def distances(rows, others):
+        return sorted(row[1][1] for row in rows if row not in others)
 
-    same = places(ours[1], oracle[1]) == places(oracle[1], ours[1])
+    same = distances(ours[1], oracle[1]) == distances(oracle[1], ours[1])
     return "which of equally distant places COUNT leaves out is chance" if same else None
 
 

@@ -184,7 +184,6 @@ static int open_net(struct rig *r, struct net_params *np, struct err *e)
 	return r->net != NULL ? 0 : -1;
 }
 
-/* Where the kernel has our addresses it keeps its own ports, and its clients theirs. */
 /* Two stacks at one address: the kernel would reset what we open. */
 static bool kernel_has(const struct options *o, const struct net_params *np, struct err *e)
 {
@@ -204,6 +203,7 @@ static bool kernel_has(const struct options *o, const struct net_params *np, str
 	return false;
 }
 
+/* Where the kernel has our addresses it keeps its own ports, and its clients theirs. */
 static void choose_ports(struct rig *r)
 {
 	r->first_lport = port_info(r->port)->shared ? LPORT_SHARED : LPORT_FIRST;

@@ -2,6 +2,7 @@
  * the default ones (which take no hugepages). */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <time.h>
 
 #include <rte_eal.h>
@@ -230,6 +231,7 @@ int main(int argc, char **argv)
 
 	if ((argc > 2 ? rte_eal_init(argc - 2, argv + 2) : rte_eal_init(RP_ARRAY_LEN(no_huge), (char **)no_huge)) < 0)
 		return 1;
+	rmdir(rte_eal_get_runtime_dir());
 	make_keys(&b);
 	run(&b);
 	free(b.key);

@@ -109,6 +109,7 @@ VISIBLE = [
     ("EVAL, EVAL_RO, EVALSHA, EVALSHA_RO, FCALL, FCALL_RO", "A script that has written and then reaches for a key of a shard that "
      "neither its KEYS nor an earlier run named fails there, and the error names the key.",
      "Shards are leased before a script begins."),
+    ("SCRIPT SHOW", "Of Valkey 8.", "Operators want to read what a digest stands for."),
     ("SAVE", "Others are served meanwhile.", "Snapshots need no standstill."),
     ("BGREWRITEAOF", "The base file is always a snapshot: `aof-use-rdb-preamble no` is refused.", "One way to write it is enough."),
     ("CLIENT SETNAME, HELLO", "Names longer than 255 bytes are refused.", "What a client may keep is bounded."),

@@ -83,6 +83,9 @@ void space_unlink_expiry(struct store *s, uint32_t db, struct object *o)
 
 bool space_index(struct store *s, uint32_t db, struct object *o, uint64_t hash)
 {
+	/* First: of two with one name nobody could tell which is found. */
+	if (rp_unlikely(s->frozen))
+		expire_frozen(s, db, obj_key(o));
 	if (!index_insert(s->db[db].ix, o, hash))
 		return false;
 	s->inserts++;
@@ -94,8 +97,6 @@ void space_announce(struct store *s, uint32_t db, struct object *o, int64_t at_m
 {
 	struct slice key = obj_key(o);
 
-	if (rp_unlikely(s->frozen))
-		expire_frozen(s, db, key);
 	store_touch_for_write(s, db, key, NULL);
 	o->version = s->version;
 	s->stats.keys++;

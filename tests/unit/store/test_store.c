@@ -325,6 +325,39 @@ static void test_store_delete__of_an_expired_key_is_false(void **state)
 	model_destroy(m);
 }
 
+static void put_one(struct model *m, bool several)
+{
+	struct store_put put[1];
+	struct store_puts t = {.put = put};
+
+	if (!several) {
+		assert_non_null(store_set_string(m->s, 0, SLICE("k"), SLICE("w"), NULL, STORE_NO_EXPIRE));
+		return;
+	}
+	assert_true(store_puts_add(&t, m->s, SLICE("k"), SLICE("w"), NULL));
+	store_puts_commit(&t, 0);
+}
+
+static void test_store__what_a_pause_has_left_goes_before_its_key_is_written(void **state)
+{
+	for (int several = 0; several < 2; several++) {
+		struct model *m = model_create(7, 64);
+		store_set_string(m->s, 0, SLICE("k"), SLICE("v"), NULL, m->now_ms + 5);
+		store_freeze(m->s, true);
+		model_advance(m, 6);
+		assert_int_equal(m->journal_dels, 0);
+		put_one(m, several);
+		assert_int_equal(store_count(m->s, 0), 1);
+		assert_int_equal(store_expires(m->s, 0), 0);
+		assert_int_equal(m->journal_dels, 1);
+		store_freeze(m->s, false);
+		model_advance(m, 100);
+		assert_non_null(store_peek(m->s, 0, SLICE("k")));
+		assert_int_equal(m->journal_dels, 1);
+		model_destroy(m);
+	}
+}
+
 static void test_store_edit__copies_a_blob_that_a_reply_holds(void **state)
 {
 	struct model *m = model_create(6, 64);
@@ -532,6 +565,7 @@ int main(void)
 		cmocka_unit_test(test_store__encodings_as_redis_says),
 		cmocka_unit_test(test_store__expired_goes_within_polls_and_says_so),
 		cmocka_unit_test(test_store_delete__of_an_expired_key_is_false),
+		cmocka_unit_test(test_store__what_a_pause_has_left_goes_before_its_key_is_written),
 		cmocka_unit_test(test_store_edit__copies_a_blob_that_a_reply_holds),
 		cmocka_unit_test(test_store_flush__large_database_twice_in_a_row),
 		cmocka_unit_test(test_store_clone__between_shards),

@@ -1,6 +1,13 @@
 /* From a received frame to a TCP segment, an answer of our own or a counted drop. IEEE 802.1Q, RFC 9293. */
 #include "net/net_priv.h"
 
+static void tell_once(struct net *n, bool *told, enum log_level level, const char *text)
+{
+	if (!*told && n->p.log)
+		log_defer(n->p.log, level, n->now.wall_us, text, 0, NULL);
+	*told = true;
+}
+
 /* A sender on this host hands its segments over with only the pseudo header summed when its device offers checksum
  * offload (veth does) and the receiving driver drops that mark (net_af_packet and net_af_xdp of DPDK 22.11 do). Such
  * data never left this host's memory. Nothing else may look like it: the field must hold exactly that sum. */
@@ -9,30 +16,23 @@ static bool csum_is_partial(struct net *n, const struct net_rx *rx, const struct
 	if (tcp->cksum != csum_fold(net_rx_pseudo(rx)))
 		return false;
 	n->c.rx_csum_partial++;
-	if (!n->partial_told && n->p.log) {
-		n->partial_told = true;
-		log_defer(
-			n->p.log, n->accept_partial ? LOG_NOTICE : LOG_WARNING, n->now.wall_us,
-			n->accept_partial
-				? "a sender on this host leaves TCP checksums to its device: accepted on this device; "
-				  "`ethtool -K PEER tx off` on its interface makes it compute them"
-				: "a sender on this host leaves TCP checksums to its device: on this device such "
-				  "segments are dropped; `ethtool -K PEER tx off` on its interface",
-			0, NULL);
-	}
+	tell_once(
+		n, &n->partial_told, n->accept_partial ? LOG_NOTICE : LOG_WARNING,
+		n->accept_partial
+			? "a sender on this host leaves TCP checksums to its device: accepted on this device; "
+			  "`ethtool -K PEER tx off` on its interface makes it compute them"
+			: "a sender on this host leaves TCP checksums to its device: on this device such segments are "
+			  "dropped; `ethtool -K PEER tx off` on its interface");
 	return n->accept_partial;
 }
 
 bool net_refuse_truncated(struct net *n, struct net_rx *rx)
 {
-	if (!n->truncated_told && n->p.log) {
-		n->truncated_told = true;
-		log_defer(n->p.log, LOG_WARNING, n->now.wall_us,
-			  "frames come cut off, and are dropped: somebody sends or gathers frames larger than the MTU; "
-			  "`ethtool -K PEER tso off gso off` on a sender's interface of this host, `ethtool -K IFACE "
-			  "gro off lro off` on ours",
-			  0, NULL);
-	}
+	tell_once(
+		n, &n->truncated_told, LOG_WARNING,
+		"frames come cut off, and are dropped: somebody sends or gathers frames larger than the MTU; `ethtool "
+		"-K PEER tso off gso off` on a sender's interface of this host, `ethtool -K IFACE gro off lro off` on "
+		"ours");
 	return net_refuse(rx, &n->c.rx_truncated);
 }
 

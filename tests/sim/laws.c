@@ -61,14 +61,15 @@ static const char *law_ack_timer(const struct tcp_conn *c)
 	return NULL;
 }
 
-/* Has something arrived that was sent after s (RFC 8985 section 6.2 step 5)? Of what was sent again in the same
- * microsecond, which only fuzzers answer, nobody can tell. */
+/* Has something arrived that was sent after s (RFC 8985 section 6.2 step 5)? If it arrived in the microsecond in which
+ * it was sent, which only fuzzers bring about, what is sent again right then may be the younger. */
 static bool overtaken(const struct tcp_conn *c, const struct buf_seg *s)
 {
 	if (s->flags & (TCP_SEG_SACKED | TCP_SEG_LOST))
 		return false;
 	return c->rack_xmit_us > s->xmit_us ||
-	       (c->rack_xmit_us == s->xmit_us && s->xmits == 1 && tcp_seq_gt(c->rack_end, s->seq + s->len));
+	       (c->rack_xmit_us == s->xmit_us && (s->xmits == 1 || c->rack_rtt_us > 0) &&
+		tcp_seq_gt(c->rack_end, s->seq + s->len));
 }
 
 /* Who was overtaken, and is not yet taken for lost, may still come until the reordering timer says otherwise. A timeout

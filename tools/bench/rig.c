@@ -195,8 +195,7 @@ static bool kernel_has(const struct options *o, const struct net_params *np, str
 		net_addr_format(&np->addrs[i].addr, text, sizeof(text));
 		err_set(e,
 			"--address %s is the kernel's too, on %s: it would reset our connections; choose a free one, "
-			"or "
-			"`--device af_xdp:IFACE` to share it",
+			"or share it with `--device af_xdp:IFACE`",
 			text, ifname);
 		return true;
 	}

@@ -7,7 +7,8 @@
 
     main()
 
-LAB_SERVER=redis in the environment runs them against redis-server instead, to see that a test itself is right.
+LAB_SERVER=redis in the environment runs them against redis-server instead, to see that a test itself is right;
+LAB_CPUS=1 says that another test runs beside: workers do not poll when they have nothing to do.
 
 Inside `with Lab(...)` this thread, and threads and programs that it starts, are in the client's namespace.
 """
@@ -58,7 +59,7 @@ class Lab:
         Lab.count += 1
         self.name = f"test-{os.getpid()}-{Lab.count}"
         self.arguments = ["--device", device, "--workers", str(workers), "--server", server, "--build", BUILD, "--quiet",
-                          "--", *options]
+                          "--cpus", os.environ.get("LAB_CPUS", str(os.cpu_count())), "--", *options]
         self.stopped = False
 
     def __enter__(self):

@@ -7,6 +7,7 @@ name, whether one by one or together.
     wanted = play(oracle, steps)
     wrong = difference(steps, wanted, play(server, steps, wanted))
 """
+import concurrent.futures
 import re
 import threading
 import time
@@ -185,6 +186,11 @@ class Told:
                 self.known[name] = play(oracle, self.scenarios[name])
         return self.known[name]
 
+    def all_wanted(self):
+        """Some at once: most of the time nobody says anything. Threads of who asks, for they are in its namespace."""
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            list(pool.map(self.wanted, self.scenarios))
+
     def wrong(self, name, server, fresh):
         """None, or where the server tells something else. fresh(server): makes it so that nothing is left of before."""
         wanted = self.wanted(name)
@@ -193,5 +199,6 @@ class Told:
 
     def all_wrong(self, server, fresh):
         """One line for each scenario that the server tells otherwise."""
+        self.all_wanted()
         found = ((name, self.wrong(name, server, fresh)) for name in self.scenarios)
         return "\n".join(f"{name}: {wrong}" for name, wrong in found if wrong is not None)

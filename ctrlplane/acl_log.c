@@ -83,10 +83,7 @@ static struct acl_entry *find_same(const struct acl_log *l, const struct acl_not
 
 static void set_client(struct acl_entry *e, const struct acl_note *n, const struct clock_now *now)
 {
-	struct client cl = n->client.cl;
-
-	if (cl.text != NULL)
-		cl.text = (struct client_text *)&n->client.text;
+	struct client cl = client_copy_read(&n->client);
 	size_t len = client_info_format(&cl, now, e->client, sizeof e->client);
 	if (len > 0 && e->client[len - 1] == '\n')
 		e->client[len - 1] = '\0';

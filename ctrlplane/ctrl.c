@@ -59,10 +59,16 @@ static void call_wait(struct ctrl *c, const bool *done)
 			ctrl_nap();
 }
 
+/* Workers that were told to stop at once answer no more. Nothing that happens in call_wait() tells them so. */
+static bool may_call(const struct ctrl *c)
+{
+	return !c->workers_gone && c->stop <= 1;
+}
+
 void ctrl_call_one(struct ctrl *c, uint32_t worker, msg_call_fn fn, void *arg)
 {
 	bool done = false;
-	if (c->workers_gone)
+	if (!may_call(c))
 		return;
 	ctrl_call_begin(c, worker, fn, arg, &done);
 	call_wait(c, &done);
@@ -71,7 +77,7 @@ void ctrl_call_one(struct ctrl *c, uint32_t worker, msg_call_fn fn, void *arg)
 void ctrl_call_all(struct ctrl *c, msg_call_fn fn, void *arg)
 {
 	bool done[RP_MAX_WORKERS] = {false};
-	if (c->workers_gone)
+	if (!may_call(c))
 		return;
 	for (uint32_t i = 0; i < c->nworkers; i++)
 		ctrl_call_begin(c, i, fn, arg, &done[i]);
@@ -83,6 +89,7 @@ static void take_conf(void *owner, struct msg *m)
 {
 	struct worker *w = owner;
 	host_set_conf(&w->host, m->arg[0]);
+	host_poll_memory(&w->host);
 }
 
 void ctrl_publish_conf(struct ctrl *c)

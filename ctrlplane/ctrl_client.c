@@ -104,15 +104,9 @@ static bool gather_all(struct ctrl *c, struct gather *g)
 
 static void list_one(const struct ctrl *c, const struct client_copy *copy, struct text *t)
 {
-	struct client cl = copy->cl;
+	struct client cl = client_copy_read(copy);
 	char line[CLIENT_INFO_MAX];
 
-	if (cl.text != NULL)
-		cl.text = (struct client_text *)&copy->text;
-	if (cl.listens != NULL)
-		cl.listens = (struct client_listens *)&copy->listens;
-	if (cl.tx != NULL)
-		cl.tx = (struct tx *)(uintptr_t)&copy->tx;
 	client_info_format(&cl, &c->now, line, sizeof line);
 	text_add(t, "%s", line);
 }

@@ -131,7 +131,8 @@ bool script_memory_short(struct script_thread *t)
 {
 	const struct dp_conf *conf = &t->host.conf;
 
-	if (rp_likely(conf->maxmemory == 0))
+	/* While clients are paused the keys stay as they are. */
+	if (rp_likely(conf->maxmemory == 0) || host_paused(&t->host))
 		return false;
 	for (uint32_t step = 0; used_bytes(&t->host) > conf->maxmemory; step++) {
 		bool evicted = false;

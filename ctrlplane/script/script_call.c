@@ -96,6 +96,8 @@ static struct slice refuse(struct script_call *c, const char *text)
 {
 	int n = snprintf(c->error, sizeof c->error, "-%s\r\n", text);
 
+	if (c->p.errors != NULL)
+		error_stats_count(c->p.errors, (struct slice){text, strlen(text)});
 	return (struct slice){c->error, (size_t)n};
 }
 
@@ -274,6 +276,7 @@ static struct slice execute(struct script_call *c, const struct cmd *cmd, uint32
 	c->client.proto = proto;
 	c->scratch->data_len = 0;
 	reply_init_in(&r, c->scratch, c->p.mbufs, proto);
+	r.errors = c->p.errors;
 	if (c->run->reply_bufs != 0)
 		r.bufs_left = c->run->reply_bufs;
 	struct cmd_ctx ctx = {.cmd = cmd,
@@ -322,8 +325,10 @@ struct slice script_call_run(void *ctx, uint32_t argc, const struct slice *argv,
 					 ? "ERR Wrong number of args calling Redis command from script"
 					 : "ERR Unknown Redis command called from script");
 	const char *why = forbidden(c, cmd, argc, argv);
-	if (rp_unlikely(why != NULL))
+	if (rp_unlikely(why != NULL)) {
+		c->p.env->stats[cmd->id].rejected++;
 		return refuse(c, why);
+	}
 	if (rp_unlikely(c->p.env->nstores > 1) && !shards_held(c, cmd, argc, argv, &key))
 		return leave_lease(c, key);
 	if (cmd->flags & CMD_F_WRITE)

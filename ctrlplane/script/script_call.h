@@ -16,6 +16,7 @@ typedef bool (*script_room_fn)(void *ctx);
 struct script_call_params {
 	struct cmd_env *env;
 	struct rte_mempool *mbufs;
+	struct error_stats *errors; /* counts what its commands answer; NULL: nobody does */
 	void *ctx;
 	script_seen_fn seen;     /* NULL: nobody */
 	script_remote_fn remote; /* NULL: such commands are not available */

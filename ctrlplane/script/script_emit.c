@@ -43,6 +43,18 @@ static bool has_field(lua_State *L, const char *name, int type)
 	return false;
 }
 
+void script_emit_error(lua_State *L, int table, struct reply *out, struct slice text)
+{
+	struct error_stats *errors = out->errors;
+
+	lua_pushliteral(L, SCRIPT_ERROR_COUNTED);
+	if (lua_rawget(L, table) == LUA_TBOOLEAN && lua_toboolean(L, -1))
+		out->errors = NULL;
+	reply_error_slice(out, text);
+	out->errors = errors;
+	lua_pop(L, 1);
+}
+
 static void emit_status(struct emitting *e)
 {
 	struct slice s = top_line(e->L);
@@ -116,7 +128,7 @@ static bool emit_special(struct emitting *e)
 	bool done = true;
 
 	if (has_field(e->L, "err", LUA_TSTRING))
-		reply_error_slice(e->out, top_line(e->L));
+		script_emit_error(e->L, lua_gettop(e->L) - 1, e->out, top_line(e->L));
 	else if (has_field(e->L, "ok", LUA_TSTRING))
 		emit_status(e);
 	else if (has_field(e->L, "double", LUA_TNUMBER))

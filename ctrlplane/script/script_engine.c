@@ -103,7 +103,7 @@ static void reply_failure(lua_State *L, const struct script_code *code, struct r
 	luaL_pushresult(&b);
 	size_t len;
 	const char *all = lua_tolstring(L, -1, &len);
-	reply_error_slice(out, (struct slice){all, len});
+	script_emit_error(L, at, out, (struct slice){all, len});
 	lua_settop(L, at - 1);
 }
 

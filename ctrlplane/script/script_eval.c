@@ -52,6 +52,7 @@ void script_run_code(struct cmd_ctx *c, const struct script_code *code, uint32_t
 		return;
 	const char *why = refused(t, code, read_only, &oom);
 	if (why != NULL) {
+		c->refused = oom;
 		reply_error(c->out, why);
 		return;
 	}

@@ -63,6 +63,9 @@ void script_load_api_open(lua_State *L);
 /* Raises {err = text}. */
 int script_raise(lua_State *L, const char *text);
 void script_push_error(lua_State *L, struct slice text);
+/* The field that says of an error table that its error was counted: where its command answered, and nowhere else. The
+ * name is Redis's, for scripts see it. */
+#define SCRIPT_ERROR_COUNTED "ignore_error_stats_update"
 
 /* ---- script_engine.c ---- */
 /* Raises the error of a script that must end (again, when somebody caught it). */
@@ -85,6 +88,8 @@ static inline void script_look(lua_State *L)
 void script_push_reply(lua_State *L, struct slice reply);
 
 /* ---- script_emit.c ---- */
+/* The error of the table at that place of the stack, counted unless it was before. */
+void script_emit_error(lua_State *L, int table, struct reply *out, struct slice text);
 /* Writes the value on top as a reply, and pops it. script_resp: what redis.setresp() said. */
 void script_emit_value(lua_State *L, struct reply *out, uint8_t script_resp);
 

@@ -181,6 +181,8 @@ static void push_one(struct reading *r)
 		return;
 	case '-':
 		script_push_error(r->L, take_line(r));
+		lua_pushboolean(r->L, true);
+		lua_setfield(r->L, -2, SCRIPT_ERROR_COUNTED);
 		return;
 	default:
 		push_rare(r, kind);

@@ -215,8 +215,12 @@ void script_thread_configure(struct script_thread *t, const struct dp_conf *conf
 
 static bool make_engine(struct script_thread *t)
 {
-	struct script_call_params cp = {
-		.env = &t->host.env, .mbufs = t->host.mbufs, .ctx = t, .seen = seen, .remote = run_elsewhere};
+	struct script_call_params cp = {.env = &t->host.env,
+					.mbufs = t->host.mbufs,
+					.errors = &t->host.errors,
+					.ctx = t,
+					.seen = seen,
+					.remote = run_elsewhere};
 
 	t->call = script_call_create(&cp);
 	if (t->call == NULL)

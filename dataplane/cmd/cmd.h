@@ -214,6 +214,7 @@ struct cmd_ctx {
 	struct resp_request *req; /* to take blobs from; may be NULL */
 	struct rng *rng;
 	struct tx *tx;   /* EXEC away from home: the transaction; NULL elsewhere */
+	bool refused;    /* set by a handler that has not begun, for want of memory: it counts as rejected */
 	bool deny_block; /* in a transaction or script: what would wait answers as if its time were over */
 	uint64_t held;   /* a waiting command runs again on news: shards whose keys it may look at. 0: all its keys' */
 	struct watcher *track; /* joins the keys that a reading command looks at; NULL: nobody caches them */

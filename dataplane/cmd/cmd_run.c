@@ -212,7 +212,9 @@ uint64_t cmd_run(struct cmd_ctx *c)
 		c->tsc = rte_rdtsc();
 	uint64_t cycles = c->tsc - begin;
 
-	if (rp_likely(!c->block.on))
+	if (rp_unlikely(c->refused))
+		c->env->stats[c->cmd->id].rejected++;
+	else if (rp_likely(!c->block.on))
 		cmd_stat_add(c->env, c->cmd, cycles, c->out->error);
 	return cycles;
 }

@@ -16,6 +16,12 @@ enum {
 	ACTING   /* one of them does */
 };
 
+/* What a lease in the inbox wants, for those who may not look at it: it may be granted, and gone, meanwhile. */
+struct lease_wish {
+	uint64_t number; /* in the order of all leases, from 1 */
+	uint64_t shards;
+};
+
 struct lease_shard {
 	struct lease *holder
 		RP_CACHE_ALIGNED; /* who hands over writes at grant, coordinator clears at release (release-store) */
@@ -24,12 +30,14 @@ struct lease_shard {
 	bool rested;              /* likewise: the shard had a turn of its own since its last lease */
 	uint32_t tail
 		RP_CACHE_ALIGNED; /* whoever has the table's lock writes (release), who hands over reads (acquire) */
-	struct lease *inbox[LEASE_INBOX]; /* written under the lock before tail moves */
+	struct lease *inbox[LEASE_INBOX];    /* written under the lock before tail moves */
+	struct lease_wish wish[LEASE_INBOX]; /* likewise; read under the lock */
 };
 
 struct lease_table {
-	uint32_t lock RP_CACHE_ALIGNED; /* try-lock: held only while one lease is appended */
+	uint32_t lock RP_CACHE_ALIGNED; /* try-lock: held only while one lease is appended, or the inboxes are read */
 	uint32_t nshards;
+	uint64_t appended; /* leases; under the lock */
 	struct msg_bus *bus;
 	struct lease_shard *shard;
 	uint64_t busy RP_CACHE_ALIGNED; /* atomic; their holder writes, owners and coordinators read relaxed */
@@ -122,9 +130,11 @@ bool lease_try_submit(struct lease_table *t, struct lease *l, uint64_t shards, u
 		l->coordinator = coordinator;
 		l->submitted = true;
 		__atomic_store_n(&l->waiting, __builtin_popcountll(shards), __ATOMIC_RELAXED);
+		t->appended++;
 		for (uint64_t rest = shards; rest != 0; rest &= rest - 1) {
 			struct lease_shard *s = &t->shard[__builtin_ctzll(rest)];
 			s->inbox[s->tail % LEASE_INBOX] = l;
+			s->wish[s->tail % LEASE_INBOX] = (struct lease_wish){t->appended, shards};
 			__atomic_store_n(&s->tail, s->tail + 1, __ATOMIC_RELEASE);
 		}
 	}
@@ -217,8 +227,49 @@ bool lease_shard_held(const struct lease_table *t, uint32_t shard)
 	       __atomic_load_n(&s->holder, __ATOMIC_ACQUIRE) != NULL;
 }
 
+/* Whatever stands in the shard's inbox behind the lease `stuck[shard]` stays there: its other shards are stuck with it.
+ * Returns whether that is news. */
+static bool spread(struct lease_table *t, uint32_t shard, uint64_t *stuck, uint64_t *shards)
+{
+	const struct lease_shard *s = &t->shard[shard];
+	bool news = false;
+
+	for (uint32_t i = __atomic_load_n(&s->head, __ATOMIC_ACQUIRE); i != s->tail; i++) {
+		struct lease_wish w = s->wish[i % LEASE_INBOX];
+		for (uint64_t rest = w.number > stuck[shard] ? w.shards : 0; rest != 0; rest &= rest - 1) {
+			uint32_t k = (uint32_t)__builtin_ctzll(rest);
+			if ((*shards >> k & 1) && stuck[k] <= w.number)
+				continue;
+			*shards |= 1ull << k;
+			stuck[k] = w.number;
+			news = true;
+		}
+	}
+	return news;
+}
+
+/* All shards that nobody gets before these are back: leases that wait for one of them hold others meanwhile, or are the
+ * next to. */
+static uint64_t stuck_with(struct lease_table *t, uint64_t shards)
+{
+	uint64_t stuck[RP_MAX_WORKERS] = {0}; /* the first lease that is, at each of them; 0: its holder */
+	bool news = shards != 0;
+
+	while (__atomic_exchange_n(&t->lock, 1, __ATOMIC_ACQUIRE) != 0)
+		sched_yield();
+	while (news) {
+		news = false;
+		for (uint64_t rest = shards; rest != 0; rest &= rest - 1)
+			news |= spread(t, (uint32_t)__builtin_ctzll(rest), stuck, &shards);
+	}
+	__atomic_store_n(&t->lock, 0, __ATOMIC_RELEASE);
+	return shards;
+}
+
 void lease_set_busy(struct lease_table *t, enum lease_busy why, uint64_t shards)
 {
+	if (shards != 0)
+		shards = stuck_with(t, shards);
 	if (__atomic_load_n(&t->busy, __ATOMIC_RELAXED) == shards)
 		return;
 	__atomic_store_n(&t->busy_why, (uint32_t)why, __ATOMIC_RELAXED);

@@ -54,13 +54,15 @@ bool lease_shard_quiet(const struct lease_table *t, uint32_t shard);
 /* It is still held by the lease that lease_poll_shard() saw. Its release kicks the owner. */
 bool lease_shard_held(const struct lease_table *t, uint32_t shard);
 
-/* Shards that a script has held for longer than busy-reply-threshold: who wants them is told so. */
+/* Shards that a script has held, or kept from others, for longer than busy-reply-threshold: who wants them is told so.
+ */
 enum lease_busy {
 	LEASE_BUSY_NOT,
 	LEASE_BUSY_SCRIPT,
 	LEASE_BUSY_FUNCTION
 };
-/* The holder of these shards. */
+/* The holder of these shards; again and again while it goes on. What waits for them keeps others waiting, too: the
+ * shards of all those leases become busy with them. */
 void lease_set_busy(struct lease_table *t, enum lease_busy why, uint64_t shards);
 /* Any thread. The set of such shards; 0 nearly always. */
 uint64_t lease_busy(const struct lease_table *t, enum lease_busy *why);

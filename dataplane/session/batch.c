@@ -1,5 +1,6 @@
 /* Parse and prefetch: the first two stages of a batch. */
 #include "cmd/handlers.h"
+#include "session/pubsub.h"
 #include "session/session_priv.h"
 #include "session/tx.h"
 
@@ -59,6 +60,19 @@ static bool names_a_script(const struct cmd *cmd, const struct resp_request *req
 #define SENT_SCRIPT 2u /* a script is */
 #define SENT_ANY    4u /* anything is, to whomever */
 
+static bool subscribes(const struct cmd *cmd)
+{
+	return (cmd->flags & CMD_F_PUBSUB) && cmd->route == CMD_HOME;
+}
+
+/* Its confirmation would stand behind requests that came after the barrier, and messages only behind that. */
+static bool barrier_too_early(const struct session *s, uint32_t sent)
+{
+	const struct session_listener *l = listener_of(s);
+
+	return l != NULL && l->standing && ((sent & SENT_ANY) || s->flight_tail != &l->barrier);
+}
+
 /* Who hears a message or runs a script finds done what its sender asked for before, and what follows a script finds
  * done what it does. Messages, and scripts, may follow each other without a pause. */
 static bool must_wait(const struct session *s, const struct cmd *cmd, uint32_t sent)
@@ -67,6 +81,8 @@ static bool must_wait(const struct session *s, const struct cmd *cmd, uint32_t s
 
 	if (cmd == NULL)
 		return false;
+	if (rp_unlikely(subscribes(cmd)) && barrier_too_early(s, sent))
+		return true;
 	/* WAIT and WAITAOF are about all that came before. */
 	if ((cmd->flags & CMD_F_BLOCKING) && cmd->route == CMD_HOME)
 		return last != NULL || (sent & SENT_ANY);
@@ -77,12 +93,13 @@ static bool must_wait(const struct session *s, const struct cmd *cmd, uint32_t s
 	       (sent & SENT_SCRIPT || (last != NULL && last->kind == MSG_CMD_FREE && last->cmd->route == CMD_SCRIPT));
 }
 
-/* A script has held what the request needs for too long. */
+/* A script has held what the request needs for too long. One that keeps the whole keyspace keeps everything else
+ * waiting too, as Redis has it, but for those who come through the admin listener. */
 static bool held_too_long(const struct session_host *h, const struct batch_entry *e, enum route_to to, uint32_t owner)
 {
 	uint64_t needs = 0;
 
-	if (rp_likely(h->busy == 0) || e->cmd == NULL || e->cmd->flags & CMD_F_ALLOW_BUSY)
+	if (rp_likely(h->busy == 0) || e->cmd == NULL)
 		return false;
 	if (to == ROUTE_OWN)
 		needs = 1ull << h->own;
@@ -90,12 +107,11 @@ static bool held_too_long(const struct session_host *h, const struct batch_entry
 		needs = 1ull << owner;
 	else if (to == ROUTE_LEASE)
 		needs = e->lease;
-	return (needs & h->busy) != 0 || e->cmd->route == CMD_SCRIPT;
-}
-
-static bool subscribes(const struct cmd *cmd)
-{
-	return (cmd->flags & CMD_F_PUBSUB) && cmd->route == CMD_HOME;
+	if (needs & h->busy)
+		return true;
+	if (e->cmd->flags & CMD_F_ALLOW_BUSY)
+		return false;
+	return e->cmd->route == CMD_SCRIPT || (h->busy == h->all_shards && h->own >= 0);
 }
 
 /* Who a client is and whether it listens decides what becomes of what follows. */

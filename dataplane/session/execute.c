@@ -117,7 +117,7 @@ void execute_home(struct session_host *h, struct session *s, const struct cmd *c
 {
 	struct client *cl = &s->cl;
 	if (rp_unlikely(s->cl.tx != NULL))
-		tx_look(s);
+		tx_look(s->cl.tx);
 	r->muted = (cl->flags & (CLIENT_F_REPLY_OFF | CLIENT_F_SKIP_NEXT)) != 0;
 	cl->flags &= ~CLIENT_F_SKIP_NEXT;
 	struct cmd_ctx c = {.cmd = cmd,
@@ -309,10 +309,13 @@ static void refuse(struct session_host *h, struct turn *t, struct batch_entry *e
 	uint32_t *flags = &e->s->cl.flags;
 	t->r.muted = (*flags & (CLIENT_F_REPLY_OFF | CLIENT_F_SKIP_NEXT)) != 0;
 	*flags &= ~CLIENT_F_SKIP_NEXT;
-	if (e->exec)
+	if (e->exec) {
 		tx_refuse_exec(e->s, e->refused, &t->r);
-	else
-		reply_error(&t->r, e->refused);
+	} else {
+		if (cmd_admit(&h->env, &e->s->cl, e->req.argc, e->req.argv, &t->r) != NULL)
+			reply_error(&t->r, e->refused);
+		tx_refused(e->s);
+	}
 	h->env.stats[e->cmd->id].rejected++;
 	resp_request_free(&e->req, h->heap);
 }

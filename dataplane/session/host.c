@@ -423,12 +423,12 @@ void session_flight_advance(struct session_host *h, struct session *s)
 			h->count.killed_nomem++;
 			session_kill(s, true);
 		}
+		if (rp_unlikely(m->kind == MSG_BARRIER))
+			barrier_pass(listener_of(s));
 		session_out_gated(s, m->reply_head, m->reply_tail, m->reply_bytes, m->gate);
 		session_out_gated(s, m->after_head, m->after_tail, m->after_bytes, m->after_gate);
-		if (rp_unlikely(m->kind == MSG_BARRIER)) {
-			listener_of(s)->standing = false;
+		if (rp_unlikely(m->kind == MSG_BARRIER))
 			continue;
-		}
 		if (rp_unlikely(m->unless_writes))
 			answered_in_pause(h, s, m);
 		if (rp_unlikely(m->slow != NULL))
@@ -485,7 +485,8 @@ static void catch_up(struct session_host *h)
 	}
 	if (h->stale_flights) {
 		h->stale_flights = false;
-		host_visit(h, 0, UINT32_MAX, advance_stale, h);
+		session_visit(h, 0, UINT32_MAX, true, advance_stale,
+			      h); /* of killed ones, too: they wait for just that */
 	}
 }
 

@@ -103,12 +103,16 @@ static bool use_lease(struct session *s)
 {
 	struct session_host *h = s->host;
 	struct session_parked *p = s->parked;
+	bool done = true;
 	for (uint64_t rest = p->lease_want; rest != 0; rest &= rest - 1)
 		store_set_now(h->env.stores[__builtin_ctzll(rest)], h->now.wall_us);
+	p->running = true;
 	if (s->block == NULL && p->cmd->fn == cmd_exec && (s->cl.tx->needs & TX_NEEDS_OTHERS))
-		return run_tx(s);
-	run_kept(s);
-	return true;
+		done = run_tx(s);
+	else
+		run_kept(s);
+	p->running = false;
+	return done;
 }
 
 /* Its reply goes out, and the session goes on. */
@@ -129,7 +133,7 @@ static void go_on(struct session *s)
 static bool can_follow(const struct session *s, uint64_t shards)
 {
 	const struct session_parked *p = s->parked;
-	if (p->lease.submitted || (p->lease_want & ~shards) != 0 || p->lease_until_us != 0)
+	if (p->running || p->lease.submitted || (p->lease_want & ~shards) != 0 || p->lease_until_us != 0)
 		return false;
 	if (s->block != NULL)
 		return true;
@@ -273,6 +277,8 @@ static uint32_t poll_lease(struct session *s)
 {
 	struct session_host *h = s->host;
 	struct session_parked *p = s->parked;
+	if (p->running)
+		return 0;
 	if (!p->lease.submitted)
 		submit(s);
 	if (!lease_granted(&p->lease) || tx_away(s))

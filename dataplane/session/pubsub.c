@@ -205,8 +205,8 @@ static void barrier_raise(struct session_listener *l, uint32_t acks)
 	l->acks += acks;
 }
 
-/* Subscriptions whose confirmation leaves now are in force. The newest are in front. */
-static void barrier_lift(struct session_host *h, struct session_listener *l)
+/* The newest are in front. */
+void barrier_pass(struct session_listener *l)
 {
 	for (int of = 0; of < PUBSUB_TABLES; of++)
 		for (struct sub *sub = l->subs[of]; l->pending[of] > 0; sub = sub->next)
@@ -215,6 +215,11 @@ static void barrier_lift(struct session_host *h, struct session_listener *l)
 				sub->confirmed = true;
 			}
 	push_settle(l);
+	l->standing = false;
+}
+
+static void barrier_lift(struct session_host *h, struct session_listener *l)
+{
 	l->barrier.done = true;
 	if (l->s->flight_head == &l->barrier)
 		session_flight_advance(h, l->s);

@@ -60,6 +60,8 @@ static inline struct session_listener *listener_of(const struct session *s)
 {
 	return (struct session_listener *)s->cl.listens;
 }
+/* Subscriptions whose confirmation leaves now are in force: from here on messages need not follow behind it. */
+void barrier_pass(struct session_listener *l);
 /* The session ends: what it listened to is given back by pubsub_poll(). */
 void listener_leave(struct session_listener *l);
 /* A bounded slice of giving back. Returns how much it did. */

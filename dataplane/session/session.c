@@ -502,20 +502,37 @@ struct copy_out {
 	uint32_t n;
 };
 
+void client_copy_make(struct client_copy *out, const struct client *cl)
+{
+	out->cl = *cl;
+	if (cl->tx != NULL) {
+		tx_look(cl->tx);
+		out->tx = cl->tx->info;
+	}
+	if (cl->text != NULL)
+		out->text = *cl->text;
+	if (cl->listens != NULL)
+		out->listens = *cl->listens;
+}
+
+struct client client_copy_read(const struct client_copy *copy)
+{
+	struct client cl = copy->cl;
+
+	if (cl.text != NULL)
+		cl.text = (struct client_text *)&copy->text;
+	if (cl.listens != NULL)
+		cl.listens = (struct client_listens *)&copy->listens;
+	if (cl.tx != NULL)
+		cl.tx = (struct tx *)(uintptr_t)&copy->tx;
+	return cl;
+}
+
 static void copy_client(void *ctx, struct session *s)
 {
 	struct copy_out *c = ctx;
-	struct client_copy *out = &c->out[c->n++];
 
-	out->cl = s->cl;
-	if (s->cl.tx != NULL) {
-		tx_look(s);
-		out->tx = s->cl.tx->info;
-	}
-	if (s->cl.text != NULL)
-		out->text = *s->cl.text;
-	if (s->cl.listens != NULL)
-		out->listens = *s->cl.listens;
+	client_copy_make(&c->out[c->n++], &s->cl);
 }
 
 uint32_t host_clients(const struct session_host *h, uint32_t from, uint32_t budget, struct client_copy *out,

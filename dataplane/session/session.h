@@ -68,6 +68,7 @@ struct session_parked {
 	const struct cmd *cmd;
 	struct lease lease;
 	bool leasing;                           /* it wants or has a lease */
+	bool running;                           /* under it, now: what waits in there may poll leases, not this one */
 	uint64_t lease_want;                    /* of these shards */
 	uint64_t hold_us;                       /* keep the lease this long after the command (DEBUG SLEEP) */
 	int64_t lease_until_us;                 /* being held until then */
@@ -271,6 +272,11 @@ void host_abandon(struct session_host *h);
 /* Once per iteration, before everything else. */
 void host_set_now(struct session_host *h, const struct clock_now *now);
 void host_set_conf(struct session_host *h, const struct dp_conf *conf);
+/* Clients are paused. */
+static inline bool host_paused(const struct session_host *h)
+{
+	return rp_unlikely(h->conf.pause_until_ms != 0) && h->now.wall_us / 1000 < h->conf.pause_until_ms;
+}
 /* Gives the host new users: for log-ins from now on at once, for its clients by host_visit_users(). */
 void host_set_users(struct session_host *h, const struct acl_table *t);
 /* The clients at pool positions [from, from + budget) get their user's new snapshot; those whose user is no more are
@@ -347,6 +353,10 @@ struct client_copy {
 	struct client_listens listens; /* likewise */
 	struct tx_info tx;             /* likewise cl.tx */
 };
+/* Of a client of this thread. */
+void client_copy_make(struct client_copy *out, const struct client *cl);
+/* The copy as a client again, for who prints it: what it points to is in the copy. */
+struct client client_copy_read(const struct client_copy *copy);
 /* For CLIENT LIST: copies the clients at pool positions [from, ...) into out; *next is where to go on, 0 at the end.
  * Returns how many. */
 uint32_t host_clients(const struct session_host *h, uint32_t from, uint32_t budget, struct client_copy *out,

@@ -88,12 +88,6 @@ uint8_t tx_needs(const struct session_host *h, const struct cmd *cmd);
 uint32_t tx_flags_of(const struct cmd *cmd, const struct resp_request *req);
 void tx_op_exec(struct cmd_ctx *c);
 
-/* Clients are paused. */
-static inline bool host_paused(const struct session_host *h)
-{
-	return rp_unlikely(h->conf.pause_until_ms != 0) && h->now.wall_us / 1000 < h->conf.pause_until_ms;
-}
-
 /* ---- batch.c ---- */
 /* EVAL and its like may write, unless it is one of the read-only commands or its script says that it does not. false:
  * no such command. */

@@ -175,9 +175,7 @@ void tx_end(struct session *s)
 	s->cl.tx = NULL;
 }
 
-void tx_look(struct session *s)
+void tx_look(struct tx *tx)
 {
-	struct tx *tx = s->cl.tx;
-
 	tx->info.dirty = tx->watcher != NULL && watcher_dirty(tx->watcher);
 }

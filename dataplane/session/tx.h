@@ -107,8 +107,8 @@ void tx_end(struct session *s);
 /* The end of one that was sent away and has come back, or of one that is no session's any more. */
 void tx_free(struct session_host *h, struct tx *tx);
 void tx_unwatch(struct session_host *h, struct tx *tx);
-/* Has a watched key changed? Into what CLIENT LIST shows. The session has a transaction. */
-void tx_look(struct session *s);
+/* Has a watched key changed? Into what CLIENT LIST shows. */
+void tx_look(struct tx *tx);
 
 /* ---- EXEC (tx_exec.c) ---- */
 /* Admits EXEC, or refuses it with EXECABORT, also outside a transaction. *doomed: it will not run its commands, so it

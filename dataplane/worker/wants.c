@@ -130,9 +130,7 @@ struct acl_note *acl_note_create(struct heap *h, const struct acl_denial *d, int
 	*n = (struct acl_note){.heap = h, .wall_us = wall_us, .why = d->why, .where = d->where};
 	n->object_len = note_text(n->object, d->object);
 	n->username_len = note_text(n->username, d->username);
-	n->client.cl = *d->client;
-	if (d->client->text != NULL)
-		n->client.text = *d->client->text;
+	client_copy_make(&n->client, d->client);
 	acl_user_hold(n->client.cl.user);
 	return n;
 }

@@ -95,7 +95,7 @@ LOOSE = [
 # ---- what users of Redis 7.2 can see: commands, the difference, the reason ----
 
 VISIBLE = [
-    ("", "Commands of one connection whose keys lie on different shards may execute in another order than they were sent. "
+    ("", "Commands of one connection whose keys, or channels, lie on different shards may execute in another order than they were sent. "
      "Replies come in order, and commands on one key execute in order.",
      "Shards work at the same time. Who needs an order between two keys waits for a reply, gives the keys one {tag}, or uses MULTI."),
     ("DUMP, SAVE, BGSAVE, BGREWRITEAOF", "A hash whose fields expire is written in version 12 of RDB's format, and its times go to the "
@@ -109,6 +109,9 @@ VISIBLE = [
     ("EVAL, EVAL_RO, EVALSHA, EVALSHA_RO, FCALL, FCALL_RO", "A script that has written and then reaches for a key of a shard that "
      "neither its KEYS nor an earlier run named fails there, and the error names the key.",
      "Shards are leased before a script begins."),
+    ("", "While a script takes too long, BUSY is for those who want a shard that it keeps from others: WATCH among them, while other "
+     "keys are served. Everything else is answered BUSY only where it keeps all shards, and never through the admin listener.",
+     "A script stops nobody who has nothing to do with it."),
     ("SCRIPT SHOW", "Of Valkey 8.", "Operators want to read what a digest stands for."),
     ("SAVE", "Others are served meanwhile.", "Snapshots need no standstill."),
     ("BGREWRITEAOF", "The base file is always a snapshot: `aof-use-rdb-preamble no` is refused.", "One way to write it is enough."),

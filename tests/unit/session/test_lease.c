@@ -203,6 +203,50 @@ static void test_lease__full_inbox_refuses_and_takes_again_later(void **state)
 	msg_bus_destroy(bus);
 }
 
+/* Brings the shard to the next lease. */
+static void hand_over(struct lease_table *t, uint32_t shard)
+{
+	lease_poll_shard(t, shard);
+	assert_true(lease_poll_shard(t, shard));
+}
+
+static void test_lease__what_waits_for_a_busy_shard_makes_its_other_shards_busy(void **state)
+{
+	struct err e;
+	struct msg_bus *bus = msg_bus_create(6, &e);
+	struct lease_table *t = lease_table_create(bus, 6);
+	struct lease script = {0}, other = {0}, pair = {0}, next = {0}, last = {0}, apart = {0};
+	enum lease_busy why;
+	assert_true(lease_try_submit(t, &script, 1, 0));
+	hand_over(t, 0);
+	lease_set_busy(t, LEASE_BUSY_SCRIPT, 1);
+	assert_int_equal(lease_busy(t, &why), 1);
+	assert_true(lease_try_submit(t, &other, 2 | 16, 0)); /* in front of the one that is stuck: goes on */
+	assert_true(lease_try_submit(t, &pair, 1 | 2, 1));
+	assert_true(lease_try_submit(t, &next, 2 | 4, 2)); /* behind it, for another shard */
+	assert_true(lease_try_submit(t, &last, 4 | 8, 3));
+	assert_true(lease_try_submit(t, &apart, 32, 4));
+	for (int granted = 0; granted < 2; granted++) {
+		lease_set_busy(t, LEASE_BUSY_SCRIPT, 1);
+		assert_int_equal(lease_busy(t, &why), 1 | 2 | 4 | 8);
+		for (uint32_t shard = 1; shard < 6 && granted == 0; shard++)
+			hand_over(t, shard);
+	}
+	assert_true(lease_granted(&other) && lease_granted(&apart));
+	lease_release(t, &other, ~0ull);
+	hand_over(t, 1);
+	assert_false(lease_granted(&pair));
+	lease_set_busy(t, LEASE_BUSY_SCRIPT, 1);
+	assert_int_equal(lease_busy(t, &why), 1 | 2 | 4 | 8);
+	lease_set_busy(t, LEASE_BUSY_NOT, 0);
+	assert_int_equal(lease_busy(t, &why), 0);
+	lease_release(t, &script, ~0ull);
+	hand_over(t, 0);
+	assert_true(lease_granted(&pair));
+	lease_table_destroy(t);
+	msg_bus_destroy(bus);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -210,6 +254,7 @@ int main(void)
 		cmocka_unit_test(test_lease__two_leases_are_granted_in_the_same_order_everywhere),
 		cmocka_unit_test(test_lease__a_resting_shard_goes_on_at_once_but_not_past_news_for_its_owner),
 		cmocka_unit_test(test_lease__full_inbox_refuses_and_takes_again_later),
+		cmocka_unit_test(test_lease__what_waits_for_a_busy_shard_makes_its_other_shards_busy),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

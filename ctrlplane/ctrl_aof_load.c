@@ -164,10 +164,10 @@ static int unknown(struct aof_load *l)
 }
 
 /* Those that work on shards, which we hold, and SELECT. The others want a client of a session's (WATCH, SUBSCRIBE), or
- * are nothing that a server writes into its file. */
+ * are nothing that a server writes into its file; of an administrator's only PFDEBUG is, which changes its key. */
 static bool runs(const struct cmd *cmd)
 {
-	if (cmd->flags & CMD_F_ADMIN)
+	if (cmd->flags & CMD_F_ADMIN && (!(cmd->flags & CMD_F_WRITE) || cmd->flags & CMD_F_PROTECTED))
 		return false;
 	if (cmd->route == CMD_HOME)
 		return strcmp(cmd->name, "select") == 0;

@@ -838,13 +838,15 @@ def _():
         assert open(path, "rb").read() == whole[:at]
         # what no server writes: it would want a client with a session
         kept = open(behind, "rb").read()
-        for words in (("WATCH", "k"), ("SUBSCRIBE", "c"), ("DEBUG", "SLEEP", "1"), ("CONFIG", "SET", "maxmemory", "1")):
+        for words in (("WATCH", "k"), ("SUBSCRIBE", "c"), ("DEBUG", "SLEEP", "1"), ("CONFIG", "SET", "maxmemory", "1"),
+                      ("DEBUG", "POPULATE", "1")):
             open(behind, "wb").write(kept + encode(words))
             start_fails(server, f"a command that changes no key (offset {len(kept)})")
-        open(behind, "wb").write(kept)
+        # what one writes, though it is an administrator's
+        open(behind, "wb").write(kept + encode(("PFADD", "h", "x")) + encode(("PFDEBUG", "TODENSE", "h")))
         server.start()
         c = server.client()
-        assert c.call("DBSIZE") == (":", 18) and c.call("GET", "behind") == ("$", b"1")
+        assert c.call("DBSIZE") == (":", 19) and c.call("GET", "behind") == ("$", b"1")
         ok(c.call("SET", "more", 1))
         server.stop()
         check_aof(home)

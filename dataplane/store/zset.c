@@ -19,10 +19,10 @@ double zelem_score(const struct elem *e)
 	return d;
 }
 
-bool zelem_fits(const struct elem *e, double score)
+bool zelem_fits(const struct heap *h, const struct elem *e, double score)
 {
 	return (int32_t)e->aux == ZELEM_WIDE || zscore_is_narrow(score) ||
-	       heap_good_size(elem_bytes(e->len, false)) >= elem_bytes(e->len, true);
+	       heap_usable(h, e) >= elem_bytes(e->len, true);
 }
 
 void zelem_set(struct elem *e, double score)
@@ -144,7 +144,7 @@ struct elem *zset_touch(struct zset *z, struct heap *h, struct slice name, bool 
 
 bool zset_set_score(struct zset *z, struct heap *h, struct elem *e, double score)
 {
-	if (!zelem_fits(e, score)) {
+	if (!zelem_fits(h, e, score)) {
 		struct elem *bigger = zelem_create(h, elem_name(e), score);
 
 		if (bigger == NULL)

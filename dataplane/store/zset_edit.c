@@ -112,7 +112,7 @@ static bool apply_zset(struct edit *ed, const struct zref *r, struct slice name,
 {
 	struct elem *e = NULL;
 
-	if ((!r->found || !zelem_fits(r->e, score)) && (e = take_fresh(ed, name, score)) == NULL)
+	if ((!r->found || !zelem_fits(ed->h, r->e, score)) && (e = take_fresh(ed, name, score)) == NULL)
 		return false;
 	if (r->found ? zset_rescore(ed->z, ed->h, r->e, e, score) : zset_put(ed->z, ed->h, e, r->hash))
 		return true;
@@ -265,7 +265,7 @@ static bool make_ahead(struct zset *z, struct heap *h, uint32_t n, const struct 
 	for (uint32_t i = 0; i < n; i++) {
 		struct zref r;
 
-		if (zval_find((struct zval){.z = z}, items[i].name, &r) && zelem_fits(r.e, items[i].score))
+		if (zval_find((struct zval){.z = z}, items[i].name, &r) && zelem_fits(h, r.e, items[i].score))
 			continue;
 		fresh[i] = zelem_create(h, items[i].name, items[i].score);
 		if (fresh[i] == NULL)

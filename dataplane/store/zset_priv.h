@@ -26,8 +26,8 @@ static inline int zlex_cmp(struct slice name, const struct zlex_end *end)
 
 /* ---- elements: zset.c ---- */
 struct elem *zelem_create(struct heap *h, struct slice name, double score);
-/* Room for that score? */
-bool zelem_fits(const struct elem *e, double score);
+/* Room for that score? Its block says so, not the score that it has now: what fits once fits ever after. */
+bool zelem_fits(const struct heap *h, const struct elem *e, double score);
 /* There is room. */
 void zelem_set(struct elem *e, double score);
 /* e is in neither table nor tree yet. false: out of memory, nothing changed. */

@@ -84,6 +84,7 @@ static const char *const values[] = {
 	"ZADD k 1 a 2 b 3 c 4 d 5 e 6 f",
 	"ZADD k 1 a 2 b 3 c 4 d 5 e 6 f 7 g",
 	"ZADD k 1 a 2 bbbbbbbbbbbbbbbbbbbbbbbbbb",
+	"ZADD k 1 a 0.5 sixteen-letters-",
 	"GEOADD k 13 52 a 13.1 52 b 13.2 52 c 13.3 52 d 13.4 52 e 13.5 52 f 13.6 52 g",
 };
 
@@ -95,6 +96,7 @@ static const char *const lines[] = {
 	"ZADD k 1 n1 2 n2 3.5 n3 9 a 1 n1",
 	"ZADD k 1 n1 2 n2 3 n3 4 n4 5 n5 6 n6 7 n7 8 n8 9 n9 10 b",
 	"ZADD k CH GT 100 a 200.25 b 3 nnnnnnnnnnnnnnnnnnnn",
+	"ZADD k 1 sixteen-letters- 1.5 sixteen-letters- 2 sixteen-letters- 2.5 sixteen-letters-",
 	"ZADD k INCR 0.1 a",
 	"ZINCRBY k 3 b",
 	"ZREM k a b nothing",

@@ -360,7 +360,8 @@ static const char *map_file(const char *path, size_t *len, struct err *e)
 
 static int load_commands(struct ctrl *c, const char *path, size_t from, bool last, struct err *e)
 {
-	struct aof_load l = {.c = c, .path = path, .e = e, .cl = {.flags = CLIENT_F_AUTH, .proto = 2}};
+	struct aof_load l = {
+		.c = c, .path = path, .e = e, .cl = {.flags = CLIENT_F_AUTH | CLIENT_F_REPLAY, .proto = 2}};
 	size_t len, end = 0;
 	const char *data = map_file(path, &len, e);
 

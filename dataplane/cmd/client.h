@@ -18,6 +18,8 @@
 #define CLIENT_F_TRACKING  (1u << 8)  /* CLIENT TRACKING ON */
 #define CLIENT_F_MONITOR   (1u << 9)  /* sees everybody's commands */
 #define CLIENT_F_BLOCKED   (1u << 24) /* waits in BLPOP or its like */
+/* Commands of an append-only file: what they say was within the limits of their time. */
+#define CLIENT_F_REPLAY (1u << 25)
 /* From the upper end: acl.h sets them. */
 #define CLIENT_F_FREE          (1u << 31) /* authenticated, and the user may do everything */
 #define CLIENT_F_LOCAL         (1u << 29) /* from a loopback address: the admin listener says so */

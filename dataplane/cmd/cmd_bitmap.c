@@ -13,7 +13,7 @@ bool bitmap_arg_offset(struct cmd_ctx *c, uint32_t i, unsigned width, uint64_t *
 	if (fields)
 		v = (struct slice){v.ptr + 1, v.len - 1};
 	if (num_parse_i64(v, &n) && !(fields && __builtin_mul_overflow(n, (int64_t)width, &n)) && n >= 0 &&
-	    (uint64_t)n >> 3 < c->env->conf->max_bulk) {
+	    (uint64_t)n >> 3 < string_max(c)) {
 		*at = (uint64_t)n;
 		return true;
 	}

@@ -68,11 +68,16 @@ bool string_put(struct cmd_ctx *c, struct store *s, struct slice key, uint32_t v
 	return false;
 }
 
+uint64_t string_max(const struct cmd_ctx *c)
+{
+	return rp_unlikely(c->client_flags & CLIENT_F_REPLAY) ? INT64_MAX : c->env->conf->max_bulk;
+}
+
 bool string_size_ok(struct cmd_ctx *c, uint64_t size, uint64_t add)
 {
 	uint64_t total;
 
-	if (rp_likely(!__builtin_add_overflow(size, add, &total) && total <= c->env->conf->max_bulk))
+	if (rp_likely(!__builtin_add_overflow(size, add, &total) && total <= string_max(c)))
 		return true;
 	reply_error(c->out, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
 	return false;

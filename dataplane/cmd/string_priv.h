@@ -19,6 +19,8 @@ void string_reply_part(struct cmd_ctx *c, const struct object *o, struct slice p
  * false nothing changed and the error is written. */
 bool string_put(struct cmd_ctx *c, struct store *s, struct slice key, uint32_t vi, int64_t expire_at_ms);
 
+/* Bytes that a string may have. */
+uint64_t string_max(const struct cmd_ctx *c);
 /* false, with the error written, if size + add bytes are more than a string may have. */
 bool string_size_ok(struct cmd_ctx *c, uint64_t size, uint64_t add);
 

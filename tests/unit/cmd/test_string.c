@@ -159,6 +159,14 @@ static void test_string_size__limit_of_one_string(void **state)
 	expect(h, "SETRANGE k x xy", "-ERR value is not an integer or out of range");
 	expect(h, "SETBIT k 79 1", ":1");
 	expect(h, "SETBIT k 80 1", "-ERR bit offset is not an integer or out of range");
+	/* A file was written under the limit of its time. */
+	h->client.flags |= CLIENT_F_REPLAY;
+	expect(h, "APPEND k abc", ":13");
+	expect(h, "SETRANGE k 12 xyz", ":15");
+	expect(h, "SETBIT k 127 1", ":0");
+	expect(h, "BITFIELD k SET u8 128 7", "*1 :0");
+	expect(h, "STRLEN k", ":17");
+	expect(h, "SETRANGE k 9223372036854775807 x", too_long);
 }
 
 static void test_string_getrange__clamps(void **state)

@@ -51,7 +51,6 @@ enum obj_enc {
 
 #define OBJ_INLINE_MAX 1024 /* longest string value kept in the object itself */
 #define OBJ_EMBSTR_MAX 44   /* Redis's limit of "embstr" */
-#define OBJ_KEY_MAX    (512u * 1024 * 1024)
 
 struct object {
 	uint8_t type : 4, enc : 4;

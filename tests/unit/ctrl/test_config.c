@@ -103,6 +103,13 @@ static void test_config__memory_units(void **state)
 	refuses("maxmemory", "mb", "argument must be a memory value");
 }
 
+/* The store's lengths of names have 32 bits. */
+static void test_config__no_argument_is_longer_than_a_name_may_be(void **state)
+{
+	accepts("proto-max-bulk-len", "4294967295", "4294967295");
+	refuses("proto-max-bulk-len", "4gb", "argument must be between 1048576 and 4294967295 inclusive");
+}
+
 static void test_config__durations_name_their_unit(void **state)
 {
 	accepts("tcp-rto-min", "5000us", "5ms");
@@ -314,6 +321,7 @@ int main(void)
 		T(every_row_is_complete),
 		T(numbers_have_bounds),
 		T(memory_units),
+		T(no_argument_is_longer_than_a_name_may_be),
 		T(durations_name_their_unit),
 		T(words),
 		T(addresses),

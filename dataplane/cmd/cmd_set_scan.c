@@ -37,9 +37,7 @@ static bool sscan_options(struct cmd_ctx *c, struct slice *pattern, int64_t *cou
 			if (*count >= 1)
 				continue;
 		} else if (more && cmd_arg_is(c, i, "match")) {
-			if (!slice_eq(c->argv[i + 1], SLICE("*")))
-				*pattern = slice_eq(c->argv[i + 1], SLICE("*")) ? (struct slice){NULL, 0}
-										: c->argv[i + 1];
+			*pattern = slice_eq(c->argv[i + 1], SLICE("*")) ? (struct slice){NULL, 0} : c->argv[i + 1];
 			continue;
 		}
 		cmd_err_syntax(c);

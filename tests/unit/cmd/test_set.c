@@ -218,6 +218,8 @@ static void test_sscan__all_once(void **state)
 {
 	expect(h, "SADD i 1 2 3", ":3");
 	expect(h, "SSCAN i 0 MATCH [13]", "*2 $1 0 *2 $1 1 $1 3");
+	expect(h, "SSCAN i 0 MATCH [13] MATCH *", "*2 $1 0 *3 $1 1 $1 2 $1 3"); /* the last one counts */
+	expect(h, "SSCAN i 0 MATCH * MATCH 2", "*2 $1 0 *1 $1 2");
 	expect(h, "SSCAN i 77 COUNT 1", "*2 $1 0 *3 $1 1 $1 2 $1 3");
 	expect(h, "SSCAN i x", "-ERR invalid cursor");
 	expect(h, "SSCAN i 0 COUNT 0", "-ERR syntax error");

@@ -92,6 +92,7 @@ static void node_close(struct stream *s, struct heap *h, struct stream_node *n)
 
 #define ELEMENT_EXTRA 11 /* most that an element takes beside its text */
 #define ENTRY_NUMBERS 5  /* flags, difference of ms and seq, number of fields, elements to go back */
+#define HEAD_BYTES    (LP_EMPTY_BYTES + 4 * ELEMENT_EXTRA) /* a node's, without names: count, deleted, fields, 0 */
 
 static size_t bytes_at_most(uint32_t words, size_t text)
 {
@@ -157,14 +158,11 @@ static bool append_to_last(struct stream *s, struct heap *h, const struct stream
 	return true;
 }
 
+/* Its names stand in the head, and nowhere else. */
 static bool append_node(struct stream *s, struct heap *h, struct stream_id id, uint32_t n, const struct slice *words,
 			size_t bytes)
 {
-	size_t head = LP_EMPTY_BYTES + 4 * ELEMENT_EXTRA;
-
-	for (uint32_t i = 0; i < n; i++)
-		head += words[2 * i].len + ELEMENT_EXTRA;
-	struct stream_node *node = stream_node_create(h, id, head + bytes + STREAM_NODE_SLACK);
+	struct stream_node *node = stream_node_create(h, id, HEAD_BYTES + bytes + STREAM_NODE_SLACK);
 	struct stream_node *before = s->last;
 	struct lp_writer w;
 
@@ -210,8 +208,7 @@ enum stream_added stream_append(struct stream *s, struct heap *h, struct stream_
 
 	for (uint32_t i = 0; i < 2 * n; i++)
 		text += words[i].len;
-	/* twice: a new node's head has the names again */
-	if (2 * bytes_at_most(2 * n, text) > LP_MAX_BYTES)
+	if (HEAD_BYTES + bytes_at_most(2 * n, text) + STREAM_NODE_SLACK > LP_MAX_BYTES)
 		return STREAM_TOO_LARGE;
 	if (!append(s, h, id, n, words, text, lim))
 		return STREAM_NO_MEMORY;

@@ -140,11 +140,34 @@ static void test_stream__goes_in_slices(void **state)
 	fixture_heap_check(h);
 }
 
+/* The heap is too small for such entries: nothing reads their text. */
+static void test_stream__entries_up_to_what_a_listpack_holds(void **state)
+{
+	struct heap *h = fixture_heap(64ul << 20);
+	struct stream *s = stream_create(h);
+	char none[1];
+	struct slice words[] = {{none, 0}, {none, 0}};
+	struct stream_id id = {1, 0};
+
+	for (int i = 0; i < 2; i++) {
+		words[i].len = LP_MAX_BYTES - 200;
+		assert_int_equal(stream_append(s, h, id, 1, words, &limits), STREAM_NO_MEMORY);
+		words[i].len = LP_MAX_BYTES;
+		assert_int_equal(stream_append(s, h, id, 1, words, &limits), STREAM_TOO_LARGE);
+		words[i].len = 0;
+	}
+	words[0].len = words[1].len = LP_MAX_BYTES / 2 - 100;
+	assert_int_equal(stream_append(s, h, id, 1, words, &limits), STREAM_NO_MEMORY);
+	stream_destroy(s, h);
+	fixture_heap_check(h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stream__agrees_with_model),
 		cmocka_unit_test(test_stream__goes_in_slices),
+		cmocka_unit_test(test_stream__entries_up_to_what_a_listpack_holds),
 	};
 
 	if (fixture_eal("test_stream", "64") != 0)

@@ -193,15 +193,14 @@ static struct slice *collect(struct sort *t, uint32_t n)
 	return v;
 }
 
-/* What patterns and keys of other shards gave is not in this one's journal: it gets the result, o or none. */
+/* The journal gets the result, o or none: what patterns and keys of other shards gave is not in this shard's, and a
+ * field that had expired is there again while the file is loaded. */
 static void effect_result(struct cmd_ctx *c, struct store *s, struct slice key, const struct object *o)
 {
 	char buf[EFFECT_VALUES][NUM_I64_CHARS];
 	struct slice words[2 + EFFECT_VALUES] = {SLICE("RPUSH"), key};
 	struct list_iter it;
 
-	if (c->env->nstores == 1)
-		return;
 	cmd_effect(c, s, 2, (struct slice[]){SLICE("DEL"), key});
 	if (o == NULL || !journal_on(store_journal(s)))
 		return;

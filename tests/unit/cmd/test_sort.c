@@ -114,6 +114,22 @@ static void test_sort_store__events_effects_ttl(void **state)
 	expect(h, "SORT d BY nosort", "*3 $1 3 $1 2 $1 1");
 }
 
+/* While the append-only file is loaded no time passes: the field would be there. */
+static void test_sort_store__journals_what_an_expired_field_gave(void **state)
+{
+	struct harness *one = harness_create(1);
+
+	run(one, "SADD s 1 2");
+	run(one, "HSET h_1 f x g y");
+	run(one, "HSET h_2 f y");
+	run(one, "HPEXPIRE h_1 100 FIELDS 1 f");
+	harness_advance_ms(one, 200);
+	one->effects[0] = '\0';
+	expect(one, "SORT s GET h_*->f STORE d", ":2");
+	expect_effects(one, "DEL d; RPUSH d  y");
+	harness_destroy(one);
+}
+
 static void test_sort__many(void **state)
 {
 	struct rng rng;
@@ -215,6 +231,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_sort__texts_with_zeros, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sort__sorted_sets_and_lists_have_their_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sort_store__events_effects_ttl, setup, teardown),
+		cmocka_unit_test(test_sort_store__journals_what_an_expired_field_gave),
 		cmocka_unit_test_setup_teardown(test_sort__many, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sort__needs_all_shards_only_for_free_patterns, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sort__without_memory, setup, teardown),

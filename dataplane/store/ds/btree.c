@@ -192,9 +192,19 @@ bool btree_insert(struct btree *t, struct heap *h, uint64_t key, void *ptr)
 
 /* ---- memory -------------------------------------------------------------------------------------------------- */
 
-/* Upper bounds of the splits that n inserts can cause. A split needs a full node; the nodes there may all be full, each
- * new one needs several inserts to become so. */
-bool btree_reserve(struct btree *t, struct heap *h, uint32_t n)
+/* Where inserts may go, and so how many splits they cause at most. */
+struct spread {
+	uint32_t full[2];  /* nodes that may be full now, leaves and inner ones */
+	uint32_t every[2]; /* inserts after which a new node may be full */
+};
+
+/* A split needs a full node. */
+static uint64_t splits_at_most(const struct spread *sp, uint32_t kind, uint64_t inserts)
+{
+	return RP_MIN(inserts, sp->full[kind] + inserts / sp->every[kind] + 2);
+}
+
+static bool reserve(struct btree *t, struct heap *h, uint32_t n, const struct spread *sp)
 {
 	uint64_t all = t->count + n;
 
@@ -202,16 +212,30 @@ bool btree_reserve(struct btree *t, struct heap *h, uint32_t n)
 		return false;
 	if (t->height == 1 && all <= LEAF_CAP)
 		return true;
-	uint64_t leaves = RP_MIN((uint64_t)n, t->nodes[0] + n / 8 + 2), level = leaves, inner = 0;
+	uint64_t leaves = splits_at_most(sp, 0, n), level = leaves, inner = 0;
 	for (uint32_t lv = 1; lv < t->height; lv++) {
-		level = RP_MIN(level, t->nodes[1] + level / 8 + 2);
+		level = splits_at_most(sp, 1, level);
 		inner += level;
 	}
-	while (level > 0) {
-		inner++;
-		level /= 8;
-	}
+	/* Above a root that splits another one comes, which may do the same. */
+	for (; level > 0; level /= sp->every[1])
+		inner += 1 + level / sp->every[1];
 	return spare_fill(t, h, 0, leaves) && spare_fill(t, h, 1, inner);
+}
+
+bool btree_reserve(struct btree *t, struct heap *h, uint32_t n)
+{
+	struct spread anywhere = {.full = {t->nodes[0], t->nodes[1]}, .every = {8, 8}};
+
+	return reserve(t, h, n, &anywhere);
+}
+
+/* The node that splits at the right end leaves one pair to the new one: make_room(). */
+bool btree_reserve_behind(struct btree *t, struct heap *h, uint32_t n)
+{
+	static const struct spread behind = {.full = {0, 0}, .every = {LEAF_CAP - 1, INNER_CAP - 1}};
+
+	return reserve(t, h, n, &behind);
 }
 
 void btree_trim(struct btree *t, struct heap *h)

@@ -39,9 +39,11 @@ bool btree_drain(struct btree *t, struct heap *h, uint32_t *budget, void (*fn)(v
 
 /* Reserves nodes so that the next n inserts cannot fail. false: out of memory. */
 bool btree_reserve(struct btree *t, struct heap *h, uint32_t n);
+/* The same for an ascending run behind all pairs that are there: it fills its nodes, and so needs far fewer. */
+bool btree_reserve_behind(struct btree *t, struct heap *h, uint32_t n);
 /* Gives unused reserved nodes back. */
 void btree_trim(struct btree *t, struct heap *h);
-/* The pair must not be there. false: out of memory (never after btree_reserve()), no pair changed. Ascending and
+/* The pair must not be there. false: out of memory (never after a reservation), no pair changed. Ascending and
  * descending runs of inserts fill the nodes. Less than 2^32 pairs below one child of the root. */
 bool btree_insert(struct btree *t, struct heap *h, uint64_t key, void *ptr);
 /* true: it was there. */

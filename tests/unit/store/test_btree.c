@@ -304,6 +304,41 @@ static void test_btree__reserved_inserts_never_fail(void **state)
 	model_end(&m);
 }
 
+/* So many that the tree becomes several levels higher. */
+static void test_btree__reserved_from_nothing(void **state)
+{
+	struct model m = model_make(16, 30000, 1u << 30, 1000);
+
+	assert_true(btree_reserve(&m.t, m.h, m.cap));
+	heap_fail_after(m.h, 1);
+	while (m.n < m.cap)
+		model_add(&m, random_item(&m));
+	heap_fail_after(m.h, 0);
+	check_all(&m);
+	model_end(&m);
+}
+
+static void test_btree__reserved_behind_is_enough_and_little(void **state)
+{
+	static const uint32_t before[] = {0, 1, 61, 62, 63, 2000, 9000};
+
+	for (uint32_t b = 0; b < RP_ARRAY_LEN(before); b++)
+		for (uint32_t n = 1; n < 20000; n = n * 3 + b) {
+			struct model m = model_make(17, 30000, 1u << 30, 1000);
+			while (m.n < before[b])
+				model_add(&m, random_item(&m));
+			size_t had = btree_bytes(&m.t);
+			assert_true(btree_reserve_behind(&m.t, m.h, n));
+			assert_true(btree_bytes(&m.t) - had < n * 19 + 16384);
+			heap_fail_after(m.h, 1);
+			for (uint32_t i = 0; i < n; i++)
+				model_add(&m, (struct item){m.keys + i, 0});
+			heap_fail_after(m.h, 0);
+			check_all(&m);
+			model_end(&m);
+		}
+}
+
 /* The most splits: every leaf full, then one more pair into each. */
 static void test_btree__reserved_for_full_nodes(void **state)
 {
@@ -411,6 +446,8 @@ int main(void)
 		cmocka_unit_test(test_btree__random_inserts_fill_leaves),
 		cmocka_unit_test(test_btree__order_of_addresses),
 		cmocka_unit_test(test_btree__reserved_inserts_never_fail),
+		cmocka_unit_test(test_btree__reserved_from_nothing),
+		cmocka_unit_test(test_btree__reserved_behind_is_enough_and_little),
 		cmocka_unit_test(test_btree__reserved_for_full_nodes),
 		cmocka_unit_test(test_btree__insert_without_memory_changes_nothing),
 		cmocka_unit_test(test_btree__drains_within_its_budget),

@@ -11,6 +11,7 @@ struct claim {
 	struct stream_consumer *con;
 	struct stream_pending *spare; /* made beforehand */
 	bool made;                    /* the consumer is new */
+	uint32_t room;                /* XAUTOCLAIM: entries that may become the consumer's */
 	int64_t min_idle, now;
 	/* options */
 	uint32_t first, last;    /* ids: arguments from first to before last */
@@ -248,6 +249,7 @@ void cmd_xclaim(struct cmd_ctx *c)
 #define AUTO_COUNT    100
 #define AUTO_ATTEMPTS 10 /* entries looked at for each to claim */
 #define AUTO_MAX      (INT64_MAX / (int64_t)sizeof(struct stream_id))
+#define AUTO_STEP     1000 /* entries that memory is taken for at once */
 
 static bool auto_args(struct cmd_ctx *c, struct claim *x, struct stream_id *from, int64_t *count)
 {
@@ -269,7 +271,20 @@ static bool auto_args(struct cmd_ctx *c, struct claim *x, struct stream_id *from
 	return true;
 }
 
-/* Claims from `from` on. The reply says first where the next call should begin, 0-0 at the end. */
+/* false: out of memory. */
+static bool room_for_one(struct claim *x)
+{
+	if (x->room == 0) {
+		if (!btree_reserve(&x->con->pel, x->h, AUTO_STEP))
+			return false;
+		x->room = AUTO_STEP;
+	}
+	x->room--;
+	return true;
+}
+
+/* Claims from `from` on. The reply says first where the next call should begin, 0-0 at the end. Where memory ends
+ * after the first step, that is as good a place as any. */
 static void auto_claim(struct cmd_ctx *c, struct claim *x, struct stream_id from, int64_t count)
 {
 	int64_t attempts = count * AUTO_ATTEMPTS;
@@ -293,6 +308,8 @@ static void auto_claim(struct cmd_ctx *c, struct claim *x, struct stream_id from
 			continue;
 		}
 		if (idle_enough(x, p)) {
+			if (!room_for_one(x))
+				break;
 			take(c, x, p, &claimed);
 			taken++;
 			count--;
@@ -317,7 +334,8 @@ void cmd_xautoclaim(struct cmd_ctx *c)
 	if (!auto_args(c, &x, &from, &count) || !claim_open(c, &x))
 		return;
 	uint64_t n = RP_MIN((uint64_t)count, x.g->pel.count);
-	if (!prepare_consumer(c, &x, n)) {
+	x.room = (uint32_t)RP_MIN(n, (uint64_t)AUTO_STEP);
+	if (!prepare_consumer(c, &x, x.room)) {
 		no_memory(c, &x, n);
 		return;
 	}

@@ -61,6 +61,19 @@ static bool group_has_new(const struct xread_one *one)
 	       stream_id_cmp(stream_last_entry(one->s), one->g->last_id) > 0;
 }
 
+/* Do entries that are pending stand where new ones will? Only if the group was set back. */
+static bool pending_ahead(const struct stream_group *g)
+{
+	return g->pel.count > 0 && stream_id_cmp(stream_pending_at(btree_last(&g->pel))->id, g->last_id) > 0;
+}
+
+static bool reserve(const struct stream_group *g, struct btree *pel, struct heap *h, uint64_t want)
+{
+	uint32_t n = (uint32_t)RP_MIN(want, (uint64_t)UINT32_MAX);
+
+	return pending_ahead(g) ? btree_reserve(pel, h, n) : btree_reserve_behind(pel, h, n);
+}
+
 static bool prepare_pending(struct xread_one *one, uint64_t most)
 {
 	struct heap *h = store_heap(one->st);
@@ -69,8 +82,7 @@ static bool prepare_pending(struct xread_one *one, uint64_t most)
 	/* one stream may stand there several times */
 	one->g->want += n;
 	one->con->want += n;
-	if (!btree_reserve(&one->g->pel, h, (uint32_t)RP_MIN(one->g->want, UINT32_MAX)) ||
-	    !btree_reserve(&one->con->pel, h, (uint32_t)RP_MIN(one->con->want, UINT32_MAX)))
+	if (!reserve(one->g, &one->g->pel, h, one->g->want) || !reserve(one->g, &one->con->pel, h, one->con->want))
 		return false;
 	for (; n > 0; n--) {
 		struct stream_pending *p = stream_pending_create(h, STREAM_ID_MIN);

@@ -116,10 +116,60 @@ static void test_stream_nomem__every_command_on_every_size(void **state)
 		}
 }
 
+static void expect_begin(const char *line, const char *begin)
+{
+	const char *r = run(h, line);
+
+	if (strncmp(r, begin, strlen(begin)) != 0)
+		fail_msg("'%s' answers '%.60s'", line, r);
+}
+
+/* It takes memory in steps: only without any for the first it claims nothing. */
+static void test_stream_nomem__xautoclaim_ends_where_memory_does(void **state)
+{
+	const char *r;
+
+	prepare(2500, 2500);
+	for (uint64_t n = 1;; n++) {
+		heap_fail_after(h->heaps[0], n);
+		r = run(h, "XAUTOCLAIM s g new 0 0 COUNT 9000 JUSTID");
+		heap_fail_after(h->heaps[0], 0);
+		if (!refused(r))
+			break;
+		expect(h, "XPENDING s g", "*4 :2500 $3 1-0 $6 2500-0 *1 *2 $1 c $4 2500");
+	}
+	assert_memory_equal(r, "*3 $6 1001-0 *1000 ", 19);
+	expect(h, "XPENDING s g", "*4 :2500 $3 1-0 $6 2500-0 *2 *2 $1 c $4 1500 *2 $3 new $4 1000");
+	expect_begin("XAUTOCLAIM s g new 0 1001 COUNT 9000 JUSTID", "*3 $3 0-0 *1500 ");
+	expect(h, "XPENDING s g", "*4 :2500 $3 1-0 $6 2500-0 *1 *2 $3 new $4 2500");
+}
+
+/* Then what is pending stands among what is new. */
+static void test_stream_nomem__groups_that_were_set_back(void **state)
+{
+	static const char *const reads[] = {"XREADGROUP GROUP g new STREAMS s >",
+					    "XREADGROUP GROUP g c COUNT 90 STREAMS s s > >"};
+
+	for (size_t i = 0; i < RP_ARRAY_LEN(reads); i++) {
+		prepare(400, 400);
+		for (int id = 1; id <= 400; id++)
+			if (id % 3 != 0)
+				runf(h, "XACK s g %d", id);
+		run(h, "XGROUP SETID s g 50");
+		uint64_t n = 1;
+		do
+			heap_fail_after(h->heaps[0], n++);
+		while (refused(run(h, reads[i])));
+		heap_fail_after(h->heaps[0], 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_stream_nomem__every_command_on_every_size, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stream_nomem__xautoclaim_ends_where_memory_does, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stream_nomem__groups_that_were_set_back, setup, teardown),
 	};
 
 	harness_eal("test_stream_nomem");

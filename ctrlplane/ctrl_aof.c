@@ -87,42 +87,61 @@ static struct msg *shard_call(struct ctrl *c, uint32_t worker, msg_call_fn fn)
 	return m;
 }
 
+static bool gates_turn(uint32_t *shown, uint32_t from, uint32_t to)
+{
+	return __atomic_compare_exchange_n(shown, &from, to, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+/* On the owner's thread. The control thread may change its mind back and forth meanwhile. */
 static void hide_gates(void *owner, struct msg *m)
 {
 	struct worker *w = owner;
+	uint32_t *shown = m->arg[0];
 
-	store_set_gates(w->store, NULL);
+	while (!gates_turn(shown, AOF_GATES_TO_STAY, AOF_GATES_SHOWN)) {
+		if (!gates_turn(shown, AOF_GATES_TO_HIDE, AOF_GATES_HIDING))
+			continue;
+		store_set_gates(w->store, NULL);
+		__atomic_store_n(shown, AOF_GATES_HIDDEN, __ATOMIC_RELEASE);
+		return;
+	}
 }
 
-static void hide_all(struct ctrl *c)
+static void hide(struct ctrl *c, uint32_t i)
 {
-	struct aof *a = c->aof;
+	uint32_t *shown = &c->aof->shown[i];
 
-	for (uint32_t i = 0; i < c->nworkers; i++) {
-		struct msg *m = shard_call(c, i, hide_gates);
-		a->hidden[i] = false;
-		m->arg[3] = &a->hidden[i];
-		msg_send(c->bus, m);
-	}
+	if (gates_turn(shown, AOF_GATES_TO_STAY, AOF_GATES_TO_HIDE) ||
+	    !gates_turn(shown, AOF_GATES_SHOWN, AOF_GATES_TO_HIDE))
+		return;
+	struct msg *m = shard_call(c, i, hide_gates);
+	m->arg[0] = shown;
+	msg_send(c->bus, m);
+}
+
+static void show(struct ctrl *c, uint32_t i)
+{
+	uint32_t *shown = &c->aof->shown[i];
+
+	if (gates_turn(shown, AOF_GATES_TO_HIDE, AOF_GATES_TO_STAY))
+		return;
+	while (__atomic_load_n(shown, __ATOMIC_ACQUIRE) == AOF_GATES_HIDING)
+		ctrl_nap();
+	if (__atomic_load_n(shown, __ATOMIC_ACQUIRE) != AOF_GATES_HIDDEN)
+		return;
+	store_show_gates(c->stores[i], c->aof->gates[i]);
+	__atomic_store_n(shown, AOF_GATES_SHOWN, __ATOMIC_RELEASE);
+}
+
+void aof_show_gates(struct ctrl *c)
+{
+	c->aof->gated = true;
+	for (uint32_t i = 0; i < c->nworkers; i++)
+		show(c, i);
 }
 
 static void between_commands(void *owner, struct msg *m)
 {
-}
-
-/* At once, also where a shard is held by a script that never ends: whoever executes finds them when he next looks, and
- * what was under way before has ended on every worker when this returns. */
-static void show_all(struct ctrl *c)
-{
-	struct aof *a = c->aof;
-
-	for (uint32_t i = 0; i < c->nworkers; i++)
-		while (!__atomic_load_n(&a->hidden[i], __ATOMIC_ACQUIRE))
-			ctrl_persist_wait_once(c);
-	for (uint32_t i = 0; i < c->nworkers; i++)
-		store_show_gates(c->stores[i], a->gates[i]);
-	if (!c->workers_gone)
-		ctrl_call_all(c, between_commands, NULL);
 }
 
 void aof_set_gated(struct ctrl *c, bool on)
@@ -132,19 +151,16 @@ void aof_set_gated(struct ctrl *c, bool on)
 	if (a->gated == on)
 		return;
 	a->gated = on;
-	if (on)
-		show_all(c);
-	else
-		hide_all(c);
-}
-
-void aof_set_gated_held(struct ctrl *c, bool on)
-{
-	struct aof *a = c->aof;
-
-	a->gated = on;
-	for (uint32_t i = 0; i < c->nworkers; i++)
-		store_set_gates(c->stores[i], on ? a->gates[i] : NULL);
+	if (!on) {
+		for (uint32_t i = 0; i < c->nworkers; i++)
+			hide(c, i);
+		return;
+	}
+	/* At once, also where a shard is held by a script that never ends: whoever executes finds them when he next
+	 * looks, and what was under way before has ended on every worker when this returns. */
+	aof_show_gates(c);
+	if (!c->workers_gone)
+		ctrl_call_all(c, between_commands, NULL);
 }
 
 static void detach(void *owner, struct msg *m)
@@ -152,7 +168,6 @@ static void detach(void *owner, struct msg *m)
 	struct worker *w = owner;
 
 	journal_attach(&w->journal, NULL);
-	store_set_gates(w->store, NULL);
 }
 
 /* Rings and gates, once and for all: others look at them at any time. */
@@ -163,7 +178,6 @@ static int make_rings(struct ctrl *c, struct err *e)
 	for (uint32_t i = 0; i < c->nworkers; i++) {
 		a->ring[i] = journal_ring_create(c->config.journal_buffer, i, c->workers[i]->shard_heap, e);
 		a->gates[i] = calloc(1, sizeof *a->gates[i]);
-		a->hidden[i] = true;
 		if (a->ring[i] == NULL)
 			return -1;
 		if (a->gates[i] == NULL)
@@ -302,7 +316,7 @@ static void stop_begin(struct ctrl *c)
 
 	aof_rewrite_cancel(c, "appendonly no");
 	a->state = AOF_STOPPING;
-	a->gated = false;
+	aof_set_gated(c, false);
 	for (uint32_t i = 0; i < c->nworkers; i++) {
 		struct msg *m = shard_call(c, i, detach);
 		m->arg[3] = &a->detached[i];

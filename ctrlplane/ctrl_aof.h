@@ -25,6 +25,16 @@ enum aof_state {
 	AOF_STOPPING
 };
 
+/* Of one shard's gates (appendfsync always). A message hides them in turn with the shard's commands, and may be long on
+ * its way: a shard that is leased serves none. Who wants them shown meanwhile takes that back, and waits for nobody. */
+enum aof_gates {
+	AOF_GATES_HIDDEN,
+	AOF_GATES_SHOWN,
+	AOF_GATES_TO_HIDE, /* shown; the message is on its way */
+	AOF_GATES_TO_STAY, /* shown; it is on its way, and has nothing to do any more */
+	AOF_GATES_HIDING   /* for a few instructions of the shard's owner */
+};
+
 struct aof_rewrite {
 	bool running;
 	bool scheduled; /* asked for while a snapshot was under way */
@@ -33,7 +43,7 @@ struct aof_rewrite {
 	bool mark_met;  /* the new incremental file is in use */
 	bool based;     /* the new base file is in its place */
 	bool given_up;  /* the new incremental file could not be put in use */
-	uint64_t mark;  /* the latest */
+	uint64_t mark;  /* of the latest */
 	uint64_t base_seq, incr_seq;
 	int incr_fd; /* opened ahead; -1: none, or in use */
 	uint64_t began_us;
@@ -49,9 +59,9 @@ struct aof {
 	struct aof_writer *w;
 	struct journal_ring *ring[RP_MAX_WORKERS];
 	struct store_gates *gates[RP_MAX_WORKERS];
-	bool detached[RP_MAX_WORKERS]; /* atomic: that worker writes to its ring no more */
-	bool gated;                    /* replies wait (appendfsync always) */
-	bool hidden[RP_MAX_WORKERS];   /* atomic: that shard shows no gates any more */
+	bool detached[RP_MAX_WORKERS];  /* atomic: that worker writes to its ring no more */
+	bool gated;                     /* replies wait (appendfsync always) */
+	uint32_t shown[RP_MAX_WORKERS]; /* atomic: enum aof_gates of that shard; its owner ends what its message says */
 	struct aof_manifest manifest;
 	char dir[CONFIG_STRING_MAX], name[CONFIG_STRING_MAX];
 	uint64_t closed_bytes; /* of the base and the incremental files before the one in use */
@@ -79,10 +89,10 @@ bool ctrl_aof_fails(const struct ctrl *c);
 /* While the control thread holds all shards: their effects go to the rings from here on. */
 void aof_attach(struct ctrl *c);
 /* Shows the gates on every shard, which has happened when it returns, or hides them in turn with each one's commands.
- */
+ * Waits for no shard: a transaction may ask for it. */
 void aof_set_gated(struct ctrl *c, bool on);
-/* The same while all shards are held: no command runs before it is in force. */
-void aof_set_gated_held(struct ctrl *c, bool on);
+/* Shows them while all shards are held: no command runs before it is in force. */
+void aof_show_gates(struct ctrl *c);
 char *aof_path(const struct aof *a, const char *file, char *buf);
 void aof_incr_name(const struct aof *a, uint64_t seq, char *buf);
 void aof_base_name(const struct aof *a, uint64_t seq, char *buf);

@@ -125,7 +125,8 @@ static int begin(struct ctrl *c, struct err *e)
 	a->closed_bytes = bytes_before(a);
 	a->base_bytes = aof_bytes(a);
 	a->state = AOF_ON;
-	aof_set_gated_held(c, c->config.appendfsync == AOF_FSYNC_ALWAYS);
+	if (c->config.appendfsync == AOF_FSYNC_ALWAYS)
+		aof_show_gates(c);
 	ctrl_aof_configure(c);
 	return 0;
 }

@@ -183,7 +183,7 @@ static void on_epoch(void *ctx)
 	r->mark_met = true;
 	/* Switched on with `always`: from here on nobody is told of a write before it and the base are on the disk. */
 	if (c->config.appendfsync == AOF_FSYNC_ALWAYS)
-		aof_set_gated_held(c, true);
+		aof_show_gates(c);
 }
 
 void aof_rewrite_mark(struct ctrl *c, uint64_t mark)

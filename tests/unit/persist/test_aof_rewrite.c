@@ -85,6 +85,10 @@ void ctrl_call_all(struct ctrl *c, msg_call_fn fn, void *arg)
 {
 }
 
+void ctrl_nap(void)
+{
+}
+
 void ctrl_publish_conf(struct ctrl *c)
 {
 	c->dp.aof_on = c->aof->state == AOF_ON;

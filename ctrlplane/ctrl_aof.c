@@ -336,11 +336,12 @@ static void stop_end(struct ctrl *c)
 	aof_writer_stop(a->w);
 	a->state = AOF_OFF;
 	a->closed_bytes = a->base_bytes = 0;
+	/* First, so that WAITAOF says that there is no file rather than that all is in it. */
+	aof_publish_health(c);
 	/* Nobody waits for a disk that nothing is written to. */
 	__atomic_store_n(&c->durable.synced, c->durable.begun + 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&c->durable.begun, c->durable.begun + 1, __ATOMIC_RELEASE);
 	on_synced(c);
-	aof_publish_health(c);
 	log_write(LOG_NOTICE, "append-only file: off");
 }
 

@@ -138,6 +138,8 @@ static void finish(struct ctrl *c)
 	if (!r->anew)
 		return;
 	aof_writer_confirm(a->w);
+	if (a->state == AOF_STOPPING) /* what the rings still hold goes to the file, and that is its end */
+		return;
 	a->state = AOF_ON;
 	aof_set_gated(c, c->config.appendfsync == AOF_FSYNC_ALWAYS);
 	aof_publish_health(c);
@@ -168,7 +170,6 @@ static void on_epoch(void *ctx)
 	struct ctrl *c = ctx;
 	struct aof_rewrite *r = &c->aof->rewrite;
 
-	r->mark++;
 	if (r->alone) {
 		r->mark_met = true;
 		return;
@@ -226,15 +227,16 @@ int aof_rewrite_start(struct ctrl *c, bool anew, struct err *e)
 	char name[AOF_NAME_MAX], path[AOF_PATH_MAX], temp[AOF_PATH_MAX];
 
 	r->scheduled = false;
+	r->mark++; /* at once: one that failed may have left its own in the rings, and the writer comes to it yet */
 	r->alone = a->state == AOF_OFF;
 	r->anew = anew && !r->alone;
 	r->mark_met = r->based = r->given_up = false;
 	r->base_seq = a->manifest.base_seq + 1;
 	r->incr_seq = a->manifest.incr_seq + 1;
+	if (ctrl_persist_lock(c, e) != 0 || (r->alone && aof_make_dir(c, e) != 0))
+		return -1;
 	r->incr_fd = r->alone ? -1 : aof_create_incr(c, r->incr_seq, e);
 	if (r->incr_fd < 0 && !r->alone)
-		return -1;
-	if (r->alone && (ctrl_persist_lock(c, e) != 0 || aof_make_dir(c, e) != 0))
 		return -1;
 	aof_base_name(a, r->base_seq, name);
 	aof_path(a, name, path);

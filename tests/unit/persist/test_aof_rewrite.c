@@ -72,8 +72,10 @@ void msg_send(struct msg_bus *b, struct msg *m)
 		*(bool *)m->arg[3] = true;
 }
 
+/* Who is told of rounds that nobody has written, since it is off, knows that it is. */
 void msg_kick(struct msg_bus *b, uint32_t to)
 {
+	assert_true(p->c.aof->state != AOF_OFF || !p->c.dp.aof_on);
 }
 
 uint32_t host_poll_done(struct session_host *h, bool nested)
@@ -458,11 +460,96 @@ static void test_aof_rewrite__every_call_may_fail(void **state)
 			}
 }
 
+/* Turns until it is over, without anybody's wishes. */
+static void turns_until(bool (*over)(void))
+{
+	for (uint32_t i = 0; !over(); i++) {
+		assert_true(i < 10000);
+		turn(false);
+	}
+}
+
+static bool is_off(void)
+{
+	return p->c.aof->state == AOF_OFF;
+}
+
+static bool begins(void)
+{
+	return p->c.aof->state == AOF_STARTING && p->c.aof->rewrite.mark_met;
+}
+
+static bool is_at_rest(void)
+{
+	return p->c.aof->state == AOF_ON && !p->c.aof->rewrite.running;
+}
+
+static void switch_to(bool on)
+{
+	p->c.config.appendonly = on;
+	ctrl_aof_configure(&p->c);
+}
+
+static void test_aof_rewrite__switched_off_as_its_first_base_is_done_it_is_off(void **state)
+{
+	struct err e = {""};
+
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		play_open(seed, seed % 2 ? AOF_FSYNC_ALWAYS : AOF_FSYNC_EVERYSEC);
+		assert_int_equal(boot(&e), 0);
+		struct aof *a = p->c.aof;
+		switch_to(false);
+		turns_until(is_off);
+		switch_to(true);
+		turns_until(begins);
+		while (!a->rewrite.based) {
+			file_sys_poll(files());
+			sim_poll();
+		}
+		switch_to(false);
+		ctrl_aof_poll(&p->c);
+		assert_int_equal(a->state, AOF_STOPPING);
+		turns_until(is_off);
+		expect_healed(); /* switches it on again: what is written then is kept */
+		play_close();
+	}
+}
+
+static void test_aof_rewrite__the_mark_that_a_failed_one_left_is_not_the_next_ones(void **state)
+{
+	struct err e = {""};
+
+	for (uint64_t seed = 1; seed <= 40; seed++) {
+		play_open(seed, seed % 2 ? AOF_FSYNC_ALWAYS : AOF_FSYNC_EVERYSEC);
+		assert_int_equal(boot(&e), 0);
+		struct ctrl *c = &p->c;
+		struct aof_rewrite *r = &c->aof->rewrite;
+		turns_until(is_at_rest);
+		assert_int_equal(aof_rewrite_start(c, false, &e), 0);
+		sim_epoch(); /* its mark is in the rings, and the writer has not come to it */
+		aof_rewrite_cancel(c, "the disk is full");
+		sim_poll();
+		assert_false(r->running);
+		assert_int_equal(aof_rewrite_start(c, false, &e), 0);
+		for (uint32_t i = 0; i < 1000; i++) { /* the next one still waits for all shards */
+			c->now.mono_us += 10000;
+			ctrl_aof_poll(c);
+		}
+		for (uint32_t i = 0; i < SHARDS; i++)
+			assert_int_equal(journal_ring_used(c->aof->ring[i]), 0);
+		assert_true(r->running && !r->mark_met);
+		expect_healed();
+		play_close();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_aof_rewrite__killed_or_without_power_it_keeps_what_it_promised),
 		cmocka_unit_test(test_aof_rewrite__every_call_may_fail),
+		cmocka_unit_test(test_aof_rewrite__switched_off_as_its_first_base_is_done_it_is_off),
+		cmocka_unit_test(test_aof_rewrite__the_mark_that_a_failed_one_left_is_not_the_next_ones),
 	};
 
 	log_open("", getenv("AOF_LOG") ? LOG_VERBOSE : LOG_NOTHING);

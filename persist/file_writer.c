@@ -27,6 +27,7 @@ struct wbuf {
 	size_t len; /* filled */
 	uint32_t tries;
 	bool flying, waiting; /* waiting: to be started when there is room for an operation */
+	bool direct;          /* so its operation began; the file may be so no more */
 };
 
 struct file_writer {
@@ -68,6 +69,7 @@ static void buf_done(struct file_op *op);
 static void buf_start(struct file_writer *w, struct wbuf *b)
 {
 	b->flying = true;
+	b->direct = w->direct;
 	int rc = file_sys_start(w->fs, &b->op);
 	b->waiting = rc == -EAGAIN;
 	if (rc == 0 || rc == -EAGAIN)
@@ -124,9 +126,9 @@ static void buf_done(struct file_op *op)
 		return;
 	if (op->result == -EINTR || op->result == -EAGAIN) {
 		buf_rest(w, b, 0);
-	} else if (op->result == -EINVAL && w->direct) {
-		/* A file system that takes O_DIRECT at open and refuses it now. */
-		int rc = w->fs->ops->buffered(w->fs, w->fd);
+	} else if (op->result == -EINVAL && b->direct) {
+		/* A file system that takes O_DIRECT at open and refuses it now, of all buffers that were under way. */
+		int rc = w->direct ? w->fs->ops->buffered(w->fs, w->fd) : 0;
 		if (rc < 0) {
 			fail(w, "write", rc);
 			return;

@@ -18,6 +18,7 @@ struct content {
 
 struct mem_file { /* an inode */
 	struct content now, disk;
+	bool direct; /* opened so */
 };
 
 struct entry {
@@ -39,7 +40,9 @@ struct mem_files {
 	struct dir_op dir_op[DIR_OPS]; /* not synced, in their order */
 	uint32_t ndir_ops;
 	struct file_op *op[OPS];
+	bool direct[OPS]; /* so it began */
 	uint32_t nops;
+	bool refuses_direct;
 	bool dead; /* killed: what is under way comes to nothing */
 	uint64_t calls, fail_at, fail_until;
 	int fail_errno;
@@ -144,6 +147,7 @@ static int mem_open(struct file_sys *f, const char *path, int flags, mode_t mode
 	}
 	if (flags & O_TRUNC)
 		set(&m->file[e->file].now, NULL, 0);
+	m->file[e->file].direct = flags & O_DIRECT;
 	return e->file;
 }
 
@@ -183,6 +187,7 @@ static int mem_truncate(struct file_sys *f, int fd, uint64_t len)
 
 static int mem_buffered(struct file_sys *f, int fd)
 {
+	of(f)->file[fd].direct = false;
 	return 0;
 }
 
@@ -222,13 +227,19 @@ static int mem_mkdir(struct file_sys *f, const char *path, mode_t mode)
 	return fails(of(f)) ? -of(f)->fail_errno : 0;
 }
 
+static void add_op(struct mem_files *m, struct file_op *op)
+{
+	m->direct[m->nops] = op->kind == FILE_OP_WRITE && m->file[op->fd].direct;
+	m->op[m->nops++] = op;
+}
+
 static int mem_submit(struct file_sys *f, struct file_op *op)
 {
 	struct mem_files *m = of(f);
 
 	if (m->nops + 1 >= OPS)
 		return -EAGAIN;
-	m->op[m->nops++] = op;
+	add_op(m, op);
 	return 0;
 }
 
@@ -265,10 +276,10 @@ static void perform_write(struct mem_files *m, struct file_op *op)
 		put(&f->disk, op->off, op->data, n);
 }
 
-static void perform(struct mem_files *m, struct file_op *op)
+static void perform(struct mem_files *m, struct file_op *op, bool direct)
 {
-	if (m->dead) {
-		op->result = -EIO;
+	if (m->dead || (direct && m->refuses_direct)) {
+		op->result = m->dead ? -EIO : -EINVAL;
 		return;
 	}
 	if (op->kind == FILE_OP_WRITE) {
@@ -292,15 +303,17 @@ static uint32_t mem_reap(struct file_sys *f, struct file_op **done, uint32_t n, 
 	if (m->nops == 0 || (!wait && rng_below(&m->rng, 3) == 0))
 		return 0;
 	uint32_t i = (uint32_t)rng_below(&m->rng, m->nops);
+	bool direct = m->direct[i];
 	done[0] = m->op[i];
 	m->op[i] = m->op[--m->nops];
-	perform(m, done[0]);
+	m->direct[i] = m->direct[m->nops];
+	perform(m, done[0], direct);
 	struct file_op *then = done[0]->then;
 	if (then == NULL)
 		return 1;
 	size_t all = done[0]->kind == FILE_OP_WRITE ? RP_MIN(done[0]->len, m->sys.write_max) : 0;
 	if (done[0]->result == (int64_t)all) {
-		m->op[m->nops++] = then;
+		add_op(m, then);
 		return 1;
 	}
 	then->result = -ECANCELED;
@@ -393,6 +406,11 @@ static void lose(struct mem_files *m, struct mem_file *f)
 	free(f->now.data);
 	f->now = (struct content){p, synced + extra};
 	set(&f->disk, p, f->now.len);
+}
+
+void mem_files_refuse_direct(struct mem_files *m)
+{
+	m->refuses_direct = true;
 }
 
 void mem_files_kill(struct mem_files *m)

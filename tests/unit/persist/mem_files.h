@@ -29,6 +29,8 @@ uint64_t mem_files_calls(const struct mem_files *m);
 /* The n-th call from now fails with `err` (positive errno), and those after it until `until` more have; 0: none. Writes
  * may end short before. */
 void mem_files_fail(struct mem_files *m, uint64_t n, int err, uint64_t until);
+/* O_DIRECT is taken at open, and refused (EINVAL) by every write that begins before file_sys_ops.buffered(). */
+void mem_files_refuse_direct(struct mem_files *m);
 /* The process ends: nothing can be changed any more. */
 void mem_files_kill(struct mem_files *m);
 /* Likewise, and what is read afterwards is what the disk kept. */

@@ -109,6 +109,21 @@ static void test_file_writer__every_length_direct_and_buffered(void **state)
 		}
 }
 
+static void test_file_writer__direct_refused_under_way_it_goes_on_without(void **state)
+{
+	for (uint64_t seed = 0; seed < 50; seed++) {
+		begin(seed);
+		mem_files_refuse_direct(m);
+		struct file_writer *w = make(true, 0);
+		assert_true(file_writer_direct(w));
+		assert_int_equal(write_all(w, BYTES, UINT64_MAX), FILE_WRITER_DONE);
+		assert_true(is_new(BYTES));
+		assert_false(file_writer_direct(w));
+		file_writer_destroy(w);
+		end();
+	}
+}
+
 static void test_file_writer__an_error_at_any_call_leaves_the_old_file(void **state)
 {
 	static const int errors[] = {ENOSPC, EIO, EROFS, EDQUOT};
@@ -276,6 +291,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_file_writer__every_length_direct_and_buffered),
+		cmocka_unit_test(test_file_writer__direct_refused_under_way_it_goes_on_without),
 		cmocka_unit_test(test_file_writer__an_error_at_any_call_leaves_the_old_file),
 		cmocka_unit_test(test_file_sys__replace_tells_what_is_in_place),
 		cmocka_unit_test(test_file_writer__a_failed_sync_is_not_tried_again),

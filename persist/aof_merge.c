@@ -113,19 +113,28 @@ static bool put_unit(struct aof_merge *m, struct aof_buf *out, struct unit *u, i
 
 /* ---- which unit ---- */
 
-/* The unit at the head of shard i with its parts on the others, if all of them are at the head. */
-static bool gather(struct aof_merge *m, uint32_t i, const struct journal_unit_head *head, struct unit *u)
+enum gathered {
+	GATHER_ALL,
+	GATHER_NOT_YET, /* other units stand before a part of it */
+	GATHER_LOST     /* effects are missing, perhaps of this one */
+};
+
+/* The unit at the head of shard i with its parts on the others, if all of them are at the head. Whether anything is
+ * missing is asked for each part once it is seen: it was known before the part was published. */
+static enum gathered gather(struct aof_merge *m, uint32_t i, const struct journal_unit_head *head, struct unit *u)
 {
 	u->n = 0;
 	for (uint64_t rest = head->shards != 0 ? head->shards : 1ull << i; rest != 0; rest &= rest - 1) {
 		uint32_t k = (uint32_t)__builtin_ctzll(rest);
 		const struct journal_unit_head *part = k == i ? head : journal_ring_peek(m->ring[k]);
 		if (part == NULL || part->txid != head->txid || part->shards != head->shards)
-			return false;
+			return GATHER_NOT_YET;
+		if (journal_ring_lost(m->ring[k]))
+			return GATHER_LOST;
 		u->shard[u->n] = k;
 		journal_iter_begin(&u->it[u->n++], part);
 	}
-	return true;
+	return GATHER_ALL;
 }
 
 static void take(struct aof_merge *m, const struct unit *u)
@@ -150,7 +159,10 @@ static enum aof_merge_end drain_shard(struct aof_merge *m, uint32_t i, struct ao
 	const struct journal_unit_head *head;
 	struct unit u;
 
-	while ((head = journal_ring_peek(m->ring[i])) != NULL && gather(m, i, head, &u)) {
+	while ((head = journal_ring_peek(m->ring[i])) != NULL) {
+		enum gathered g = gather(m, i, head, &u);
+		if (g != GATHER_ALL)
+			return g == GATHER_LOST ? AOF_MERGE_LOST : AOF_MERGE_DRAINED;
 		size_t before = out->len;
 		uint32_t db = m->db;
 		*mark = head->mark;

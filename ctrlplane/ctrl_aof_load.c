@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/num.h"
 #include "ctrlplane/ctrl_aof.h"
 #include "ctrlplane/ctrl_load.h"
 #include "ctrlplane/ctrl_priv.h"
@@ -33,7 +34,9 @@ struct aof_load {
 	bool replaying; /* the commands of a MULTI whose EXEC was found */
 	uint64_t commands;
 	uint64_t round_tsc;        /* the last look at clients */
+	struct rte_mbuf *said;     /* what a command answers; whatever does not fit is dropped */
 	struct error_stats errors; /* that commands answered with */
+	struct err first;          /* of them, with its place */
 	struct err *e;
 };
 
@@ -52,15 +55,41 @@ static int refuse_frame(struct aof_load *l, const char *what, size_t at)
 
 /* ---- one command ---- */
 
+/* It answers with an error. As a rule it did so as well when it was written, and changes nothing. */
+static int answered_error(struct aof_load *l, const struct cmd *cmd)
+{
+	char line[160], *why = line;
+	uint64_t db;
+
+	snprintf(line, sizeof line, "%.*s", (int)l->said->data_len, rte_pktmbuf_mtod(l->said, const char *));
+	line[strcspn(line, "\r")] = '\0';
+	why += *why == '-';
+	if (error_stats_of(&l->errors, "OOM") != 0)
+		return err_set(
+			l->e,
+			"%s: out of memory at offset %zu; give it more (memory), or what follows would be missing",
+			l->path, l->scan.from);
+	/* What follows would go to another database. */
+	if (strcmp(cmd->name, "select") == 0 && num_parse_u64(l->scan.argv[1], &db))
+		return err_set(l->e, "%s: it has keys in database %lu (offset %zu); set databases to %lu at least",
+			       l->path, (unsigned long)db, l->scan.from, (unsigned long)db + 1);
+	if (strcmp(cmd->name, "select") == 0)
+		return refuse(l, why, l->scan.from);
+	if (l->first.text[0] == '\0')
+		err_set(&l->first, "%s (%s, offset %zu)", why, cmd->name, l->scan.from);
+	return 0;
+}
+
 static int run_command(struct aof_load *l, const struct cmd *cmd)
 {
 	struct ctrl *c = l->c;
 	struct reply r;
 	size_t bytes;
 
-	reply_init(&r, c->host.mbufs, 2048, 2);
-	r.muted = true;
+	l->said->data_len = 0;
+	reply_init_in(&r, l->said, c->host.mbufs, 2);
 	r.errors = &l->errors;
+	r.bufs_left = 0;
 	struct cmd_ctx x = {.cmd = cmd,
 			    .argc = l->scan.argc,
 			    .argv = l->scan.argv,
@@ -73,12 +102,9 @@ static int run_command(struct aof_load *l, const struct cmd *cmd)
 			    .rng = &c->host.env.rng,
 			    .deny_block = true};
 	cmd_run(&x);
-	buf_chain_free(reply_take(&r, &bytes), c->heap);
+	reply_take(&r, &bytes);
 	l->commands++;
-	if (rp_likely(!r.error) || error_stats_of(&l->errors, "OOM") == 0)
-		return 0;
-	return err_set(l->e, "%s: out of memory at offset %zu; give it more (memory), or what follows would be missing",
-		       l->path, l->scan.from);
+	return rp_likely(!r.error) ? 0 : answered_error(l, cmd);
 }
 
 /* Clients are told LOADING meanwhile. */
@@ -367,6 +393,11 @@ static int load_commands(struct ctrl *c, const char *path, size_t from, bool las
 
 	if (data == NULL)
 		return len != 0 || e->text[0] != '\0' ? -1 : 0;
+	l.said = buf_alloc(c->host.mbufs);
+	if (l.said == NULL) {
+		munmap((void *)data, len);
+		return err_set(e, "%s: no packet buffer is left for what its commands answer", path);
+	}
 	l.done = from;
 	aof_scan_init(&l.scan, data, len, from);
 	int rc = last ? find_end(&l) : 0;
@@ -374,10 +405,14 @@ static int load_commands(struct ctrl *c, const char *path, size_t from, bool las
 		rc = replay(&l, last, &end);
 	aof_scan_fini(&l.scan);
 	munmap((void *)data, len);
+	rte_pktmbuf_free_seg(l.said);
 	if (rc == 0 && end < len && truncate(path, (off_t)end) != 0)
 		rc = file_err(e, "truncate", path, -errno);
 	if (rc == 0)
 		log_write(LOG_NOTICE, "loaded %s: %lu commands", path, (unsigned long)l.commands);
+	if (l.errors.total != 0)
+		log_write(LOG_WARNING, "%s: %lu commands answered with an error and changed nothing, the first: %s",
+			  path, (unsigned long)l.errors.total, l.first.text);
 	return rc;
 }
 

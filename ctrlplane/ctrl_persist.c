@@ -126,24 +126,43 @@ int ctrl_persist_lock(struct ctrl *c, struct err *e)
 	return 0;
 }
 
+/* With the lock, if there is one, and with what there is of an append-only file in it. */
+static int take_over(struct ctrl *c, bool locks, struct err *e)
+{
+	struct aof *a = c->aof;
+	struct aof_manifest there;
+
+	c->persist->lock_fd = -1;
+	if (locks && ctrl_persist_lock(c, e) != 0)
+		return -1;
+	int rc = aof_manifest_load(c->persist->files, a->dir, a->name, &there, e);
+	if (rc != 0 && rc != -ENOENT) {
+		ctrl_persist_unlock(c);
+		return -1;
+	}
+	aof_manifest_fini(&a->manifest);
+	a->manifest = there;
+	return 0;
+}
+
 int ctrl_persist_chdir(struct ctrl *c, const char *dir, struct err *e)
 {
 	struct persist *p = c->persist;
 	int old_fd = p->lock_fd;
 	char was[CONFIG_STRING_MAX];
 
-	if (ctrl_snapshot_running(c))
+	if (ctrl_snapshot_running(c) || c->aof->rewrite.running)
 		return err_set(e, "a snapshot is being written; try again when it has ended");
 	memcpy(was, c->config.dir, sizeof was);
 	if (chdir(dir) != 0)
 		return file_err(e, "enter", dir, -errno);
 	if (getcwd(c->config.dir, sizeof c->config.dir) == NULL)
 		snprintf(c->config.dir, sizeof c->config.dir, "%s", dir);
-	if (old_fd < 0 || strcmp(was, c->config.dir) == 0)
+	if (strcmp(was, c->config.dir) == 0)
 		return 0;
-	p->lock_fd = -1;
-	if (ctrl_persist_lock(c, e) == 0) {
-		close(old_fd);
+	if (take_over(c, old_fd >= 0, e) == 0) {
+		if (old_fd >= 0)
+			close(old_fd);
 		return 0;
 	}
 	p->lock_fd = old_fd;

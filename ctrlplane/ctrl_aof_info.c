@@ -142,9 +142,14 @@ static void ctrl_debug_loadaof(struct cmd_ctx *cc)
 		reply_error(cc->out, "ERR There is no append-only file");
 		return;
 	}
-	ctrl_lease_all(c, &lease);
-	int rc = load_again(c, &e);
+	if (ctrl_refuse_busy(cc))
+		return;
+	ctrl_hold_begin(c);
+	ctrl_hold_all(c, &lease, "DEBUG LOADAOF takes its place");
+	/* Once more: other commands came while it waited. */
+	int rc = c->aof->state == AOF_ON ? load_again(c, &e) : err_set(&e, "it was switched off meanwhile");
 	lease_release(c->leases, &lease, c->host.all_shards);
+	ctrl_hold_end(c);
 	if (rc == 0)
 		reply_ok(cc->out);
 	else

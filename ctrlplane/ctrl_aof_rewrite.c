@@ -315,7 +315,7 @@ void aof_rewrite_poll(struct ctrl *c)
 	if (r->running && r->based && r->mark_met)
 		finish(c);
 	if (r->running || ctrl_snapshot_running(c) || c->now.mono_us < r->not_before_us || a->state == AOF_STOPPING ||
-	    a->state == AOF_LOADING)
+	    a->state == AOF_LOADING || c->persist->loading.on || c->persist->holding)
 		return;
 	bool broken = a->state != AOF_OFF && aof_writer_health(a->w) == AOF_BROKEN;
 	bool start = a->state == AOF_OFF && c->config.appendonly;

@@ -82,6 +82,12 @@ static bool may_set_protected(const struct cmd_ctx *c)
 	return who == CONFIG_PROTECTED_YES || (who == CONFIG_PROTECTED_LOCAL && (c->client_flags & CLIENT_F_ADMIN));
 }
 
+/* Which files are written is not to change under who reads them. */
+static bool is_for_loaded(const struct config_option *o)
+{
+	return strcmp(o->name, "dir") == 0 || strcmp(o->name, "appendonly") == 0;
+}
+
 /* Every name must be known, stand once and be one that can change. */
 static bool names_ok(struct cmd_ctx *c)
 {
@@ -100,6 +106,8 @@ static bool names_ok(struct cmd_ctx *c)
 			err_argument(c, c->argv[i], "can't set immutable config");
 			return false;
 		}
+		if (is_for_loaded(o) && ctrl_refuse_loading(c))
+			return false;
 		if (is_protected(o) && !may_set_protected(c)) {
 			err_argument(c, c->argv[i], "can't set protected config");
 			return false;
@@ -187,13 +195,17 @@ static bool config_enter(struct cmd_ctx *c, struct config *next)
 	return true;
 }
 
-/* The append-only file begins now, if it is to: when the client hears OK, what he writes from then on is part of it. */
+/* The append-only file begins now, if it is to: when the client hears OK, what he writes from then on is part of it.
+ * Not so in a transaction, or while others take all shards: to wait for shards there is to wait for oneself, so it
+ * begins afterwards (aof_rewrite_poll()). */
 static bool config_begin_aof(struct cmd_ctx *c, bool was_on)
 {
 	struct ctrl *ctl = ctrl_of(c);
 	struct err e = {""};
 
-	if (was_on || !ctl->config.appendonly || ctl->aof == NULL || aof_switch_on(ctl, &e) == 0)
+	if (was_on || !ctl->config.appendonly || ctl->aof == NULL || c->deny_block || ctl->persist->holding)
+		return true;
+	if (aof_switch_on(ctl, &e) == 0)
 		return true;
 	log_write(LOG_WARNING, "append-only file: %s", e.text);
 	ctl->config.appendonly = 0;

@@ -230,3 +230,22 @@ void ctrl_lease_all(struct ctrl *c, struct lease *l)
 			ctrl_nap();
 	}
 }
+
+void ctrl_hold_begin(struct ctrl *c)
+{
+	rp_assert(!c->persist->holding);
+	c->persist->holding = true;
+}
+
+void ctrl_hold_end(struct ctrl *c)
+{
+	c->persist->holding = false;
+}
+
+void ctrl_hold_all(struct ctrl *c, struct lease *l, const char *why)
+{
+	ctrl_snapshot_cancel(c, why);
+	while (ctrl_snapshot_running(c))
+		ctrl_persist_wait_once(c);
+	ctrl_lease_all(c, l);
+}

@@ -55,8 +55,8 @@ struct saving {
 	uint64_t changes_base, changes_begin; /* all changes at the last save, at the begin of the one under way */
 	int64_t last_us;                      /* what it took; -1: none yet */
 	uint64_t saves;
-	bool failed; /* the last one */
-	struct err why;
+	bool failed;    /* the last one; one that gave way to something else is no failure */
+	struct err why; /* there is no file of the last one; empty: there is */
 };
 
 /* INFO's loading_*; the loader writes, here and on the way of `polls`. */
@@ -77,6 +77,7 @@ struct persist {
 	struct loading loading;
 	struct rdb_functions functions;
 	int lock_fd;       /* of the directory; -1: none */
+	bool holding;      /* ctrl_hold_begin() */
 	struct lease last; /* all shards, while the last save is written and after it */
 };
 
@@ -96,6 +97,12 @@ int ctrl_persist_chdir(struct ctrl *c, const char *dir, struct err *e);
 void ctrl_persist_wait_once(struct ctrl *c);
 /* All shards, now; nobody else's lease may be waited for by the caller. */
 void ctrl_lease_all(struct ctrl *c, struct lease *l);
+/* Around what takes all shards for long: DEBUG RELOAD, DEBUG LOADAOF, the last save. While it waits other commands
+ * come; those that would wait for shards themselves, in the middle of it, would do so for ever: ctrl_refuse_busy(). */
+void ctrl_hold_begin(struct ctrl *c);
+void ctrl_hold_end(struct ctrl *c);
+/* In between: all shards, and no snapshot, since one that is under way is given up for `why`. */
+void ctrl_hold_all(struct ctrl *c, struct lease *l, const char *why);
 /* When it wants to be polled again though nothing happens (mono us); UINT64_MAX: never. */
 uint64_t ctrl_persist_wake_us(const struct ctrl *c);
 
@@ -112,8 +119,10 @@ int ctrl_snapshot_held(struct ctrl *c, const char *path, const char *temp, struc
 void ctrl_functions_init(struct ctrl *c);
 
 /* ---- ctrl_save.c ---- */
-/* A script has kept shards for too long: answers BUSY. */
+/* A script has kept shards for too long: answers BUSY. ctrl_hold_begin(): says so. */
 bool ctrl_refuse_busy(struct cmd_ctx *cc);
+/* What is on the disk is being loaded: answers LOADING. */
+bool ctrl_refuse_loading(struct cmd_ctx *cc);
 void ctrl_bind_save(void); /* SAVE BGSAVE LASTSAVE DEBUG RELOAD */
 void ctrl_save_tick(struct ctrl *c);
 /* Changes since the last save. */

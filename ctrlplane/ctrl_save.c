@@ -78,6 +78,7 @@ static void save_done(void *ctx, const struct err *e)
 	s->ended = true;
 	s->last_us = (int64_t)(c->now.mono_us - sn->started_us);
 	if (e != NULL && sn->cancelled) {
+		s->why = *e;
 		log_write(LOG_NOTICE, "snapshot given up: %s", e->text);
 	} else if (e != NULL) {
 		save_failed(c, e);
@@ -125,7 +126,7 @@ int ctrl_save_now(struct ctrl *c, struct err *e)
 		return -1;
 	while (!s->ended)
 		ctrl_persist_wait_once(c);
-	if (!s->failed)
+	if (s->why.text[0] == '\0')
 		return 0;
 	*e = s->why;
 	return -1;
@@ -136,11 +137,7 @@ int ctrl_save_last(struct ctrl *c, struct err *e)
 	char temp[CONFIG_STRING_MAX + 8];
 
 	temp_name(c, temp, sizeof temp);
-	if (ctrl_snapshot_running(c))
-		ctrl_snapshot_cancel(c, "the server ends, and saves all anew");
-	while (ctrl_snapshot_running(c))
-		ctrl_persist_wait_once(c);
-	ctrl_lease_all(c, &c->persist->last);
+	ctrl_hold_all(c, &c->persist->last, "the server ends, and saves all anew");
 	int rc = ctrl_persist_lock(c, e);
 	if (rc == 0)
 		rc = ctrl_snapshot_held(c, c->config.dbfilename, temp, e);
@@ -192,12 +189,23 @@ bool ctrl_save_running(const struct ctrl *c)
 
 bool ctrl_refuse_busy(struct cmd_ctx *cc)
 {
+	const struct ctrl *c = ctrl_of(cc);
 	enum lease_busy why;
 
-	if (lease_busy(ctrl_of(cc)->leases, &why) == 0)
+	if (lease_busy(c->leases, &why) != 0)
+		reply_error(cc->out, why == LEASE_BUSY_FUNCTION ? SESSION_BUSY_FUNCTION : SESSION_BUSY_SCRIPT);
+	else if (c->persist->holding)
+		reply_error(cc->out, "ERR All shards are being saved or loaded already; try again when that has ended");
+	else
 		return false;
-	reply_error(cc->out, why == LEASE_BUSY_FUNCTION ? SESSION_BUSY_FUNCTION : SESSION_BUSY_SCRIPT);
 	return true;
+}
+
+bool ctrl_refuse_loading(struct cmd_ctx *cc)
+{
+	if (ctrl_of(cc)->persist->loading.on)
+		reply_error(cc->out, "LOADING Redis is loading the dataset in memory");
+	return ctrl_of(cc)->persist->loading.on;
 }
 
 static void ctrl_bgsave(struct cmd_ctx *cc)
@@ -326,6 +334,7 @@ static int reload_held(struct ctrl *c, const struct reload *r, struct err *e)
 static void ctrl_debug_reload(struct cmd_ctx *cc)
 {
 	struct ctrl *c = ctrl_of(cc);
+	struct lease lease = {.submitted = false};
 	struct reload r;
 	struct err e = {""};
 
@@ -333,14 +342,13 @@ static void ctrl_debug_reload(struct cmd_ctx *cc)
 		reply_error(cc->out, "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
 		return;
 	}
-	if (ctrl_snapshot_running(c))
-		ctrl_snapshot_cancel(c, "DEBUG RELOAD takes its place");
-	while (ctrl_snapshot_running(c))
-		ctrl_persist_wait_once(c);
-	struct lease lease = {.submitted = false};
-	ctrl_lease_all(c, &lease);
+	if (ctrl_refuse_loading(cc) || ctrl_refuse_busy(cc))
+		return;
+	ctrl_hold_begin(c);
+	ctrl_hold_all(c, &lease, "DEBUG RELOAD takes its place");
 	int rc = reload_held(c, &r, &e);
 	lease_release(c->leases, &lease, c->host.all_shards);
+	ctrl_hold_end(c);
 	if (rc == 0)
 		reply_ok(cc->out);
 	else

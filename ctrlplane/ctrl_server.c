@@ -26,12 +26,22 @@ static bool shutdown_parse(const struct cmd_ctx *c, struct shutdown_words *w)
 	return !(w->save && w->nosave) && !(w->abort && c->argc > 2);
 }
 
+/* Who comes meanwhile is refused; if all is saved, for good. */
+static int save_alone(struct ctrl *c, struct err *e)
+{
+	ctrl_hold_begin(c);
+	if (ctrl_script_await(c, e) == 0 && ctrl_save_last(c, e) == 0)
+		return 0;
+	ctrl_hold_end(c);
+	return -1;
+}
+
 /* False: it could not be saved, and the server goes on. */
 static bool save_and_stop(struct ctrl *c, bool force)
 {
 	struct err e = {""};
 
-	if (c->stop == 0 && (ctrl_script_await(c, &e) != 0 || ctrl_save_last(c, &e) != 0)) {
+	if (c->stop == 0 && save_alone(c, &e) != 0) {
 		log_write(LOG_WARNING, "not saved before the end: %s", e.text);
 		script_thread_hurry(c->script, SCRIPT_HURRY_NOT);
 		if (!force)

@@ -17,7 +17,7 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path[:0] = [os.path.join(HERE, "../lib"), os.path.join(HERE, "../diff")]
 import gen
 from disks import hollow_disk, small_disk, standing_still
-from labtest import REDPOLL, main, run, test, wait_for
+from labtest import Lab, REDPOLL, main, run, test, wait_for
 from local import Local, free_port
 from resp import Client, Closed, encode
 from values import content, redis_server, values
@@ -369,6 +369,98 @@ def _():
             assert int(server.client().call("GET", "n")[1]) == answered
 
 
+@test("in a transaction CONFIG SET waits for no shard: appendonly begins afterwards, appendfsync always at once")
+def _():
+    def exec_all(c, *commands):
+        started = time.monotonic()
+        replies = c.pipeline([("MULTI",), *commands, ("EXEC",)])
+        assert replies[-1] == ("*", [("+", b"OK")] * len(commands)), replies
+        assert time.monotonic() - started < 2, "it has waited for the shards that it holds"
+
+    def play(c):
+        for i in range(5):
+            exec_all(c, ("SET", "k", i), ("CONFIG", "SET", "appendonly", "yes"))
+            wait_for(lambda: info(c, "aof_rewrites") == str(i + 1) and info(c, "aof_rewrite_in_progress") == "0", 30,
+                     "the first snapshot")
+            ok(c.call("CONFIG", "SET", "appendfsync", "always"))
+            every, always = ("CONFIG", "SET", "appendfsync", "everysec"), ("CONFIG", "SET", "appendfsync", "always")
+            exec_all(c, ("SET", "k", i), every, always)
+            exec_all(c, ("SET", "k", i), every, always, every, always, ("SET", "k2", i), every)
+            exec_all(c, ("SET", "k", i), always)
+            ok(c.call("SET", "last", i))
+            exec_all(c, ("SET", "k", "unwritten"), ("CONFIG", "SET", "appendonly", "no"))
+            wait_for(lambda: info(c, "aof_enabled") == "0", 10, "it to be off")
+
+    for workers in (1, 2):
+        with home_dir() as home, Local(home, workers, ["--save", ""]) as server:
+            play(server.client(timeout=20))
+            exec_all(server.client(), ("SET", "k", "written"), ("CONFIG", "SET", "appendonly", "yes", "appendfsync", "always"))
+            wait_for(lambda: info(server.client(), "aof_enabled") == "1", 10, "it to begin")
+            ok(server.client().call("SET", "later", 1))
+            server.kill()
+            server.options = AOF
+            server.start()
+            assert server.client().call("MGET", "k", "last", "later")[1] == [("$", b"written"), ("$", b"4"), ("$", b"1")]
+        with home_dir() as home, Lab("af_packet", workers, ["--save", "", "--dir", home]) as lab:
+            play(lab.client(timeout=20))
+
+
+@test("switched on while it runs, in a directory that another instance writes to: refused, and no file of that one goes")
+def _():
+    with home_dir() as home, Local(home, 1, ["--save", ""]) as late:  # looks at the directory while nothing is there
+        with Local(home, 1, [*AOF, "--appendfsync", "always"]) as first:
+            ok(first.client().call("SET", "a", 1))
+            kind, why = late.client().call("CONFIG", "SET", "appendonly", "yes")
+            assert kind == "-" and b"Unable to turn on AOF" in why, why
+            assert f"another Redpoll (process {first.process.pid})" in late.log_text()
+            ok(first.client().call("SET", "b", 1))
+            first.kill()
+            first.start()
+            assert first.client().call("MGET", "a", "b") == ("*", [("$", b"1")] * 2)
+
+
+@test("CONFIG SET dir finds the append-only file of that directory: switched on, a new one takes its place")
+def _():
+    with home_dir() as home, home_dir() as other, Local(other, 1, AOF) as server:
+        for _ in range(2):
+            rewrite(server.client())
+        ok(server.client().call("SET", "theirs", 1))
+        server.stop()
+        theirs = aof_files(other)
+        with Local(home, 1, ["--save", "", "--enable-protected-configs", "yes"]) as server:
+            c = server.client()
+            ok(c.call("SET", "ours", 1))
+            ok(c.call("CONFIG", "SET", "snapshot-bandwidth", "1kb"))  # it stays under way
+            ok(c.call("SET", "large", os.urandom(100000)))
+            manifest = f"{other}/appendonlydir/appendonly.aof.manifest"
+            good = open(manifest).read()
+            open(manifest, "w").write("nonsense\n")
+            kind, why = c.call("CONFIG", "SET", "dir", other)
+            assert kind == "-" and b"line 1" in why, why
+            assert c.call("CONFIG", "GET", "dir")[1][1] == ("$", home.encode())
+            open(manifest, "w").write(good)
+            ok(c.call("CONFIG", "SET", "dir", other))
+            ok(c.call("CONFIG", "SET", "appendonly", "yes"))
+            assert set(aof_files(other)) > set(theirs), (theirs, aof_files(other))
+            server.kill()
+        with Local(other, 1, AOF) as server:
+            assert server.client().call("EXISTS", "theirs", "ours") == (":", 1)
+            assert server.client().call("GET", "theirs") == ("$", b"1")
+            server.stop()
+        with Local(home, 1, ["--save", "", "--enable-protected-configs", "yes"]) as server:
+            c = server.client()
+            ok(c.call("SET", "ours", 1))
+            ok(c.call("CONFIG", "SET", "dir", other))
+            ok(c.call("CONFIG", "SET", "appendonly", "yes"))
+            wait_for(lambda: info(c, "aof_rewrites") == "1", 30, "the first snapshot")
+            check_aof(other)
+            assert len(aof_files(other)) == 3, aof_files(other)
+            server.kill()
+        with Local(other, 1, AOF) as server:
+            assert server.client().call("EXISTS", "theirs", "ours") == (":", 1)
+            assert server.client().call("GET", "ours") == ("$", b"1")
+
+
 @test("BGREWRITEAOF without appendonly makes a base file, as in Redis, which either of them starts from")
 def _():
     for workers in (1, 3):
@@ -573,6 +665,25 @@ def _():
         assert time.monotonic() - started >= 0.19
 
 
+@test("DEBUG LOADAOF while a snapshot waits for all shards: that gives way")
+def _():
+    with home_dir() as home, Lab("af_packet", 2, [*AOF, "--dir", home]) as lab:
+        c = [lab.client(timeout=20) for _ in range(8)]
+        ok(c[0].call("SET", "k", 1))
+        for attempt in range(3):
+            c[0].send([("DEBUG", "SLEEP", "1")])
+            time.sleep(0.2)
+            # Those of the worker that sleeps come late, the others now.
+            for i in range(1, 8):
+                c[i].send([("BGSAVE",), ("DEBUG", "LOADAOF")])
+            for i in range(1, 8):
+                save, load = c[i].read(), c[i].read()
+                assert save[1].startswith((b"Background saving", b"ERR Background save", b"ERR All shards")), save
+                assert load == ("+", b"OK") or load[1].startswith(b"ERR All shards"), load
+            ok(c[0].read())
+            assert c[0].call("GET", "k") == ("$", b"1")
+
+
 # ---- damage ----
 
 def start_fails(server, *texts):
@@ -635,6 +746,29 @@ def _():
         server.kill()
         os.unlink(incr(home))
         start_fails(server, "No such file")
+
+
+@test("a SELECT of a database that there is not is refused; other errors while loading are counted and logged")
+def _():
+    with home_dir() as home, Local(home, 2, [*AOF, "--appendfsync", "always", "--aof-fill-ahead", "0"]) as server:
+        c = server.client()
+        ok(c.call("SELECT", 9))
+        ok(c.call("SET", "nine", 1))
+        ok(c.call("SELECT", 0))
+        ok(c.call("SET", "zero", 1))
+        server.stop()
+        data = open(incr(home), "rb").read()
+        server.options = [*AOF, "--databases", "4"]
+        start_fails(server, f"it has keys in database 9 (offset {data.index(b'*2') })", "set databases to 10 at least")
+        for index in (b"x", b"-1"):
+            open(incr(home), "wb").write(data.replace(b"$1\r\n9\r\n", b"$%d\r\n%s\r\n" % (len(index), index)))
+            start_fails(server, "redis-check-aof --fix")
+        open(incr(home), "wb").write(data + 3 * encode(("LPUSH", "zero", "x")))
+        server.options = AOF
+        server.start()
+        assert server.client().call("GET", "zero") == ("$", b"1")
+        said = re.findall(r"3 commands answered with an error and changed nothing, the first: (.*)", server.log_text())
+        assert said and said[0].startswith("WRONGTYPE ") and said[0].endswith(f"(lpush, offset {len(data)})"), said
 
 
 @test("fill that was cut short, or cut into by redis-check-aof, is no part of the stream that goes on behind it")

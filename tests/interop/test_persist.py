@@ -405,6 +405,55 @@ def _():
                 assert c.call(*words) == redis.call(*words), words
 
 
+@test("a SAVE that gives way to DEBUG RELOAD or SHUTDOWN answers an error")
+def _():
+    for words in (("DEBUG", "RELOAD"), ("SHUTDOWN", "SAVE")):
+        with tempfile.TemporaryDirectory() as home:
+            with Lab("af_packet", 2, ["--dir", home, "--snapshot-bandwidth", "1mb", "--rdbcompression", "no"]) as lab:
+                saves, other = lab.client(timeout=60), lab.client(timeout=60)
+                for i in range(20):
+                    ok(other.call("SET", f"large {i}", os.urandom(50000)))
+                saves.send([("SAVE",)])
+                wait_for(lambda: os.path.exists(f"{home}/temp-dump.rdb"), 10, "the save to begin")
+                time.sleep(0.2)
+                other.send([words])
+                kind, why = saves.read()
+                assert kind == "-" and (b"takes its place" in why or b"the server ends" in why), why
+                if words[0] == "DEBUG":
+                    assert other.read() == ("+", b"OK")
+                    assert info(other, "rdb_last_bgsave_status") == "ok"
+                    ok(saves.call("SAVE"))
+                else:
+                    lab.stopped = True
+                    wait_for(lambda: os.path.exists(f"/run/redpoll-lab/{lab.name}/exit"), 20, "the end")
+                    run(LAB, "stop", "--name", lab.name)
+            assert len(keys_of(home)) == 20
+
+
+@test("while the last save waits, what would wait for all shards as well is refused")
+def _():
+    with tempfile.TemporaryDirectory() as home:
+        options = ["--save", "3600 1000000", "--busy-reply-threshold", "60000", "--shutdown-timeout", "60"]
+        with Lab("af_packet", 2, ["--dir", home, *options]) as lab:
+            script, first, other = (lab.client(timeout=60) for _ in range(3))
+            text = "redis.call('SET', KEYS[1], 1) for i = 1, tonumber(ARGV[1]) do end return redis.call('SET', KEYS[1], 2)"
+            assert script.call("EVAL", text, 1, "k", 1) == ("+", b"OK")
+            script.send([("EVAL", text, 1, "k", 200000000)])
+            time.sleep(0.3)
+            first.send([("SHUTDOWN",)])
+            time.sleep(0.2)
+            for words in (("SHUTDOWN",), ("SHUTDOWN", "SAVE", "FORCE"), ("DEBUG", "RELOAD"), ("SAVE",), ("BGSAVE",),
+                          ("BGREWRITEAOF",)):
+                kind, why = other.call(*words)
+                assert kind == "-" and why.startswith(b"ERR All shards are being saved or loaded"), (words, why)
+            ok(other.call("CONFIG", "SET", "appendonly", "yes"))  # it would begin when that has ended
+            assert script.read() == ("+", b"OK"), "that waits for what has written"
+            lab.stopped = True
+            wait_for(lambda: os.path.exists(f"/run/redpoll-lab/{lab.name}/exit"), 20, "the end")
+            run(LAB, "stop", "--name", lab.name)
+        assert keys_of(home) == {b"k": b"2"}
+
+
 @test("a file that cannot be loaded: one sentence, exit status 1")
 def _():
     def refuse(home, data, sentence):
@@ -593,7 +642,16 @@ def _():
             with open(f"{home}/dump.rdb", "wb") as f:
                 f.write(data)
             server.start(wait=False)
-            loading = check_load(watch_load(server), len(data))
+            refused = []
+
+            def change_files(said):
+                """Which files are written cannot be changed under who reads them."""
+                if not refused and said[-1][0][1].startswith(b"LOADING "):
+                    for words in (("CONFIG", "SET", "appendonly", "yes"), ("CONFIG", "SET", "maxmemory", "0", "dir", home),
+                                  ("DEBUG", "RELOAD"), ("DEBUG", "RELOAD", "NOSAVE")):
+                        refused.append(server.client().call(*words))
+            loading = check_load(watch_load(server, change_files), len(data))
+            assert refused == [("-", b"LOADING Redis is loading the dataset in memory")] * 4, refused
             assert int(loading[-1]["loading_loaded_keys"]) > 1000
             c = server.client()
             assert c.call("DBSIZE") == (":", 600000) and c.call("GET", "key 0123456") == ("$", b"v")

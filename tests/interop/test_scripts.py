@@ -125,7 +125,8 @@ for workers in (1, 4):
             running = background(lab, "EVAL", "while true do end", 1, keys[0])
             time.sleep(0.3)
             waits.send([("MSET", keys[0], 1, keys[-1], 2)])
-            wait_for(lambda: error_of(c.call("GET", keys[-1])) == BUSY, what="BUSY")
+            wait_for(lambda: c.call("GET", keys[-1])[0] == "-", what="BUSY")
+            assert error_of(c.call("GET", keys[-1])) == BUSY
             assert c.call("SCRIPT", "KILL") == ("+", b"OK")
             assert waits.read() == ("+", b"OK") and c.call("GET", keys[-1]) == ("$", b"2")
             running()

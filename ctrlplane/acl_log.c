@@ -84,7 +84,7 @@ static struct acl_entry *find_same(const struct acl_log *l, const struct acl_not
 static void set_client(struct acl_entry *e, const struct acl_note *n, const struct clock_now *now)
 {
 	struct client cl = client_copy_read(&n->client);
-	size_t len = client_info_format(&cl, now, e->client, sizeof e->client);
+	size_t len = client_info_format(&cl, NULL, now, e->client, sizeof e->client);
 	if (len > 0 && e->client[len - 1] == '\n')
 		e->client[len - 1] = '\0';
 }

@@ -107,7 +107,7 @@ static void list_one(const struct ctrl *c, const struct client_copy *copy, struc
 	struct client cl = client_copy_read(copy);
 	char line[CLIENT_INFO_MAX];
 
-	client_info_format(&cl, &c->now, line, sizeof line);
+	client_info_format(&cl, &copy->held, &c->now, line, sizeof line);
 	text_add(t, "%s", line);
 }
 

@@ -34,7 +34,10 @@ static void remember(struct look *k, const struct pick *p)
 static void look_at(void *ctx, struct session *s)
 {
 	struct look *k = ctx;
-	struct pick p = {session_memory(s), s->cl.id, k->host, pool_index(&k->h->sessions, s)};
+	struct client_held held;
+
+	session_held(&s->cl, &held);
+	struct pick p = {held.total, s->cl.id, k->host, pool_index(&k->h->sessions, s)};
 
 	k->total += p.bytes;
 	if (!(s->cl.flags & CLIENT_F_NO_EVICT) && !s->closing)

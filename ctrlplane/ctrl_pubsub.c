@@ -143,7 +143,7 @@ static void count_slice(void *owner, struct msg *m)
 	struct worker *w = owner;
 	struct count_call *k = m->arg[0];
 	for (uint32_t i = k->from; i < k->to; i++)
-		if (cmd_shard_of(&w->host.env, k->c->argv[i]) == w->id)
+		if (cmd_channel_owner(&w->host.env, k->c->argv[i]) == w->id)
 			k->count[i - k->from] = pubsub_owner_subscribers(w->host.channels, k->of, k->c->argv[i]);
 }
 

@@ -21,7 +21,7 @@
 static uint32_t owner_of(const struct session_host *h, const struct cmd_ctx *c)
 {
 	if (c->cmd->route == CMD_CHANNEL && c->argc > 1)
-		return cmd_shard_of(&h->env, c->argv[1]);
+		return cmd_channel_owner(&h->env, c->argv[1]);
 	return msg_bus_control(h->bus);
 }
 

@@ -43,8 +43,10 @@ static int64_t seconds_since(const struct clock_now *now, int64_t then_us)
 	return us > 0 ? us / 1000000 : 0;
 }
 
-size_t client_info_format(const struct client *cl, const struct clock_now *now, char *buf, size_t cap)
+size_t client_info_format(const struct client *cl, const struct client_held *held, const struct clock_now *now,
+			  char *buf, size_t cap)
 {
+	static const struct client_held nothing;
 	static const struct client_text silent;
 	static const struct client_listens deaf;
 	const struct client_listens *hears = cl->listens != NULL ? cl->listens : &deaf;
@@ -52,6 +54,7 @@ size_t client_info_format(const struct client *cl, const struct clock_now *now, 
 	const struct tx_info *tx = cl->tx != NULL ? (const struct tx_info *)cl->tx : &none;
 	const struct client_text *text = cl->text != NULL ? cl->text : &silent;
 	struct slice user = cl->user != NULL ? cl->user->name : SLICE("default");
+	const struct client_held *h = held != NULL ? held : &nothing;
 	char flags[16], addr[ENDPOINT_TEXT_MAX], laddr[ENDPOINT_TEXT_MAX];
 
 	endpoint_format(&cl->addr, addr, sizeof addr);
@@ -60,11 +63,12 @@ size_t client_info_format(const struct client *cl, const struct clock_now *now, 
 	int n = snprintf(
 		buf, cap,
 		"id=%lu addr=%s laddr=%s fd=-1 name=%.*s age=%ld idle=%ld flags=%s db=%u sub=%u psub=%u ssub=%u "
-		"multi=%d qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=%lu rbs=0 rbp=0 obl=0 oll=0 omem=0 tot-mem=%zu "
-		"events=r cmd=%s user=%.*s redir=%ld resp=%u lib-name=%.*s lib-ver=%.*s\n",
+		"multi=%d qbuf=%zu qbuf-free=0 argv-mem=%zu multi-mem=%lu rbs=0 rbp=0 obl=0 oll=%u omem=%zu "
+		"tot-mem=%zu events=%s cmd=%s user=%.*s redir=%ld resp=%u lib-name=%.*s lib-ver=%.*s\n",
 		cl->id, addr, laddr, text->name_len, text->name, seconds_since(now, cl->created_us),
 		seconds_since(now, cl->last_us), flags, cl->db, hears->channels, hears->patterns, hears->shards,
-		tx->open ? (int)tx->n : -1, tx->bytes, sizeof *cl + tx->bytes,
+		tx->open ? (int)tx->n : -1, h->input, h->arguments, tx->bytes, h->output > 0, h->output,
+		held != NULL ? held->total : sizeof *cl + tx->bytes, h->output > 0 ? "rw" : "r",
 		cl->last_cmd >= 0 ? cmd_at((uint32_t)cl->last_cmd)->name : "NULL", (int)user.len, user.ptr,
 		cl->flags & CLIENT_F_TRACKING ? (long)hears->redirect : -1L, cl->proto, text->lib_name_len,
 		text->lib_name, text->lib_ver_len, text->lib_ver);

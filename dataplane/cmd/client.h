@@ -73,7 +73,16 @@ static inline bool client_in_multi(const struct client *cl)
 	return cl->tx != NULL && ((const struct tx_info *)(const void *)cl->tx)->open;
 }
 
-/* What CLIENT LIST and CLIENT INFO print about a client: one line with its '\n', NUL-terminated. Returns its length
- * (cut at cap - 1). */
+/* Bytes that a client holds at its home. */
+struct client_held {
+	size_t input;     /* received and not carried out */
+	size_t arguments; /* of the request under way, what lies outside of `input` */
+	size_t output;    /* replies that it has not taken */
+	size_t total;     /* with all else */
+};
+
+/* What CLIENT LIST and CLIENT INFO print about a client: one line with its '\n', NUL-terminated. held: NULL: unknown.
+ * Returns its length (cut at cap - 1). */
 #define CLIENT_INFO_MAX 1024
-size_t client_info_format(const struct client *cl, const struct clock_now *now, char *buf, size_t cap);
+size_t client_info_format(const struct client *cl, const struct client_held *held, const struct clock_now *now,
+			  char *buf, size_t cap);

@@ -22,7 +22,7 @@ enum cmd_route {
 	CMD_CURSOR,    /* SCAN: on the shard that the cursor names */
 	CMD_CONTROL,   /* on the control thread; handler bound by ctrlplane through cmd_bind() */
 	CMD_HOME_KEYS, /* at home, holding the shards of its keys: for what concerns both the client and keys (WATCH) */
-	CMD_CHANNEL,   /* on the worker that owns the channel argv[1], by the slot of its name; touches no shard */
+	CMD_CHANNEL,   /* on the worker that owns the channel argv[1], see cmd_channel_owner(); touches no shard */
 	CMD_SCRIPT,    /* on the script thread; handler bound like those of CMD_CONTROL */
 };
 
@@ -130,6 +130,8 @@ struct cmd_env {
 	const struct pubsub_ops *pubsub; /* see cmd/pubsub.h; NULL on a thread without sessions */
 	struct journal_clock *durable;   /* how far effects are on the disk */
 	const struct tx_ops *tx;         /* see cmd/tx.h; likewise */
+	void (*client_held)(const struct client *cl,
+			    struct client_held *out); /* of a client at home; NULL: nobody knows */
 };
 
 enum cmd_allow { /* in the order of the directives' words */
@@ -277,6 +279,15 @@ static inline bool cmd_arity_ok(const struct cmd *cmd, uint32_t argc)
 static inline uint32_t cmd_shard_of(const struct cmd_env *env, struct slice key)
 {
 	return env->nstores == 1 ? 0 : env->slot_map[hash_slot(key)];
+}
+/* The worker that a channel belongs to. Those of keyspace events have one for all, so that what one command did, or one
+ * client did in turn, is heard in that order. */
+static inline uint32_t cmd_channel_owner(const struct cmd_env *env, struct slice channel)
+{
+	if (channel.len > 11 && memcmp(channel.ptr, "__key", 5) == 0 &&
+	    (memcmp(channel.ptr + 5, "space@", 6) == 0 || memcmp(channel.ptr + 5, "event@", 6) == 0))
+		return 0;
+	return cmd_shard_of(env, channel);
 }
 /* The store that holds this key. */
 static inline struct store *cmd_store(const struct cmd_ctx *c, struct slice key)

@@ -50,7 +50,12 @@ void cmd_client_id(struct cmd_ctx *c)
 void cmd_client_info(struct cmd_ctx *c)
 {
 	char line[CLIENT_INFO_MAX];
-	size_t n = client_info_format(c->client, c->env->now, line, sizeof line);
+	struct client_held held;
+
+	if (c->env->client_held != NULL)
+		c->env->client_held(c->client, &held);
+	size_t n = client_info_format(c->client, c->env->client_held != NULL ? &held : NULL, c->env->now, line,
+				      sizeof line);
 
 	reply_verbatim(c->out, (struct slice){line, n}, "txt");
 }

@@ -100,6 +100,9 @@ void cmd_track_keys(struct cmd_ctx *c)
 			n = cmd_getkeys(c->cmd, c->argc, c->argv, at, (uint32_t)n);
 	}
 	for (int i = 0; i < n; i++) {
+		/* The others it has joined before it came to wait. */
+		if (rp_unlikely(at != NULL && !cmd_holds(c, c->argv[at[i]])))
+			continue;
 		struct store *s = at != NULL ? cmd_store(c, c->argv[at[i]]) : NULL;
 		/* What cannot be remembered counts as changed: its home tells the client to forget everything. */
 		if (s == NULL || !watch_add(s, c->db, c->argv[at[i]], c->track))

@@ -1,5 +1,6 @@
 /* The home's side of commands that wait. See block.h. */
 #include "session/session_priv.h"
+#include "session/tracking.h"
 
 /* ---- making ------------------------------------------------------------------------------------------------------ */
 
@@ -66,6 +67,7 @@ static void describe(struct block *b, const struct cmd_ctx *c, struct session *s
 	b->ready = want->ready;
 	b->timeout_ms = want->timeout_ms;
 	b->durable = want->durable;
+	b->track = c->track;
 	b->full_time = want->full_time;
 	b->shards = want->whole ? all_shards_of(c) : 0;
 	b->db = c->db;
@@ -90,6 +92,8 @@ struct block *block_make(struct session_host *h, struct cmd_ctx *c, struct sessi
 		if (!link_keys(c, b)) {
 			heap_free(h->heap, b);
 			b = NULL;
+		} else if (rp_unlikely(b->track != NULL)) {
+			watcher_ref(b->track);
 		}
 	}
 	if (b == NULL)
@@ -149,8 +153,10 @@ static void let_go(struct session *s)
 	s->cl.flags &= ~CLIENT_F_BLOCKED;
 	h->count.blocked--;
 	b->session = NULL;
-	if (b->n > 1 && b->answered)
+	if (b->n > 1 && watcher_claimed(&b->w))
 		watcher_left(&b->w, h->env.stores);
+	if (rp_unlikely(b->track != NULL))
+		watcher_put(b->track);
 	watcher_put(&b->w);
 }
 
@@ -282,6 +288,8 @@ static void take_answer(struct session *s, struct block *b)
 		answer_refused(s, b);
 	else
 		session_emit(s, b->reply_head, b->reply_tail, b->reply_bytes, b->gate);
+	if (rp_unlikely(b->track != NULL))
+		tracking_end(s, b->track);
 	let_go(s);
 	session_wait(s, WAIT_NONE);
 	if (rp_unlikely(s->gone || s->eof || s->closing))

@@ -54,7 +54,8 @@ int host_init(struct session_host *h, const struct session_host_params *p, struc
 				  .owner = p->owner,
 				  .host = h,
 				  .pubsub = &pubsub_ops,
-				  .tx = &tx_ops};
+				  .tx = &tx_ops,
+				  .client_held = session_held};
 	h->reply_bufs = UINT32_MAX;
 	for (int i = 0; i < WAIT_WAYS; i++)
 		h->waiting_end[i] = &h->waiting[i];

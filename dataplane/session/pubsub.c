@@ -254,7 +254,7 @@ static struct owners owners_of(const struct session_host *h, enum pubsub_kind of
 {
 	if (is_listed(of))
 		return (struct owners){0, h->env.nstores};
-	return (struct owners){cmd_shard_of(&h->env, name), 1};
+	return (struct owners){cmd_channel_owner(&h->env, name), 1};
 }
 
 /* Tells them. ref: the subscription, if an answer is waited for, or NULL. false: out of memory, nobody was told. */
@@ -407,7 +407,7 @@ static int64_t publish(void *host, enum pubsub_kind of, struct slice channel, st
 
 void pubsub_publish(struct session_host *h, enum pubsub_kind of, struct slice channel, struct slice message)
 {
-	uint32_t owner = cmd_shard_of(&h->env, channel);
+	uint32_t owner = cmd_channel_owner(&h->env, channel);
 	if (owner == h->self)
 		pubsub_owner_publish(h, of, channel, message, NULL);
 	else

@@ -1,5 +1,6 @@
-/* Pub/Sub. A channel belongs to the worker of its name's slot, which counts its subscribers per home; every worker
- * counts those of each pattern. Homes know which of their clients listen to what.
+/* Pub/Sub. A channel belongs to the worker of its name's slot (those of keyspace events: to the first one), which
+ * counts its subscribers per home; every worker counts those of each pattern. Homes know which of their clients listen
+ * to what.
  *
  *   home      SUBSCRIBE  --- POST_SUBSCRIBE --->  owner: count[home]++
  *             reply      <-- POST_ACK -----------

@@ -87,7 +87,7 @@ enum route_to route_request(const struct session_host *h, const struct cmd *cmd,
 			return ROUTE_HERE;
 		return h->own >= 0 && *shards == 1ull << h->own ? ROUTE_OWN : ROUTE_LEASE;
 	case CMD_CHANNEL:
-		*owner = cmd_shard_of(&h->env, req->argv[1]);
+		*owner = cmd_channel_owner(&h->env, req->argv[1]);
 		return *owner == h->self ? ROUTE_HERE : ROUTE_FREE;
 	case CMD_SCRIPT:
 		*owner = msg_bus_script(h->bus);

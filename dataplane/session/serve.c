@@ -17,6 +17,7 @@ static void block_ctx(struct session_host *h, struct block *b, struct reply *r, 
 			      .client_flags = b->client_flags,
 			      .db = b->db,
 			      .rng = &h->env.rng,
+			      .track = b->track,
 			      .held = 1ull << h->own};
 }
 

@@ -458,24 +458,25 @@ void host_reap(struct session_host *h)
 	}
 }
 
-size_t session_memory(const struct session *s)
+void session_held(const struct client *cl, struct client_held *out)
 {
+	const struct session *s = session_of((struct client *)cl);
 	const struct resp_parser *p = &s->parser;
-	size_t n = sizeof *s + s->out_bytes + bufq_held(&s->in) + p->argv_cap * sizeof *p->argv;
 
-	if (p->bulk != NULL)
-		n += p->bulk->cap;
+	out->input = bufq_held(&s->in);
+	out->arguments = p->argv_cap * sizeof *p->argv + (p->bulk != NULL ? p->bulk->cap : 0);
+	out->output = s->out_bytes;
 	if (s->flight_tail != NULL)
-		n += s->flight_tail->after_bytes;
+		out->output += s->flight_tail->after_bytes;
 	if (s->gate != NULL)
-		n += session_gate_bytes(s);
+		out->output += session_gate_bytes(s);
+	out->total = sizeof *s + out->input + out->arguments + out->output;
 	if (s->parked != NULL)
-		n += sizeof *s->parked;
+		out->total += sizeof *s->parked;
 	if (s->cl.text != NULL)
-		n += sizeof *s->cl.text;
+		out->total += sizeof *s->cl.text;
 	if (s->cl.tx != NULL)
-		n += s->cl.tx->info.bytes;
-	return n;
+		out->total += s->cl.tx->info.bytes;
 }
 
 /* ---- visits from the control thread's calls ---- */
@@ -531,8 +532,10 @@ struct client client_copy_read(const struct client_copy *copy)
 static void copy_client(void *ctx, struct session *s)
 {
 	struct copy_out *c = ctx;
+	struct client_copy *out = &c->out[c->n++];
 
-	client_copy_make(&c->out[c->n++], &s->cl);
+	client_copy_make(out, &s->cl);
+	session_held(&s->cl, &out->held);
 }
 
 uint32_t host_clients(const struct session_host *h, uint32_t from, uint32_t budget, struct client_copy *out,

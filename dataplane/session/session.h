@@ -345,13 +345,14 @@ void session_kill(struct session *s, bool at_once);
 uint64_t host_clients_bytes(const struct session_host *h);
 
 /* Bytes that a client holds: its own, what it has sent that is not carried out yet, what it has not read. Home. */
-size_t session_memory(const struct session *s);
+void session_held(const struct client *cl, struct client_held *out);
 
 struct client_copy {
 	struct client cl;
 	struct client_text text;       /* if cl.text is not NULL, which is of no other use here */
 	struct client_listens listens; /* likewise */
 	struct tx_info tx;             /* likewise cl.tx */
+	struct client_held held;       /* only from host_clients() */
 };
 /* Of a client of this thread. */
 void client_copy_make(struct client_copy *out, const struct client *cl);

@@ -75,6 +75,10 @@ static inline bool watcher_live(const struct watcher *w)
 {
 	return __atomic_load_n(&w->state, __ATOMIC_ACQUIRE) == WATCHER_LIVE;
 }
+static inline bool watcher_claimed(const struct watcher *w)
+{
+	return __atomic_load_n(&w->state, __ATOMIC_ACQUIRE) == WATCHER_CLAIMED;
+}
 static inline bool watcher_dirty(const struct watcher *w)
 {
 	return __atomic_load_n(&w->dirty, __ATOMIC_RELAXED) != 0;

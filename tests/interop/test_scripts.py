@@ -90,6 +90,23 @@ def keys_of_shards(lab, workers):
     return [group[0] for group in groups]
 
 
+@test("a command that waits for a script as well as for another shard keeps nobody waiting there without a word")
+def _():
+    with Lab("tap", 4, [*OPTIONS, "--busy-reply-threshold", "1000"]) as lab:
+        c, waits = lab.client(timeout=30), lab.client(timeout=30)
+        c.call("CONFIG", "SET", "script-lease", "declared")
+        keys = keys_of_shards(lab, 4)
+        running = background(lab, "EVAL", "while true do end", 1, keys[0])
+        time.sleep(0.3)
+        waits.send([("MSET", keys[0], 1, keys[-1], 2)])
+        wait_for(lambda: c.call("GET", keys[-1])[0] == "-", what="BUSY")
+        assert error_of(c.call("GET", keys[-1])) == BUSY
+        assert c.call("SCRIPT", "KILL") == ("+", b"OK")
+        running()
+        assert waits.read() == ("+", b"OK")
+        wait_for(lambda: c.call("GET", keys[-1]) == ("$", b"2"), what="everybody to be served again")
+
+
 for workers in (1, 4):
     @test(f"a script that holds one shard stops nobody else; who waits for it is told, {workers} workers")
     def _(workers=workers):
@@ -115,21 +132,6 @@ for workers in (1, 4):
             assert "Script killed by user with SCRIPT KILL" in error_of(running())
             assert c.call("GET", keys[0]) == ("$", None) or c.call("GET", keys[0])[0] in "$_"
             assert error_of(c.call("SCRIPT", "KILL")) == "NOTBUSY No scripts in execution right now."
-
-    @test(f"a command that waits for a script as well as for another shard keeps nobody waiting there without a word, {workers} workers")
-    def _(workers=workers):
-        with Lab("tap", workers, [*OPTIONS, "--busy-reply-threshold", "1000"]) as lab:
-            c, waits = lab.client(timeout=30), lab.client(timeout=30)
-            c.call("CONFIG", "SET", "script-lease", "declared")
-            keys = keys_of_shards(lab, workers)
-            running = background(lab, "EVAL", "while true do end", 1, keys[0])
-            time.sleep(0.3)
-            waits.send([("MSET", keys[0], 1, keys[-1], 2)])
-            wait_for(lambda: c.call("GET", keys[-1])[0] == "-", what="BUSY")
-            assert error_of(c.call("GET", keys[-1])) == BUSY
-            assert c.call("SCRIPT", "KILL") == ("+", b"OK")
-            assert waits.read() == ("+", b"OK") and c.call("GET", keys[-1]) == ("$", b"2")
-            running()
 
     @test(f"a function that runs is shown and killed; a script that has written is not, {workers} workers")
     def _(workers=workers):

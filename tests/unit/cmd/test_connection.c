@@ -164,9 +164,9 @@ static void test_client__info_line_is_cut_at_the_buffer(void **state)
 	h->client.text = &text;
 	h->client.addr = h->client.laddr = (struct endpoint){.family = 6, .port = 65535};
 	memset(h->client.addr.ip, 0xfe, 16);
-	size_t n = client_info_format(&h->client, &h->now, buf, sizeof buf);
+	size_t n = client_info_format(&h->client, NULL, &h->now, buf, sizeof buf);
 	assert_int_equal(buf[n - 1], '\n');
-	assert_int_equal(client_info_format(&h->client, &h->now, buf, 16), 15);
+	assert_int_equal(client_info_format(&h->client, NULL, &h->now, buf, 16), 15);
 	assert_int_equal(strlen(buf), 15);
 	h->client.text = NULL;
 }

@@ -63,6 +63,27 @@ static void test_events__one_channel_tells_a_lease_over_shards_in_order(void **s
 	}
 }
 
+static void test_events__what_a_command_did_is_heard_in_that_order_over_channels(void **state)
+{
+	for (uint64_t seed = 1; seed <= 50; seed++) {
+		struct rig *r = events_rig(4, seed, ALL_EVENTS);
+		struct rig_conn *sub = listener(r, (uint32_t)(seed % 5), "__key*"),
+				*c = rig_open(r, (uint32_t)(seed / 5 % 5));
+		char key[16], want[128];
+		snprintf(key, sizeof key, "k%lu", seed);
+		rig_ask(c, "SET %s v EX 100", key);
+		snprintf(want, sizeof want, "set:%s expire:%s ", key, key);
+		expect_events(sub, want);
+		rig_ask(c, "DEL %s", key);
+		rig_ask(c, "SADD %s a", key);
+		rig_ask(c, "SPOP %s", key);
+		snprintf(want, sizeof want, "del:%s sadd:%s spop:%s del:%s ", key, key, key, key);
+		expect_events(sub, want);
+		c->out_len = 0;
+		rig_destroy(r);
+	}
+}
+
 static void test_events__off_costs_no_note(void **state)
 {
 	struct rig *r = events_rig(1, 1, EVENT_GENERIC | EVENT_STRING); /* neither K nor E */
@@ -126,6 +147,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_events__one_channel_tells_a_lease_over_shards_in_order),
+		cmocka_unit_test(test_events__what_a_command_did_is_heard_in_that_order_over_channels),
 		cmocka_unit_test(test_events__off_costs_no_note),
 		cmocka_unit_test(test_events__expiry_is_told_though_nobody_asks),
 		cmocka_unit_test(test_events__what_a_blocked_client_takes_comes_after_what_was_put),

@@ -214,6 +214,24 @@ static void test_tracking__invalidation_never_overtakes_the_reply(void **state)
 	}
 }
 
+static void test_tracking__what_a_waiting_reader_is_given_is_tracked(void **state)
+{
+	for (uint32_t workers = 1; workers <= 4; workers *= 2) {
+		struct rig *r = rig_create(workers, workers);
+		struct rig_conn *c = resp3(r, workers / 2), *w = rig_open(r, workers);
+		track(c, (struct tracking_wish){0});
+		tell(c, "XREAD BLOCK 0 STREAMS a b $ $");
+		tell(w, "XADD a 1-1 f v");
+		assert_true(c->out_len > 0); /* the entry, and that what it had read before is no more */
+		c->out_len = 0;
+		tell(w, "XADD a 2-1 f v");
+		rig_expect(c, INVALID("a"));
+		tell(w, "XADD b 1-1 f v");
+		rig_expect(c, INVALID("b"));
+		rig_destroy(r);
+	}
+}
+
 static void test_tracking__table_is_bounded(void **state)
 {
 	struct rig *r = rig_create(1, 1);
@@ -247,6 +265,7 @@ int main(void)
 		cmocka_unit_test(test_tracking__bcast_tells_of_every_key_with_a_prefix),
 		cmocka_unit_test(test_tracking__redirect_reaches_another_home_and_tells_when_it_is_broken),
 		cmocka_unit_test(test_tracking__invalidation_never_overtakes_the_reply),
+		cmocka_unit_test(test_tracking__what_a_waiting_reader_is_given_is_tracked),
 		cmocka_unit_test(test_tracking__table_is_bounded),
 	};
 	rig_eal("test_tracking");

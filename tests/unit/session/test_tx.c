@@ -624,7 +624,7 @@ static void test_tx__client_list_shows_it(void **state)
 	rig_settle(r);
 	assert_int_equal(host_clients(r->host[0], 0, 1, &copy, &next), 1);
 	copy.cl.tx = (struct tx *)&copy.tx;
-	client_info_format(&copy.cl, &r->now, line, sizeof line);
+	client_info_format(&copy.cl, &copy.held, &r->now, line, sizeof line);
 	assert_non_null(strstr(line, " flags=xd "));
 	assert_non_null(strstr(line, " multi=2 "));
 	assert_null(strstr(line, " multi-mem=0 "));
@@ -634,7 +634,7 @@ static void test_tx__client_list_shows_it(void **state)
 	assert_non_null(strstr(c->out, " flags=x "));
 	assert_non_null(strstr(c->out, " multi=1 "));
 	assert_int_equal(host_clients(r->host[0], 0, 1, &copy, &next), 1);
-	client_info_format(&copy.cl, &r->now, line, sizeof line);
+	client_info_format(&copy.cl, NULL, &r->now, line, sizeof line);
 	assert_non_null(strstr(line, " multi=-1 "));
 	rig_destroy(r);
 }

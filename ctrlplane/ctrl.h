@@ -154,6 +154,8 @@ void slowlog_destroy(struct slowlog *l);
 /* Copies the note. addr: "ip:port" and name of the client are looked up by the caller or empty. max_len:
  * slowlog-max-len. */
 void slowlog_add(struct slowlog *l, const struct slow_note *n, uint32_t max_len);
+/* Forgets the oldest beyond that number. */
+void slowlog_trim(struct slowlog *l, uint32_t max_len);
 struct latency *latency_create(void);
 void latency_destroy(struct latency *l);
 /* An event ("command", "fast-command", ...) took ms milliseconds at wall clock second at_s. */

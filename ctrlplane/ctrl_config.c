@@ -171,6 +171,7 @@ static void config_apply(struct ctrl *c, bool password)
 	log_set_level((enum log_level)c->config.loglevel);
 	for (uint32_t i = 0; i < c->nworkers; i++)
 		__atomic_store_n(&c->workers[i]->log.level, (uint32_t)c->config.loglevel, __ATOMIC_RELAXED);
+	slowlog_trim(c->slowlog, (uint32_t)c->config.slowlog_max_len);
 	ctrl_publish_conf(c);
 	ctrl_aof_configure(c);
 }

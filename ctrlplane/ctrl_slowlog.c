@@ -21,7 +21,7 @@ struct slowlog *slowlog_create(void)
 	return calloc(1, sizeof(struct slowlog));
 }
 
-static void slowlog_trim(struct slowlog *l, uint32_t max_len)
+void slowlog_trim(struct slowlog *l, uint32_t max_len)
 {
 	while (l->len > max_len) {
 		struct slow_entry *e = l->oldest;

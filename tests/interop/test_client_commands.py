@@ -206,8 +206,33 @@ def slow_log_names_the_client(lab):
     counts = {w: words.count(w) for w in (b"SET", b"INCR", b"EVAL", b"APPEND", b"MSET", b"PUBLISH", b"publish")}
     assert counts == {b"SET": 16, b"INCR": 16, b"EVAL": 18, b"APPEND": 16, b"MSET": 1, b"PUBLISH": 0, b"publish": 0}, counts
     assert all((a, n) == (addr, b"me") for _, a, n in seen), [x for x in seen if x[1:] != (addr, b"me")]
+    c.call("CONFIG", "SET", "slowlog-max-len", 2)
+    assert c.call("SLOWLOG", "LEN") == (":", 2)
     c.call("CONFIG", "SET", "slowlog-log-slower-than", 10000)
     c.close()
+
+
+def clients_tell_what_they_hold(lab):
+    c, sender, reader = lab.client(), lab.client(), lab.client()
+    c.call("SET", "big", "x" * 1_000_000)
+
+    def fields(client):
+        line = c.call("CLIENT", "LIST", "ID", client)[1].decode()
+        f = dict(w.split("=", 1) for w in line.split())
+        return {k: int(f[k]) for k in ("qbuf", "argv-mem", "omem", "oll", "tot-mem")} | {"events": f["events"]}
+
+    ids = sender.call("CLIENT", "ID")[1], reader.call("CLIENT", "ID")[1]
+    idle = fields(ids[0])
+    assert idle["qbuf"] + idle["omem"] == 0 and idle["events"] == "r" and 0 < idle["tot-mem"] < 10000, idle
+    sender.sock.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1000000\r\n" + b"y" * 500_000)
+    wait_for(lambda: fields(ids[0])["qbuf"] + fields(ids[0])["argv-mem"] >= 500_000, what="half of a request")
+    assert fields(ids[0])["tot-mem"] >= 500_000
+    reader.send([("GET", "big")] * 20)
+    wait_for(lambda: fields(ids[1])["omem"] >= 10_000_000, what="replies that nobody reads")
+    held = fields(ids[1])
+    assert held["events"] == "rw" and held["oll"] > 0 and held["tot-mem"] >= held["omem"], held
+    for x in (c, sender, reader):
+        x.close()
 
 
 def flat_map(reply):
@@ -241,6 +266,11 @@ for workers in (1, 4):
         with Lab("af_packet", workers) as lab:
             stages_are_timed(lab, workers)
             slow_log_names_the_client(lab)
+
+    @test(f"CLIENT LIST tells what a client holds, {workers} workers")
+    def _(workers=workers):
+        with Lab("af_packet", workers) as lab:
+            clients_tell_what_they_hold(lab)
 
     @test(f"clients that hold too much are closed, the largest first, {workers} workers")
     def _(workers=workers):

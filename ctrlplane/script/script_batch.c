@@ -282,6 +282,8 @@ static uint32_t run_queue(struct script_thread *t)
 			break;
 		n++;
 	}
+	if (t->held == 0) /* else they stay so until the shards go back */
+		lease_set_busy(t->host.leases, LEASE_BUSY_NOT, 0);
 	if (n > 0) {
 		t->queued -= n;
 		memmove(t->queue, t->queue + n, t->queued * sizeof *t->queue);

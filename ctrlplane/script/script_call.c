@@ -92,13 +92,19 @@ void script_call_end(struct script_call *c)
 
 /* ---- what may run ---- */
 
-static struct slice refuse(struct script_call *c, const char *text)
+static struct slice failure(struct script_call *c, const char *text)
 {
 	int n = snprintf(c->error, sizeof c->error, "-%s\r\n", text);
 
+	return (struct slice){c->error, (size_t)n};
+}
+
+/* What has not run: no reply has counted it. */
+static struct slice refuse(struct script_call *c, const char *text)
+{
 	if (c->p.errors != NULL)
 		error_stats_count(c->p.errors, (struct slice){text, strlen(text)});
-	return (struct slice){c->error, (size_t)n};
+	return failure(c, text);
 }
 
 /* Why the script's user may not run it; NULL: he may. */
@@ -245,7 +251,7 @@ static struct slice gather(struct script_call *c, struct rte_mbuf *head, size_t 
 		if (p == NULL) {
 			buf_chain_free(head->next, c->p.env->heap);
 			head->next = NULL;
-			return refuse(c, "OOM not enough memory for the reply in the script");
+			return failure(c, "OOM not enough memory for the reply in the script");
 		}
 		c->gathered = p;
 		c->gathered_cap = bytes;
@@ -307,7 +313,7 @@ static struct slice execute(struct script_call *c, const struct cmd *cmd, uint32
 	if (rp_unlikely(failed)) {
 		buf_chain_free(head->next, c->p.env->heap);
 		head->next = NULL;
-		return refuse(c, "OOM no packet buffers left for the reply in the script");
+		return failure(c, "OOM no packet buffers left for the reply in the script");
 	}
 	if (rp_unlikely(bytes == 0))
 		return refuse(c, "ERR This Redis command is not allowed from script");

@@ -10,7 +10,8 @@
 /* DPDK and libc use none of the real-time signals beyond the first ones. */
 #define LOOK_SIGNAL (SIGRTMIN + 3)
 /* Of a long script where CPUs are shared: a sixteenth of what those get whom it has no business with. */
-#define LONG_NICE 12
+#define LONG_NICE    12
+#define BUSY_LOOK_US 10000 /* between two looks at who waits for a script that takes too long */
 
 static __thread struct script_engine *engine_of_thread; /* for the signal handler */
 
@@ -60,6 +61,7 @@ void script_run_began(struct script_thread *t, bool function)
 	__atomic_store_n(&t->run_wrote, false, __ATOMIC_RELAXED);
 	__atomic_store_n(&t->run_function, function, __ATOMIC_RELAXED);
 	/* Not t->now: that counts the processor's ticks, the control thread and the signal's look the kernel's time. */
+	t->busy_look_us = 0;
 	__atomic_store_n(&t->run_began_us, mono_us(), __ATOMIC_RELAXED);
 	__atomic_store_n(&t->run_id, t->run_id + 1, __ATOMIC_RELEASE);
 	if (rp_unlikely(__atomic_load_n(&t->hurry, __ATOMIC_RELAXED) != SCRIPT_HURRY_NOT))
@@ -110,6 +112,16 @@ static void show(struct script_thread *t)
 	pthread_mutex_unlock(&t->shown_lock);
 }
 
+/* Its shards, and those of transactions that wait for this thread. */
+static void set_busy(struct script_thread *t)
+{
+	uint64_t shards = t->held;
+
+	for (uint32_t i = 0; i < t->nguests; i++)
+		shards |= t->guest[i].m->held;
+	lease_set_busy(t->host.leases, t->run.code->function ? LEASE_BUSY_FUNCTION : LEASE_BUSY_SCRIPT, shards);
+}
+
 enum script_end script_interrupted(void *ctx)
 {
 	struct script_thread *t = ctx;
@@ -125,10 +137,10 @@ enum script_end script_interrupted(void *ctx)
 		return SCRIPT_KILLED;
 	if (t->settings.max_time_us != 0 && us >= t->settings.max_time_us && !t->run.wrote)
 		return SCRIPT_TOO_LONG;
-	if (t->settings.busy_us != 0 && us >= t->settings.busy_us) {
-		lease_set_busy(t->host.leases, t->run.code->function ? LEASE_BUSY_FUNCTION : LEASE_BUSY_SCRIPT,
-			       t->held);
+	if (t->settings.busy_us != 0 && us >= t->settings.busy_us && us >= t->busy_look_us) {
+		t->busy_look_us = us + BUSY_LOOK_US;
 		script_refuse_waiting(t);
+		set_busy(t);
 	}
 	if (!t->shown) {
 		show(t);

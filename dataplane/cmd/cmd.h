@@ -280,8 +280,8 @@ static inline uint32_t cmd_shard_of(const struct cmd_env *env, struct slice key)
 {
 	return env->nstores == 1 ? 0 : env->slot_map[hash_slot(key)];
 }
-/* The worker that a channel belongs to. Those of keyspace events have one for all, so that what one command did, or one
- * client did in turn, is heard in that order. */
+/* The worker that a channel belongs to. Those of keyspace events have one for all, so that what one command did is
+ * heard in that order. */
 static inline uint32_t cmd_channel_owner(const struct cmd_env *env, struct slice channel)
 {
 	if (channel.len > 11 && memcmp(channel.ptr, "__key", 5) == 0 &&

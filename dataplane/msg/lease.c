@@ -255,8 +255,8 @@ static uint64_t stuck_with(struct lease_table *t, uint64_t shards)
 	uint64_t stuck[RP_MAX_WORKERS] = {0}; /* the first lease that is, at each of them; 0: its holder */
 	bool news = shards != 0;
 
-	while (__atomic_exchange_n(&t->lock, 1, __ATOMIC_ACQUIRE) != 0)
-		sched_yield();
+	if (__atomic_exchange_n(&t->lock, 1, __ATOMIC_ACQUIRE) != 0)
+		return shards | __atomic_load_n(&t->busy, __ATOMIC_RELAXED); /* the next call sees more */
 	while (news) {
 		news = false;
 		for (uint64_t rest = shards; rest != 0; rest &= rest - 1)

@@ -74,14 +74,15 @@ static bool barrier_too_early(const struct session *s, uint32_t sent)
 }
 
 /* Who hears a message or runs a script finds done what its sender asked for before, and what follows a script finds
- * done what it does. Messages, and scripts, may follow each other without a pause. */
-static bool must_wait(const struct session *s, const struct cmd *cmd, uint32_t sent)
+ * done what it does. Messages, and scripts, may follow each other without a pause. flags: CMD_F_* of all it runs. */
+static bool must_wait(const struct session *s, const struct cmd *cmd, uint32_t flags, uint32_t sent)
 {
 	const struct msg *last = s->flight_tail;
 
 	if (cmd == NULL)
 		return false;
-	if (rp_unlikely(subscribes(cmd)) && barrier_too_early(s, sent))
+	/* EXEC may subscribe, too. */
+	if (rp_unlikely(flags & CMD_F_PUBSUB) && barrier_too_early(s, sent))
 		return true;
 	/* WAIT and WAITAOF are about all that came before. */
 	if ((cmd->flags & CMD_F_BLOCKING) && cmd->route == CMD_HOME)
@@ -190,7 +191,7 @@ static bool route_entry(struct session_host *h, struct session *s, struct batch_
 		to = tx_route(h, p, e, &owner);
 	else
 		to = route_request(h, e->cmd, &e->req, &owner, &e->lease);
-	if (rp_unlikely(to != ROUTE_QUEUE && must_wait(s, e->cmd, *sent))) {
+	if (rp_unlikely(to != ROUTE_QUEUE && must_wait(s, e->cmd, flags, *sent))) {
 		keep(s, e, WAIT_DRAIN);
 		return false;
 	}

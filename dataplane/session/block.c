@@ -67,7 +67,7 @@ static void describe(struct block *b, const struct cmd_ctx *c, struct session *s
 	b->ready = want->ready;
 	b->timeout_ms = want->timeout_ms;
 	b->durable = want->durable;
-	b->track = c->track;
+	b->track = c->cmd->flags & CMD_F_READONLY ? c->track : NULL;
 	b->full_time = want->full_time;
 	b->shards = want->whole ? all_shards_of(c) : 0;
 	b->db = c->db;
@@ -142,6 +142,14 @@ void block_adopt(struct session *s, struct block *b)
 		session_doom(s);
 }
 
+/* No shard runs it, now or later. */
+static void untrack(struct block *b)
+{
+	if (rp_unlikely(b->track != NULL))
+		watcher_put(b->track);
+	b->track = NULL;
+}
+
 /* The session waits no more. Takes the home's reference. */
 static void let_go(struct session *s)
 {
@@ -155,8 +163,6 @@ static void let_go(struct session *s)
 	b->session = NULL;
 	if (b->n > 1 && watcher_claimed(&b->w))
 		watcher_left(&b->w, h->env.stores);
-	if (rp_unlikely(b->track != NULL))
-		watcher_put(b->track);
 	watcher_put(&b->w);
 }
 
@@ -230,6 +236,8 @@ bool block_end(struct session *s, enum block_end how)
 	}
 	watcher_ref(&b->w);
 	bool first = watcher_give_up(&b->w, h->env.stores);
+	if (first)
+		untrack(b); /* else the shard that has claimed it may be running it */
 	if (!first && how != BLOCK_FORGOTTEN)
 		return false;
 	if (first && b->whole && (b->shards & (b->shards - 1)) != 0)
@@ -248,6 +256,7 @@ void block_abandon(struct session *s)
 {
 	watcher_ref(&s->block->w);
 	watcher_give_up(&s->block->w, s->host->env.stores);
+	untrack(s->block);
 	let_go(s);
 }
 
@@ -255,6 +264,7 @@ void block_abandon(struct session *s)
 
 static void drop_answer(struct session_host *h, struct block *b)
 {
+	untrack(b);
 	buf_chain_free(b->reply_head, h->heap);
 	b->reply_head = NULL;
 }
@@ -290,6 +300,7 @@ static void take_answer(struct session *s, struct block *b)
 		session_emit(s, b->reply_head, b->reply_tail, b->reply_bytes, b->gate);
 	if (rp_unlikely(b->track != NULL))
 		tracking_end(s, b->track);
+	untrack(b);
 	let_go(s);
 	session_wait(s, WAIT_NONE);
 	if (rp_unlikely(s->gone || s->eof || s->closing))

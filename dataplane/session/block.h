@@ -35,9 +35,9 @@ struct block {
 	uint64_t client_id;
 	uint64_t shards; /* whole: of all its keys */
 	int64_t timeout_ms;
-	struct watcher
-		*track;   /* joins the keys that it reads, when it is served, too; with a reference. NULL: none does */
-	uint64_t durable; /* ends when this round of the journal is synced; 0: does not matter */
+	struct watcher *track; /* joins the keys that it reads, when it is served, too; with a reference, which the home
+				* gives back. NULL: none does */
+	uint64_t durable;      /* ends when this round of the journal is synced; 0: does not matter */
 	bool (*ready)(struct cmd_ctx *c);
 	uint16_t fill;
 	uint8_t proto, type;

@@ -178,7 +178,7 @@ bool admit_disk(const struct dp_conf *conf, const struct cmd *cmd, uint32_t flag
 static bool harmless(const struct session *s, const struct batch_entry *e)
 {
 	const struct cmd *cmd = e->cmd;
-	if (rp_unlikely(cmd == NULL || !cmd_arity_ok(cmd, e->req.argc) ||
+	if (rp_unlikely(cmd == NULL || e->refused != NULL || !cmd_arity_ok(cmd, e->req.argc) ||
 			(s->cl.flags & (CLIENT_F_FREE | CLIENT_F_PUBSUB | CLIENT_F_MONITOR)) != CLIENT_F_FREE))
 		return false;
 	if (rp_unlikely(s->host->conf.loading || s->host->conf.misconf || s->host->conf.aof_fails))
@@ -220,6 +220,10 @@ static const struct cmd *admit(struct session *s, struct batch_entry *e, struct 
 	}
 	if (cmd != NULL && !admit_disk(&s->host->conf, cmd, cmd->flags, r))
 		cmd = NULL;
+	if (cmd != NULL && e->refused != NULL) {
+		reply_error(r, e->refused);
+		cmd = NULL;
+	}
 	if (cmd == NULL) {
 		tx_refused(s);
 		s->cl.flags &= ~CLIENT_F_SKIP_NEXT;
@@ -303,19 +307,13 @@ static void want_lease(struct session_host *h, struct batch_entry *e)
 	session_want_lease(s, e->lease);
 }
 
-/* A script has what the request needs for too long. */
-static void refuse(struct session_host *h, struct turn *t, struct batch_entry *e)
+/* A script has what the transaction needs for too long. */
+static void refuse_exec(struct session_host *h, struct turn *t, struct batch_entry *e)
 {
 	uint32_t *flags = &e->s->cl.flags;
 	t->r.muted = (*flags & (CLIENT_F_REPLY_OFF | CLIENT_F_SKIP_NEXT)) != 0;
 	*flags &= ~CLIENT_F_SKIP_NEXT;
-	if (e->exec) {
-		tx_refuse_exec(e->s, e->refused, &t->r);
-	} else {
-		if (cmd_admit(&h->env, &e->s->cl, e->req.argc, e->req.argv, &t->r) != NULL)
-			reply_error(&t->r, e->refused);
-		tx_refused(e->s);
-	}
+	tx_refuse_exec(e->s, e->refused, &t->r);
 	h->env.stats[e->cmd->id].rejected++;
 	resp_request_free(&e->req, h->heap);
 }
@@ -376,8 +374,8 @@ static void execute_entry(struct session_host *h, struct turn *t, struct batch_e
 		session_kill(s, false);
 		return;
 	}
-	if (rp_unlikely(e->refused != NULL)) {
-		refuse(h, t, e);
+	if (rp_unlikely(e->refused != NULL) && e->exec) {
+		refuse_exec(h, t, e);
 		return;
 	}
 	if (rp_unlikely(e->exec) ? !exec_admitted(h, e, &t->r) : admit(s, e, &t->r) == NULL) {

@@ -97,7 +97,8 @@ LOOSE = [
 VISIBLE = [
     ("", "Commands of one connection whose keys, or channels, lie on different shards may execute in another order than they were sent. "
      "Replies come in order, and commands on one key execute in order.",
-     "Shards work at the same time. Who needs an order between two keys waits for a reply, gives the keys one {tag}, or uses MULTI."),
+     "Shards work at the same time. Who needs an order between two keys waits for a reply, gives the keys one {tag}, or uses MULTI. "
+     "Events of two keys, of two shards, may be heard the other way round."),
     ("DUMP, SAVE, BGSAVE, BGREWRITEAOF", "A hash whose fields expire is written in version 12 of RDB's format, and its times go to the "
      "append-only file as HPEXPIREAT: Redis before 7.4 reads neither. All else is version 10, which 7.0 reads.",
      "Fields that expire came with Redis 7.4."),

@@ -97,7 +97,7 @@ def _():
         c.call("CONFIG", "SET", "script-lease", "declared")
         keys = keys_of_shards(lab, 4)
         running = background(lab, "EVAL", "while true do end", 1, keys[0])
-        time.sleep(0.3)
+        wait_for(lambda: c.call("FUNCTION", "STATS")[1][1][0] == "*", what="the script")
         waits.send([("MSET", keys[0], 1, keys[-1], 2)])
         wait_for(lambda: c.call("GET", keys[-1])[0] == "-", what="BUSY")
         assert error_of(c.call("GET", keys[-1])) == BUSY
@@ -105,6 +105,23 @@ def _():
         running()
         assert waits.read() == ("+", b"OK")
         wait_for(lambda: c.call("GET", keys[-1]) == ("$", b"2"), what="everybody to be served again")
+
+
+@test("a script that holds no shard, and a transaction that waits for it: who wants those shards is told BUSY")
+def _():
+    with Lab("tap", 4, [*OPTIONS, "--busy-reply-threshold", "200"]) as lab:
+        c, waits = lab.client(timeout=30), lab.client(timeout=30)
+        c.call("CONFIG", "SET", "script-lease", "declared")
+        running = background(lab, "EVAL", "while true do end", 0)
+        wait_for(lambda: c.call("FUNCTION", "STATS")[1][1][0] == "*", what="the script")
+        assert c.call("GET", "k") == ("$", None)
+        waits.send([("MULTI",), ("EVAL", "return 1", 0), ("EXEC",)])
+        wait_for(lambda: c.call("GET", "k")[0] == "-", what="BUSY")
+        assert error_of(c.call("GET", "k")) == BUSY
+        assert c.call("SCRIPT", "KILL") == ("+", b"OK")
+        running()
+        assert [waits.read() for _ in range(3)][2] == ("*", [(":", 1)])
+        wait_for(lambda: c.call("GET", "k") == ("$", None), what="everybody to be served again")
 
 
 for workers in (1, 4):

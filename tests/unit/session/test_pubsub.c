@@ -680,6 +680,41 @@ static void test_pubsub__no_message_comes_before_its_confirmation_or_a_reply_bef
 	rig_destroy(r);
 }
 
+static void test_pubsub__exec_that_subscribes_waits_for_what_its_client_asked_before(void **state)
+{
+	struct rig *r = rig_create(2, 1);
+	struct lease l = {0};
+	char key[16], want[512];
+	uint32_t i = 0;
+	do
+		snprintf(key, sizeof key, "k%u", i++);
+	while (cmd_shard_of(&r->host[0]->env, (struct slice){key, strlen(key)}) != 1);
+	struct rig_conn *c = rig_open(r, 0), *pub = rig_open(r, 1);
+	rig_ask(c, "HELLO 3");
+	rig_settle(r);
+	c->out_len = 0;
+	assert_true(lease_try_submit(r->leases, &l, 2, 2));
+	for (i = 0; i < 6; i++)
+		rig_step(r, i % 2);
+	assert_true(lease_granted(&l));
+	rig_ask(c, "INCR %s", key);
+	rig_ask(c, "SUBSCRIBE a");
+	rig_ask(c, "GET %s", key);
+	rig_ask(c, "MULTI");
+	rig_ask(c, "SUBSCRIBE b");
+	rig_ask(c, "EXEC");
+	rig_settle(r);
+	expect_after(pub, "PUBLISH b 1", ":0\r\n"); /* it has not subscribed yet */
+	lease_release(r->leases, &l, ~0ull);
+	rig_settle(r);
+	snprintf(want, sizeof want, "%s%s%s%s%s", ":1\r\n", ">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n", "$1\r\n1\r\n",
+		 "+OK\r\n+QUEUED\r\n", "*1\r\n>3\r\n$9\r\nsubscribe\r\n$1\r\nb\r\n:2\r\n");
+	rig_expect(c, want);
+	expect_after(pub, "PUBLISH b 2", ":1\r\n");
+	rig_expect(c, ">3\r\n$7\r\nmessage\r\n$1\r\nb\r\n$1\r\n2\r\n");
+	rig_destroy(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -702,6 +737,7 @@ int main(void)
 		cmocka_unit_test(test_pubsub__soft_limit_cuts_after_its_seconds),
 		cmocka_unit_test(test_pubsub__goes_on_while_the_shard_is_leased),
 		cmocka_unit_test(test_pubsub__no_message_comes_before_its_confirmation_or_a_reply_before_that),
+		cmocka_unit_test(test_pubsub__exec_that_subscribes_waits_for_what_its_client_asked_before),
 	};
 	rig_eal("test_pubsub");
 	return cmocka_run_group_tests(tests, NULL, NULL);

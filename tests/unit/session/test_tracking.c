@@ -222,7 +222,9 @@ static void test_tracking__what_a_waiting_reader_is_given_is_tracked(void **stat
 		track(c, (struct tracking_wish){0});
 		tell(c, "XREAD BLOCK 0 STREAMS a b $ $");
 		tell(w, "XADD a 1-1 f v");
-		assert_true(c->out_len > 0); /* the entry, and that what it had read before is no more */
+		c->out[c->out_len] = '\0'; /* the entry, and that what it had read before is no more */
+		assert_non_null(strstr(c->out, "$3\r\n1-1\r\n"));
+		assert_non_null(strstr(c->out, INVALID("a")));
 		c->out_len = 0;
 		tell(w, "XADD a 2-1 f v");
 		rig_expect(c, INVALID("a"));

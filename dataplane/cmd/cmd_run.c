@@ -212,7 +212,7 @@ uint64_t cmd_run(struct cmd_ctx *c)
 		c->tsc = rte_rdtsc();
 	uint64_t cycles = c->tsc - begin;
 
-	if (rp_unlikely(c->refused))
+	if (rp_unlikely(c->out->error) && c->refused)
 		c->env->stats[c->cmd->id].rejected++;
 	else if (rp_likely(!c->block.on))
 		cmd_stat_add(c->env, c->cmd, cycles, c->out->error);

@@ -178,7 +178,7 @@ bool admit_disk(const struct dp_conf *conf, const struct cmd *cmd, uint32_t flag
 static bool harmless(const struct session *s, const struct batch_entry *e)
 {
 	const struct cmd *cmd = e->cmd;
-	if (rp_unlikely(cmd == NULL || e->refused != NULL || !cmd_arity_ok(cmd, e->req.argc) ||
+	if (rp_unlikely(cmd == NULL || !cmd_arity_ok(cmd, e->req.argc) ||
 			(s->cl.flags & (CLIENT_F_FREE | CLIENT_F_PUBSUB | CLIENT_F_MONITOR)) != CLIENT_F_FREE))
 		return false;
 	if (rp_unlikely(s->host->conf.loading || s->host->conf.misconf || s->host->conf.aof_fails))
@@ -195,12 +195,10 @@ static bool needs_room(const struct session *s, const struct batch_entry *e)
 	return s->host->tight && (e->queue || (e->cmd->flags & CMD_F_DENYOOM));
 }
 
-/* Refuses what must not run; writes the error. */
-static const struct cmd *admit(struct session *s, struct batch_entry *e, struct reply *r)
+/* Refuses what must not run; writes the error. NULL: it was refused. */
+static const struct cmd *look_closely(struct session *s, struct batch_entry *e, struct reply *r)
 {
 	const struct cmd *cmd = e->cmd;
-	if (rp_likely(harmless(s, e)))
-		return cmd;
 	if (tx_is_exec(cmd)) {
 		bool doomed;
 		return tx_admit_exec(s, e, r, &doomed) ? cmd : NULL;
@@ -232,6 +230,11 @@ static const struct cmd *admit(struct session *s, struct batch_entry *e, struct 
 	}
 	r->muted = muted;
 	return cmd;
+}
+
+static const struct cmd *admit(struct session *s, struct batch_entry *e, struct reply *r)
+{
+	return rp_likely(harmless(s, e)) ? e->cmd : look_closely(s, e, r);
 }
 
 /* false: no memory for what is queued, or too much is; the client goes. */
@@ -307,22 +310,27 @@ static void want_lease(struct session_host *h, struct batch_entry *e)
 	session_want_lease(s, e->lease);
 }
 
-/* A script has what the transaction needs for too long. */
-static void refuse_exec(struct session_host *h, struct turn *t, struct batch_entry *e)
-{
-	uint32_t *flags = &e->s->cl.flags;
-	t->r.muted = (*flags & (CLIENT_F_REPLY_OFF | CLIENT_F_SKIP_NEXT)) != 0;
-	*flags &= ~CLIENT_F_SKIP_NEXT;
-	tx_refuse_exec(e->s, e->refused, &t->r);
-	h->env.stats[e->cmd->id].rejected++;
-	resp_request_free(&e->req, h->heap);
-}
-
 static void drop_entry(struct session_host *h, struct batch_entry *e)
 {
 	if (e->m != NULL)
 		msg_put(h->bus, e->m);
 	resp_request_free(&e->req, h->heap);
+}
+
+/* A script has what the request needs for too long. */
+static void refuse(struct session_host *h, struct turn *t, struct batch_entry *e)
+{
+	uint32_t *flags = &e->s->cl.flags;
+	if (!tx_is_exec(e->cmd)) {
+		look_closely(e->s, e, &t->r);
+		drop_entry(h, e);
+		return;
+	}
+	t->r.muted = (*flags & (CLIENT_F_REPLY_OFF | CLIENT_F_SKIP_NEXT)) != 0;
+	*flags &= ~CLIENT_F_SKIP_NEXT;
+	tx_refuse_exec(e->s, e->refused, &t->r);
+	h->env.stats[e->cmd->id].rejected++;
+	drop_entry(h, e);
 }
 
 /* EXEC that will not run its commands needs neither a message nor a lease to say so. */
@@ -374,8 +382,8 @@ static void execute_entry(struct session_host *h, struct turn *t, struct batch_e
 		session_kill(s, false);
 		return;
 	}
-	if (rp_unlikely(e->refused != NULL) && e->exec) {
-		refuse_exec(h, t, e);
+	if (rp_unlikely(e->refused != NULL)) {
+		refuse(h, t, e);
 		return;
 	}
 	if (rp_unlikely(e->exec) ? !exec_admitted(h, e, &t->r) : admit(s, e, &t->r) == NULL) {

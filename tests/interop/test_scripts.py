@@ -142,6 +142,7 @@ for workers in (1, 4):
                 assert error_of(c.call("MGET", *keys)) == BUSY
             else:
                 assert error_of(c.call("PING")) == error_of(c.call("WATCH", "k")) == BUSY  # as in Redis: it holds all
+                assert error_of(c.call("EXEC")) == "EXECABORT Transaction discarded because of: " + BUSY
             others = [lab.client(timeout=30) for _ in range(8)]  # on several workers
             assert all(error_of(o.call("GET", keys[0])) == BUSY for o in others)
             assert error_of(c.call("FUNCTION", "KILL")) == BUSY

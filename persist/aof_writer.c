@@ -469,10 +469,15 @@ static bool anything(const struct aof_writer *w)
 	return w->off > w->synced_off || w->fly.len != 0 || aof_merge_pending(&w->merge);
 }
 
+static bool wanted(const struct aof_writer *w)
+{
+	return __atomic_load_n(&w->clock->wanted, __ATOMIC_ACQUIRE) > w->clock->begun;
+}
+
 /* Is a round due? Those who wait ask for it. */
 static bool round_due(const struct aof_writer *w)
 {
-	if (w->sync_soon || __atomic_load_n(&w->clock->wanted, __ATOMIC_ACQUIRE) > w->clock->begun)
+	if (w->sync_soon || wanted(w))
 		return true;
 	if (!anything(w))
 		return false;
@@ -484,8 +489,7 @@ static bool round_due(const struct aof_writer *w)
 bool aof_writer_due(const struct aof_writer *w)
 {
 	return w->fd >= 0 && w->health == AOF_HEALTHY && w->round == 0 && !w->writing && !w->syncing &&
-	       !w->ahead.busy && w->fly.len == 0 &&
-	       (w->policy == AOF_FSYNC_ALWAYS || w->clock->wanted > w->clock->begun) && round_due(w);
+	       !w->ahead.busy && w->fly.len == 0 && (w->policy == AOF_FSYNC_ALWAYS || wanted(w)) && round_due(w);
 }
 
 static void begin_round(struct aof_writer *w)

@@ -50,12 +50,13 @@ void cmd_client_id(struct cmd_ctx *c)
 void cmd_client_info(struct cmd_ctx *c)
 {
 	char line[CLIENT_INFO_MAX];
-	struct client_held held;
+	struct client_held held, *known = NULL;
 
-	if (c->env->client_held != NULL)
-		c->env->client_held(c->client, &held);
-	size_t n = client_info_format(c->client, c->env->client_held != NULL ? &held : NULL, c->env->now, line,
-				      sizeof line);
+	if (c->env->client_held != NULL) {
+		known = &held;
+		c->env->client_held(c->client, known);
+	}
+	size_t n = client_info_format(c->client, known, c->env->now, line, sizeof line);
 
 	reply_verbatim(c->out, (struct slice){line, n}, "txt");
 }

@@ -40,10 +40,8 @@ static bool others_may(const struct session_host *h)
 
 bool room_make(struct session_host *h)
 {
-	/* While clients are paused the keys stay as they are. And the limit may be gone since host_poll_memory()
-	 * looked.
-	 */
-	if (h->conf.maxmemory == 0 || used_bytes(h) <= h->conf.maxmemory || host_paused(h))
+	/* While clients are paused the keys stay as they are. */
+	if (used_bytes(h) <= h->conf.maxmemory || host_paused(h))
 		return true;
 	if (h->own >= 0 && !h->own_leased && evict_down(h, EVICT_STEPS))
 		return true;

@@ -629,15 +629,29 @@ static void test_pubsub__soft_limit_cuts_after_its_seconds(void **state)
 	rig_destroy(r);
 }
 
+/* Of two workers. */
+static void take_shards(struct rig *r, struct lease *l, uint64_t shards)
+{
+	assert_true(lease_try_submit(r->leases, l, shards, 2));
+	for (uint32_t i = 0; i < 6; i++)
+		rig_step(r, i % 2);
+	assert_true(lease_granted(l));
+}
+
+static void name_key_of(const struct rig *r, uint32_t shard, char *key, size_t cap)
+{
+	uint32_t i = 0;
+	do
+		snprintf(key, cap, "k%u", i++);
+	while (cmd_shard_of(&r->host[0]->env, (struct slice){key, strlen(key)}) != shard);
+}
+
 /* Nothing of it waits for a shard that somebody holds. */
 static void test_pubsub__goes_on_while_the_shard_is_leased(void **state)
 {
 	struct rig *r = rig_create(2, 1);
 	struct lease l = {0};
-	assert_true(lease_try_submit(r->leases, &l, 3, 2));
-	for (uint32_t i = 0; i < 6; i++)
-		rig_step(r, i % 2);
-	assert_true(lease_granted(&l));
+	take_shards(r, &l, 3);
 	struct rig_conn *c = rig_open(r, 0), *pub = rig_open(r, 1);
 	expect_after(c, "SUBSCRIBE a b",
 		     "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nb\r\n"
@@ -656,14 +670,8 @@ static void test_pubsub__no_message_comes_before_its_confirmation_or_a_reply_bef
 	struct rig *r = rig_create(2, 1);
 	struct lease l = {0};
 	char key[16], want[256];
-	uint32_t i = 0;
-	do
-		snprintf(key, sizeof key, "k%u", i++);
-	while (cmd_shard_of(&r->host[0]->env, (struct slice){key, strlen(key)}) != 1);
-	assert_true(lease_try_submit(r->leases, &l, 2, 2));
-	for (i = 0; i < 6; i++)
-		rig_step(r, i % 2);
-	assert_true(lease_granted(&l));
+	name_key_of(r, 1, key, sizeof key);
+	take_shards(r, &l, 2);
 	struct rig_conn *c = rig_open(r, 0), *pub = rig_open(r, 1);
 	rig_ask(c, "INCR %s", key);
 	rig_ask(c, "SUBSCRIBE a");
@@ -685,18 +693,12 @@ static void test_pubsub__exec_that_subscribes_waits_for_what_its_client_asked_be
 	struct rig *r = rig_create(2, 1);
 	struct lease l = {0};
 	char key[16], want[512];
-	uint32_t i = 0;
-	do
-		snprintf(key, sizeof key, "k%u", i++);
-	while (cmd_shard_of(&r->host[0]->env, (struct slice){key, strlen(key)}) != 1);
+	name_key_of(r, 1, key, sizeof key);
 	struct rig_conn *c = rig_open(r, 0), *pub = rig_open(r, 1);
 	rig_ask(c, "HELLO 3");
 	rig_settle(r);
 	c->out_len = 0;
-	assert_true(lease_try_submit(r->leases, &l, 2, 2));
-	for (i = 0; i < 6; i++)
-		rig_step(r, i % 2);
-	assert_true(lease_granted(&l));
+	take_shards(r, &l, 2);
 	rig_ask(c, "INCR %s", key);
 	rig_ask(c, "SUBSCRIBE a");
 	rig_ask(c, "GET %s", key);

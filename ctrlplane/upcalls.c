@@ -33,10 +33,10 @@ void upcalls_own_slow(void *ctx, const struct cmd_ctx *cc, uint64_t us)
 
 void upcalls_slow_told(void *ctx, struct msg *m, const struct client *cl)
 {
-	struct slow_note *n;
-
-	while ((n = slow_note_take(m, cl)) != NULL)
+	for (struct slow_note *n = slow_notes_take(m, cl), *next; n != NULL; n = next) {
+		next = n->next;
 		log_slow(ctx, n);
+	}
 }
 
 static void up_denied(void *owner, struct msg *m)

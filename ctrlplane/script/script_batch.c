@@ -147,15 +147,6 @@ bool script_memory_short(struct script_thread *t)
 
 /* ---- running ---- */
 
-static void report_slow(struct script_thread *t, const struct cmd_ctx *c, uint64_t cycles)
-{
-	uint64_t us = cycles * 1000000 / t->host.tsc_hz;
-
-	if ((t->host.conf.slowlog_us >= 0 && us >= (uint64_t)t->host.conf.slowlog_us) ||
-	    (t->host.conf.latency_ms != 0 && us >= t->host.conf.latency_ms * 1000))
-		script_report_slow(t, c, us);
-}
-
 /* Why no script may write now, as execute.c says it of other commands; NULL: they may. */
 static const char *writes_refused(struct script_thread *t)
 {
@@ -192,11 +183,13 @@ static bool run_entry(struct script_thread *t, struct script_entry *e)
 			    .req = &m->req,
 			    .rng = &h->env.rng};
 	t->current = e;
+	t->slow_notes = 0;
 	t->run = (struct script_run){.held = t->settings.lease == SCRIPT_LEASE_DECLARED ? e->shards : t->held,
 				     .db = m->db,
 				     .client_id = m->client_id,
 				     .user = m->user,
 				     .client_flags = m->client_flags,
+				     .slow_cycles = h->slow_cycles,
 				     .reply_bufs = h->reply_bufs,
 				     .no_writes = writes_refused(t),
 				     .track = m->track,
@@ -211,6 +204,7 @@ static bool run_entry(struct script_thread *t, struct script_entry *e)
 	m->gate = unit ? host_unit_end(h, t->run.tells_all) : 0;
 	if (rp_unlikely(t->run.restart)) {
 		reply_reset(&r, h->heap);
+		slow_notes_keep(m, 0);
 		e->wide = true;
 		e->shards = h->all_shards;
 		return false;
@@ -221,7 +215,7 @@ static bool run_entry(struct script_thread *t, struct script_entry *e)
 	h->count.commands++;
 	h->count.delegated_in++;
 	if (rp_unlikely(cycles >= h->slow_cycles))
-		report_slow(t, &c, cycles);
+		script_report_slow(t, &c, cycles);
 	m->failed = r.failed;
 	if (rp_unlikely(r.failed))
 		reply_reset(&r, h->heap);

@@ -1,6 +1,7 @@
 /* See script_call.h. */
 #include "ctrlplane/script/script_call.h"
 
+#include "base/clock.h"
 #include "cmd/acl_denial.h"
 
 #include <stdio.h>
@@ -300,10 +301,16 @@ static struct slice execute(struct script_call *c, const struct cmd *cmd, uint32
 	bool after = cmd->route == CMD_HOME; /* SELECT: as it is from then on */
 	if (c->p.seen != NULL && !after)
 		c->p.seen(c->p.ctx, &ctx);
-	if (rp_unlikely(runs_elsewhere(cmd)) && c->p.remote != NULL)
+	uint64_t cycles;
+	if (rp_unlikely(runs_elsewhere(cmd)) && c->p.remote != NULL) {
+		uint64_t began = clock_tsc();
 		c->p.remote(c->p.ctx, &ctx);
-	else
-		cmd_run(&ctx);
+		cycles = clock_tsc() - began;
+	} else {
+		cycles = cmd_run(&ctx);
+	}
+	if (rp_unlikely(cycles >= c->run->slow_cycles) && c->p.slow != NULL)
+		c->p.slow(c->p.ctx, &ctx, cycles);
 	ctx.db = c->client.db;
 	if (c->p.seen != NULL && after)
 		c->p.seen(c->p.ctx, &ctx);

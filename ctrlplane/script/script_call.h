@@ -10,6 +10,8 @@ struct script_call;
 typedef void (*script_remote_fn)(void *ctx, struct cmd_ctx *c);
 /* Somebody may want to see it: h->monitored. */
 typedef void (*script_seen_fn)(void *ctx, const struct cmd_ctx *c);
+/* A command took at least run->slow_cycles. */
+typedef void (*script_slow_fn)(void *ctx, const struct cmd_ctx *c, uint64_t cycles);
 /* Is there room for a command that may need memory? */
 typedef bool (*script_room_fn)(void *ctx);
 
@@ -21,6 +23,7 @@ struct script_call_params {
 	script_seen_fn seen;     /* NULL: nobody */
 	script_remote_fn remote; /* NULL: such commands are not available */
 	script_room_fn room;     /* NULL: always */
+	script_slow_fn slow;     /* NULL: nobody wants to know */
 };
 
 /* One run of a script, filled in by its caller. */
@@ -33,6 +36,7 @@ struct script_run {
 	uint64_t client_id;
 	const struct acl_user *user; /* whose commands these are; NULL: may do everything */
 	uint32_t client_flags;
+	uint64_t slow_cycles;  /* commands that take as long are told */
 	uint32_t reply_bufs;   /* packet buffers that a reply of a command may take; 0: no bound */
 	const char *no_writes; /* why nothing may be written now; NULL: it may */
 	struct watcher *track; /* joins the keys that it reads; NULL: nobody caches them */

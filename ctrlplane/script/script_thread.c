@@ -93,7 +93,7 @@ static void run_elsewhere(void *ctx, struct cmd_ctx *c)
 	}
 	c->out->failed |= m->failed;
 	reply_splice(c->out, m->reply_head, m->reply_tail, m->reply_bytes);
-	slow_notes_drop(m);
+	slow_notes_keep(m, 0);
 	msg_put(h->bus, m);
 }
 
@@ -220,7 +220,8 @@ static bool make_engine(struct script_thread *t)
 					.errors = &t->host.errors,
 					.ctx = t,
 					.seen = seen,
-					.remote = run_elsewhere};
+					.remote = run_elsewhere,
+					.slow = script_report_slow};
 
 	t->call = script_call_create(&cp);
 	if (t->call == NULL)

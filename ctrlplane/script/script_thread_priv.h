@@ -48,6 +48,7 @@ struct script_thread {
 	bool leasing; /* lease is submitted, or wanted */
 	uint64_t want, held;
 	struct script_run run;
+	uint32_t slow_notes; /* that hang on the message of the one that runs */
 	char no_writes[256]; /* run.no_writes */
 	uint64_t idle_since_us;
 	uint64_t busy_cycles, empty_cycles, batches; /* this thread writes, anybody reads relaxed */
@@ -100,7 +101,8 @@ void script_signal_setup(struct script_thread *t);
 /* ---- script_upcall.c ---- */
 /* struct script_ops.log */
 void script_log(void *ctx, int level, struct slice text);
-void script_report_slow(struct script_thread *t, const struct cmd_ctx *c, uint64_t us);
+/* A command of the entry that runs, or the entry's own, took at least host.slow_cycles. ctx: the thread. */
+void script_report_slow(void *ctx, const struct cmd_ctx *c, uint64_t cycles);
 /* cmd_env.acl_denied; ctx: the thread. */
 void script_report_denied(void *ctx, const struct acl_denial *d);
 

@@ -5,6 +5,7 @@
 #include "ctrlplane/script/script_thread_priv.h"
 
 #define LOG_TEXT_MAX 1024
+#define SLOW_NOTES   128 /* at least as many of a script's slow commands go into the slow log, the last */
 
 static struct msg *upcall(struct script_thread *t, msg_call_fn fn)
 {
@@ -53,12 +54,23 @@ void script_log(void *ctx, int level, struct slice text)
 	msg_send(t->host.bus, m);
 }
 
-void script_report_slow(struct script_thread *t, const struct cmd_ctx *c, uint64_t us)
+void script_report_slow(void *ctx, const struct cmd_ctx *c, uint64_t cycles)
 {
-	struct slow_note *n = slow_note_create(t->host.heap, c, t->now.wall_us, us);
+	struct script_thread *t = ctx;
+	const struct dp_conf *conf = &t->host.conf;
+	uint64_t us = cycles * 1000000 / t->host.tsc_hz;
+	bool logged = conf->slowlog_us >= 0 && us >= (uint64_t)conf->slowlog_us && !(c->cmd->flags & CMD_F_SKIP_SLOWLOG);
 
-	if (n != NULL)
-		slow_note_hang(t->current->m, n);
+	if (!logged && (conf->latency_ms == 0 || us < conf->latency_ms * 1000))
+		return;
+	struct slow_note *n = slow_note_create(t->host.heap, c, t->now.wall_us, us);
+	if (n == NULL)
+		return;
+	slow_note_hang(t->current->m, n);
+	if (++t->slow_notes >= 2 * SLOW_NOTES) {
+		slow_notes_keep(t->current->m, SLOW_NOTES);
+		t->slow_notes = SLOW_NOTES;
+	}
 }
 
 void script_report_denied(void *ctx, const struct acl_denial *d)

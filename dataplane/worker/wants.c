@@ -57,26 +57,31 @@ void slow_note_hang(struct msg *m, struct slow_note *n)
 	m->slow = n;
 }
 
-void slow_notes_drop(struct msg *m)
+void slow_notes_keep(struct msg *m, uint32_t n)
 {
-	for (struct slow_note *n = m->slow, *next; n != NULL; n = next) {
-		next = n->next;
-		heap_free_remote(n->heap, n);
+	struct slow_note **end = &m->slow;
+
+	for (; *end != NULL && n > 0; n--)
+		end = &(*end)->next;
+	for (struct slow_note *old = *end, *next; old != NULL; old = next) {
+		next = old->next;
+		heap_free_remote(old->heap, old);
 	}
-	m->slow = NULL;
+	*end = NULL;
 }
 
-struct slow_note *slow_note_take(struct msg *m, const struct client *cl)
+struct slow_note *slow_notes_take(struct msg *m, const struct client *cl)
 {
-	struct slow_note **at = &m->slow, *n = *at;
+	struct slow_note *first = NULL;
 
-	if (n == NULL)
-		return NULL;
-	for (; n->next != NULL; n = *at)
-		at = &n->next;
-	*at = NULL;
-	name_client(n, cl);
-	return n;
+	for (struct slow_note *n = m->slow, *next; n != NULL; n = next) {
+		next = n->next;
+		name_client(n, cl);
+		n->next = first;
+		first = n;
+	}
+	m->slow = NULL;
+	return first;
 }
 
 static void tell_slow(struct worker *w, struct slow_note *n)
@@ -106,10 +111,10 @@ void wants_slow(void *ctx, const struct cmd_ctx *c, uint64_t us)
 
 void wants_slow_told(void *ctx, struct msg *m, const struct client *cl)
 {
-	struct slow_note *n;
-
-	while ((n = slow_note_take(m, cl)) != NULL)
+	for (struct slow_note *n = slow_notes_take(m, cl), *next; n != NULL; n = next) {
+		next = n->next;
 		tell_slow(ctx, n);
+	}
 }
 
 static uint16_t note_text(char *to, struct slice from)

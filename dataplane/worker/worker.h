@@ -48,10 +48,10 @@ struct slow_note {
 struct slow_note *slow_note_create(struct heap *h, const struct cmd_ctx *c, int64_t wall_us, uint64_t us);
 /* Whoever runs m: the note goes home with it. */
 void slow_note_hang(struct msg *m, struct slow_note *n);
-/* What a script had another thread do is part of the script. */
-void slow_notes_drop(struct msg *m);
-/* At home: takes the earliest note off m, and names its client. NULL: there is none left. */
-struct slow_note *slow_note_take(struct msg *m, const struct client *cl);
+/* Of the notes that hang on m only the newest n stay. 0: what a script had another thread do is part of the script. */
+void slow_notes_keep(struct msg *m, uint32_t n);
+/* At home: takes the notes off m, the earliest first, and names their client. */
+struct slow_note *slow_notes_take(struct msg *m, const struct client *cl);
 
 /* A refusal, as ACL LOG keeps it; long texts are cut. One block of `heap`. */
 #define ACL_NOTE_TEXT 256

@@ -136,7 +136,7 @@ static int rewrite(struct rewrite *r, const char *path, struct err *e)
 	if (config_load_file(r->file, path, e))
 		return -1;
 	if (replace(r, path))
-		return err_set(e, "Rewriting config file: %s", strerror(errno));
+		return err_set(e, "%s", strerror(errno));
 	return 0;
 }
 

@@ -40,7 +40,7 @@ static void look_at(void *ctx, struct session *s)
 	struct pick p = {held.total, s->cl.id, k->host, pool_index(&k->h->sessions, s)};
 
 	k->total += p.bytes;
-	if (!(s->cl.flags & CLIENT_F_NO_EVICT) && !s->closing)
+	if (!(s->cl.flags & CLIENT_F_NO_EVICT) && !s->abort)
 		remember(k, &p);
 }
 
@@ -79,7 +79,7 @@ static void close_if_same(void *ctx, struct session *s)
 {
 	struct closing *k = ctx;
 
-	if (s->cl.id != k->pick->id || s->closing)
+	if (s->cl.id != k->pick->id || s->abort)
 		return;
 	session_kill(s, true);
 	k->done = true;

@@ -110,7 +110,7 @@ static void kill_one(void *ctx, struct session *s)
 {
 	struct kill_call *k = ctx;
 
-	if (s->closing || !kill_matches(k->f, &s->cl) || (k->f->old_form && k->killed != 0))
+	if (s->abort || !kill_matches(k->f, &s->cl) || (k->f->old_form && k->killed != 0))
 		return;
 	session_kill(s, s->cl.id != k->f->me);
 	k->killed++;

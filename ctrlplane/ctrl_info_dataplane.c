@@ -133,6 +133,16 @@ static void net_line(const struct worker *w, struct text *t)
 	text_add(t, "\r\n");
 }
 
+static void stages_line(const struct worker *w, struct text *t)
+{
+	struct counter_line l = {t, false};
+
+	text_add(t, "worker%u_stage_cycles:", w->id);
+	for (uint32_t i = 0; i < STAGE_COUNT; i++)
+		counter_add(&l, stage_name((enum stage)i), STAT_LOAD(w->host.stages.hist[i].cycles));
+	text_add(t, "\r\n");
+}
+
 static void session_line(const struct worker *w, struct text *t)
 {
 	const struct host_counters *h = &w->host.count;
@@ -206,6 +216,7 @@ void info_dataplane(const struct ctrl *c, struct text *t)
 		drops_line(w, t);
 		tcp_line(w, t);
 		net_line(w, t);
+		stages_line(w, t);
 		session_line(w, t);
 		heap_line(w, "heap", w->shard_heap, t);
 		heap_line(w, "own_heap", w->heap, t);

@@ -166,8 +166,8 @@ static uint32_t histograms_named(const struct ctrl *c, struct slice name, struct
 
 	if (cmd == NULL)
 		return 0;
-	if (!(cmd->flags & CMD_F_CONTAINER))
-		return histogram_of(c, (uint32_t)cmd->id, r);
+	if (cmd->fn != NULL)
+		n = histogram_of(c, (uint32_t)cmd->id, r);
 	for (uint32_t id = 0; id < cmd_count; id++)
 		if (cmd_at(id)->parent == cmd->id)
 			n += histogram_of(c, id, r);

@@ -90,6 +90,7 @@ static struct script_settings settings_of(const struct config *cf)
 					.memory_max = cf->script_max_memory,
 					.max_time_us = cf->script_max_time_us,
 					.busy_us = (uint64_t)cf->busy_reply_threshold * 1000,
+					.log_level = (enum log_level)cf->loglevel,
 					.spin_us = cf->script_spin_us,
 					.shares_cpu = cf->idle == CONFIG_IDLE_ADAPTIVE};
 }

@@ -5,6 +5,9 @@
 
 #include "base/defs.h"
 
+/* Whatever a script sets: the C stack is as deep as the data. As many as Lua 5.1's stack has room for. */
+#define CJSON_DEPTH_MAX 7990
+
 enum cjson_invalid {
 	CJSON_INVALID_OFF, /* NaN and infinities are refused */
 	CJSON_INVALID_ON,

@@ -270,7 +270,7 @@ static void push_value(struct decoder *d, const struct token *t);
 
 static void descend(struct decoder *d)
 {
-	if (++d->depth > d->conf->decode_depth)
+	if (++d->depth > RP_MIN(d->conf->decode_depth, CJSON_DEPTH_MAX))
 		luaL_error(d->L, "Found too many nested data structures (%d) at character %d", d->depth, (int)d->pos);
 	luaL_checkstack(d->L, 4, "too many nested data structures");
 }

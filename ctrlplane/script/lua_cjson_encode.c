@@ -181,7 +181,7 @@ static void encode_object(struct encoder *e, int at, int depth)
 static void encode_table(struct encoder *e, int at, int depth)
 {
 	depth++;
-	if (depth > e->conf->encode_depth)
+	if (depth > RP_MIN(e->conf->encode_depth, CJSON_DEPTH_MAX))
 		luaL_error(e->L, "Cannot serialise, excessive nesting (%d)", depth);
 	luaL_checkstack(e->L, 6, NULL);
 	lua_Integer n = array_length(e, at);

@@ -10,7 +10,8 @@
 #include "ctrlplane/script/lua_numbers.h"
 #include "ctrlplane/script/script_priv.h"
 
-#define NESTING_MAX 16 /* tables inside tables that are packed */
+#define NESTING_MAX  16   /* tables inside tables that are packed */
+#define UNPACK_DEPTH 7990 /* and unpacked: as many as Lua 5.1's stack has room for */
 
 /* ---- packing ---- */
 
@@ -190,6 +191,7 @@ struct input {
 	lua_State *L;
 	const uint8_t *p;
 	size_t left;
+	int depth; /* of arrays and maps around the value */
 };
 
 static int bad_format(const struct input *in)
@@ -225,21 +227,30 @@ static void unpack_string(struct input *in, size_t len)
 	in->left -= len;
 }
 
+/* The C stack is as deep as the data. */
+static void descend(struct input *in, int slots, const char *where)
+{
+	if (++in->depth > UNPACK_DEPTH)
+		luaL_error(in->L, "stack overflow (%s)", where);
+	luaL_checkstack(in->L, slots, where);
+}
+
 static void unpack_array(struct input *in, size_t n)
 {
 	need(in, n); /* each element takes a byte at least: a length makes no room that its data does not pay for */
-	luaL_checkstack(in->L, 2, "in function mp_decode_to_lua_array");
+	descend(in, 2, "in function mp_decode_to_lua_array");
 	lua_createtable(in->L, (int)RP_MIN(n, (size_t)INT_MAX), 0);
 	for (size_t i = 1; i <= n; i++) {
 		unpack_value(in);
 		lua_rawseti(in->L, -2, (lua_Integer)i);
 	}
+	in->depth--;
 }
 
 static void unpack_map(struct input *in, size_t n)
 {
 	need(in, n * 2);
-	luaL_checkstack(in->L, 3, "in function mp_decode_to_lua_hash");
+	descend(in, 3, "in function mp_decode_to_lua_hash");
 	lua_newtable(in->L);
 	for (size_t i = 0; i < n; i++) {
 		unpack_value(in);
@@ -248,6 +259,7 @@ static void unpack_map(struct input *in, size_t n)
 			bad_format(in);
 		lua_rawset(in->L, -3);
 	}
+	in->depth--;
 }
 
 static void unpack_float(struct input *in)

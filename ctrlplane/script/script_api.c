@@ -2,6 +2,7 @@
 #include "ctrlplane/script/script_priv.h"
 
 #include <lauxlib.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -26,7 +27,7 @@ struct call_args {
 	uint32_t texts;
 };
 
-/* Numbers are printed with all their digits, whole ones without a point; a few without making a string. */
+/* Numbers are printed as short as they read back, whole ones without a point; a few without making a string. */
 static void number_arg(lua_State *L, struct call_args *a, int i)
 {
 	lua_Number n = lua_tonumber(L, i);
@@ -39,8 +40,10 @@ static void number_arg(lua_State *L, struct call_args *a, int i)
 		a->v[i - 1] = (struct slice){t, num_format_i64(t, whole)};
 		return;
 	}
-	int len = snprintf(buf, sizeof buf, "%.17g", n);
-	lua_pushlstring(L, buf, (size_t)len);
+	if (rp_unlikely(isnan(n)))
+		lua_pushstring(L, signbit(n) ? "-nan" : "nan");
+	else
+		lua_pushlstring(L, buf, num_format_double(buf, n == 0 ? 0 : n));
 	lua_replace(L, i);
 	a->v[i - 1].ptr = lua_tolstring(L, i, &a->v[i - 1].len);
 }
@@ -121,6 +124,10 @@ static int redis_error_reply(lua_State *L)
 	const char *text = lua_tostring(L, 1);
 	if (*text == '-')
 		text++;
+	size_t len = strlen(text);
+	while (len > 0 && (text[len - 1] == '\r' || text[len - 1] == '\n'))
+		len--;
+	text = lua_pushlstring(L, text, len);
 	/* The first word is a code if there is more than one. */
 	if (strchr(text, ' ') == NULL)
 		lua_pushfstring(L, "ERR %s", text);

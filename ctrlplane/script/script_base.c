@@ -1,6 +1,7 @@
 /* Lua's own globals where scripts for Redis know another behaviour, and where they could break out. */
 #include "ctrlplane/script/script_priv.h"
 
+#include <ctype.h>
 #include <lauxlib.h>
 #include <stdlib.h>
 
@@ -38,6 +39,19 @@ static int base_pcall(lua_State *L)
 	return 2;
 }
 
+/* Upvalue 1 is the script's handler. It runs where the error is raised: for one that ends the script that is inside the
+ * hook, where nothing could end the handler. */
+static int handle_error(lua_State *L)
+{
+	if (rp_unlikely(script_engine_of(L)->ended))
+		return 1;
+	lua_settop(L, 1);
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_insert(L, 1);
+	lua_call(L, 1, 1);
+	return 1;
+}
+
 static int base_xpcall(lua_State *L)
 {
 	luaL_checktype(L, 2, LUA_TFUNCTION);
@@ -45,6 +59,7 @@ static int base_xpcall(lua_State *L)
 	/* handler, function, arguments */
 	lua_pushvalue(L, 1);
 	lua_pushvalue(L, 2);
+	lua_pushcclosure(L, handle_error, 1);
 	lua_replace(L, 1);
 	lua_replace(L, 2);
 	if (lua_pcall(L, n, LUA_MULTRET, 1) == LUA_OK) {
@@ -68,11 +83,49 @@ static int base_resume(lua_State *L)
 	return lua_gettop(L);
 }
 
+/* What coroutine.wrap() gives: upvalue 1 is Lua's resume(), 2 the coroutine. Lua's own would run the __close of
+ * variables of a coroutine that was ended, where nothing could end that. */
+static int wrapped(lua_State *L)
+{
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_insert(L, 1);
+	lua_pushvalue(L, lua_upvalueindex(2));
+	lua_insert(L, 2);
+	lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+	pass_on_end(L);
+	if (lua_toboolean(L, 1))
+		return lua_gettop(L) - 1;
+	if (lua_type(L, -1) == LUA_TSTRING) {
+		luaL_where(L, 1);
+		lua_insert(L, -2);
+		lua_concat(L, 2);
+	}
+	return lua_error(L);
+}
+
+/* coroutine.wrap(): upvalue 1 is Lua's resume(), 2 its create(). */
+static int base_wrap(lua_State *L)
+{
+	lua_settop(L, 1);
+	lua_pushvalue(L, lua_upvalueindex(1));
+	lua_pushvalue(L, lua_upvalueindex(2));
+	lua_pushvalue(L, 1);
+	lua_call(L, 1, 1);
+	lua_pushcclosure(L, wrapped, 2);
+	return 1;
+}
+
 void script_patch_coroutine(lua_State *L)
 {
 	lua_getfield(L, -1, "resume");
+	lua_getfield(L, -2, "create");
+	lua_pushcclosure(L, base_wrap, 2);
+	lua_setfield(L, -2, "wrap");
+	lua_getfield(L, -1, "resume");
 	lua_pushcclosure(L, base_resume, 1);
 	lua_setfield(L, -2, "resume");
+	lua_pushnil(L); /* as in 5.1 */
+	lua_setfield(L, -2, "close");
 }
 
 int script_deny_write(lua_State *L)
@@ -277,15 +330,39 @@ static int base_gcinfo(lua_State *L)
 	return 1;
 }
 
-/* tonumber(text, base) is a double, too. */
+/* tonumber(text, base) as in 5.1: strtoul() reads it, whatever can be a text. */
+static bool read_in_base(lua_State *L, int base, lua_Number *n)
+{
+	const char *s = luaL_checkstring(L, 1);
+	char *end;
+
+	luaL_argcheck(L, base >= 2 && base <= 36, 2, "base out of range");
+	*n = (lua_Number)strtoul(s, &end, base);
+	if (end == s)
+		return false;
+	while (isspace((unsigned char)*end))
+		end++;
+	return *end == '\0';
+}
+
+/* Upvalue 1 is Lua's. */
 static int base_tonumber(lua_State *L)
 {
+	int base = (int)luaL_optinteger(L, 2, 10);
+	lua_Number n;
+
+	if (base != 10) {
+		if (read_in_base(L, base, &n))
+			lua_pushnumber(L, n);
+		else
+			lua_pushnil(L);
+		return 1;
+	}
 	luaL_checkany(L, 1);
+	lua_settop(L, 1);
 	lua_pushvalue(L, lua_upvalueindex(1));
 	lua_insert(L, 1);
-	lua_call(L, lua_gettop(L) - 1, 1);
-	if (lua_isinteger(L, -1))
-		lua_pushnumber(L, (lua_Number)lua_tointeger(L, -1));
+	lua_call(L, 1, 1);
 	return 1;
 }
 

@@ -60,7 +60,7 @@ static bool load_all(struct script_thread *t, struct rdb_in *in, char *why)
 			strcpy(why, "ERR failed loading functions payload");
 			return false;
 		}
-		bool ok = script_library_load(t->libraries, s.s, false, name, why);
+		bool ok = script_library_load(t->libraries, s.s, false, true, name, why);
 		rdb_str_free(in, &s);
 		if (!ok)
 			return false;

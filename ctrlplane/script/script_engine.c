@@ -25,7 +25,7 @@ static void *lua_memory(void *ctx, void *ptr, size_t old, size_t new)
 		count_memory(e, e->memory - old);
 		return NULL;
 	}
-	if (rp_unlikely(new > old && e->memory_max != 0 && e->memory - old + new > e->memory_max))
+	if (rp_unlikely(new > old && e->memory_max != 0 && e->memory - old + new > e->memory_max && !e->emitting))
 		return NULL;
 	void *p = realloc(ptr, new);
 	if (p != NULL)
@@ -140,6 +140,8 @@ static int run_protected(lua_State *L)
 		push_strings(L, r->args->args, r->args->nargs);
 		params = 2;
 	} else {
+		lua_rawgeti(L, LUA_REGISTRYINDEX, e->eval_env); /* an earlier run may have set another _ENV */
+		lua_setupvalue(L, -2, 1);
 		lua_rawgeti(L, LUA_REGISTRYINDEX, e->eval_globals);
 		lua_rawgeti(L, LUA_REGISTRYINDEX, e->keys_name);
 		push_strings(L, r->args->keys, r->args->nkeys);
@@ -149,10 +151,13 @@ static int run_protected(lua_State *L)
 		lua_rawset(L, -3);
 		lua_pop(L, 1);
 	}
-	if (rp_likely(lua_pcall(L, params, 1, 1) == LUA_OK))
+	int status = lua_pcall(L, params, 1, 1);
+	e->emitting = true;
+	if (rp_likely(status == LUA_OK))
 		script_emit_value(L, r->out, e->resp);
 	else
 		reply_failure(L, r->code, r->out);
+	e->emitting = false;
 	return 0;
 }
 
@@ -169,7 +174,8 @@ void script_engine_run(struct script_engine *e, const struct script_code *code, 
 	struct run r = {e, code, args, out};
 
 	e->resp = 2;
-	e->ended = false;
+	e->ended = e->emitting = false;
+	e->function = code->function;
 	if (code->function)
 		use_env(L, e->function_env);
 	lua_pushcfunction(L, run_protected);
@@ -198,12 +204,15 @@ void script_engine_collect(struct script_engine *e)
 
 int script_raise_end(lua_State *L)
 {
-	enum script_end why = script_engine_of(L)->why;
+	const struct script_engine *e = script_engine_of(L);
+	enum script_end why = e->why;
 
 	if (why == SCRIPT_LOAD_TIMEOUT)
 		return script_raise(L, "ERR FUNCTION LOAD timeout");
-	return script_raise(L, why == SCRIPT_KILLED ? "ERR Script killed by user with SCRIPT KILL..."
-						    : "ERR Script ran longer than script-max-time allows");
+	if (why == SCRIPT_KILLED)
+		return script_raise(L, e->function ? "ERR Script killed by user with FUNCTION KILL."
+						   : "ERR Script killed by user with SCRIPT KILL.");
+	return script_raise(L, "ERR Script ran longer than script-max-time allows");
 }
 
 int script_end_now(lua_State *L, enum script_end why)

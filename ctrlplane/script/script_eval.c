@@ -29,30 +29,34 @@ static bool take_args(struct cmd_ctx *c, uint32_t first, struct script_args *a)
 	return true;
 }
 
-/* What the script's own flags say against running it now; NULL: nothing. */
-static const char *refused(struct script_thread *t, const struct script_code *code, bool read_only, bool *oom)
+/* What the script's own flags say against running it now, as if it were a command with them; NULL: nothing. *rejected:
+ * such a command would not have been begun. */
+static const char *refused(struct script_thread *t, const struct script_code *code, bool read_only, bool oom,
+			   bool *rejected)
 {
-	*oom = script_memory_short(t);
-	if (code->flags & SCRIPT_COMPAT)
+	*rejected = true;
+	if (code->flags & (SCRIPT_COMPAT | SCRIPT_NO_WRITES))
 		return NULL;
-	if (read_only && !(code->flags & SCRIPT_NO_WRITES))
-		return "ERR Can not execute a script with write flag using *_ro command.";
-	if (*oom && !(code->flags & (SCRIPT_ALLOW_OOM | SCRIPT_NO_WRITES)))
+	if (oom && !(code->flags & SCRIPT_ALLOW_OOM))
 		return TEXT_OOM;
-	return NULL;
+	if (t->run.no_writes != NULL)
+		return t->run.no_writes;
+	*rejected = false;
+	return read_only ? "ERR Can not execute a script with write flag using *_ro command." : NULL;
 }
 
 void script_run_code(struct cmd_ctx *c, const struct script_code *code, uint32_t first, bool read_only, bool *wide)
 {
 	struct script_thread *t = script_thread_of(c);
 	struct script_args a;
-	bool oom;
+	bool oom, rejected;
 
 	if (!take_args(c, first, &a))
 		return;
-	const char *why = refused(t, code, read_only, &oom);
+	oom = script_memory_short(t);
+	const char *why = refused(t, code, read_only, oom, &rejected);
 	if (why != NULL) {
-		c->refused = oom;
+		c->refused = rejected;
 		reply_error(c->out, why);
 		return;
 	}

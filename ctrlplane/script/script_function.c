@@ -76,7 +76,7 @@ static void script_cmd_function_load(struct cmd_ctx *c)
 	}
 	if (script_memory_short(t)) {
 		reply_error(c->out, "OOM command not allowed when used memory > 'maxmemory'.");
-	} else if (!script_library_load(t->libraries, c->argv[c->argc - 1], replace, name, why)) {
+	} else if (!script_library_load(t->libraries, c->argv[c->argc - 1], replace, true, name, why)) {
 		reply_error(c->out, why);
 	} else {
 		script_libraries_changed(c, true);

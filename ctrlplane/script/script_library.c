@@ -253,7 +253,7 @@ static void take_flags(lua_State *L, struct registration *r)
 		struct slice s = {NULL, 0};
 		if (lua_type(L, -1) == LUA_TSTRING)
 			s.ptr = lua_tolstring(L, -1, &s.len);
-		uint32_t flag = script_flag_by_name(s);
+		uint32_t flag = script_flag_by_name(s, true);
 		if (flag == 0)
 			script_raise(L, "ERR unknown flag given");
 		r->flags |= flag;
@@ -306,6 +306,7 @@ static void named_arguments(lua_State *L, struct registration *r)
 			script_raise(L, "ERR named argument key given to redis.register_function is not a string");
 		/* Texts of numbers are made anew: they stay on the stack. */
 		if (lua_type(L, -1) == LUA_TNUMBER) {
+			luaL_checkstack(L, LUA_MINSTACK, NULL);
 			lua_pushvalue(L, -1);
 			take_named(L, lua_tostring(L, -3), r);
 			lua_insert(L, 3);
@@ -447,14 +448,14 @@ static int load_protected(lua_State *L)
 }
 
 /* Runs the library's text. false: `why` says what was wrong. */
-static bool run_text(struct script_engine *e, struct script_library *lib, struct slice body, char *why)
+static bool run_text(struct script_engine *e, struct script_library *lib, struct slice body, bool bounded, char *why)
 {
 	struct loading ld = {body, why};
 
 	*why = '\0';
 	e->loading = lib;
 	e->ended = false;
-	e->load_until_us = now_us() + LOAD_US;
+	e->load_until_us = bounded ? now_us() + LOAD_US : INT64_MAX;
 	script_engine_interrupt(e);
 	lua_pushcfunction(e->L, load_protected);
 	lua_pushlightuserdata(e->L, &ld);
@@ -498,8 +499,8 @@ static struct script_library *library_new(const char *name, struct slice text)
 	return lib;
 }
 
-bool script_library_load(struct script_libraries *l, struct slice text, bool replace, char name[SCRIPT_NAME_MAX],
-			 char why[SCRIPT_WHY_MAX])
+bool script_library_load(struct script_libraries *l, struct slice text, bool replace, bool bounded,
+			 char name[SCRIPT_NAME_MAX], char why[SCRIPT_WHY_MAX])
 {
 	struct slice body;
 
@@ -516,7 +517,7 @@ bool script_library_load(struct script_libraries *l, struct slice text, bool rep
 		return false;
 	}
 	const struct script_function *twice = NULL;
-	bool ok = run_text(l->engine, lib, body, why);
+	bool ok = run_text(l->engine, lib, body, bounded, why);
 	if (ok && lib->functions == NULL) {
 		snprintf(why, SCRIPT_WHY_MAX, "ERR No functions registered");
 		ok = false;

@@ -23,10 +23,10 @@ struct script_libraries;
 
 struct script_libraries *script_libraries_create(struct script_engine *e);
 void script_libraries_destroy(struct script_libraries *l);
-/* Runs the library's text, which registers its functions. The name is left in `name`. false: `why` has the error
- * reply's text, and nothing has changed. */
-bool script_library_load(struct script_libraries *l, struct slice text, bool replace, char name[SCRIPT_NAME_MAX],
-			 char why[SCRIPT_WHY_MAX]);
+/* Runs the library's text, which registers its functions; bounded: in the time that a client's has for it. The name is
+ * left in `name`. false: `why` has the error reply's text, and nothing has changed. */
+bool script_library_load(struct script_libraries *l, struct slice text, bool replace, bool bounded,
+			 char name[SCRIPT_NAME_MAX], char why[SCRIPT_WHY_MAX]);
 bool script_library_delete(struct script_libraries *l, struct slice name);
 void script_libraries_flush(struct script_libraries *l);
 const struct script_library *script_library_first(const struct script_libraries *l);

@@ -13,10 +13,11 @@ static const struct {
 		  {"no-cluster", SCRIPT_NO_CLUSTER},
 		  {"allow-cross-slot-keys", SCRIPT_ALLOW_CROSS_SLOT}};
 
-uint32_t script_flag_by_name(struct slice name)
+uint32_t script_flag_by_name(struct slice name, bool any_case)
 {
 	for (size_t i = 0; i < RP_ARRAY_LEN(flag_names); i++)
-		if (slice_eq(name, (struct slice){flag_names[i].name, strlen(flag_names[i].name)}))
+		if (slice_eq(name, (struct slice){flag_names[i].name, strlen(flag_names[i].name)}) ||
+		    (any_case && slice_is(name, flag_names[i].name)))
 			return flag_names[i].flag;
 	return 0;
 }
@@ -95,7 +96,7 @@ static bool take_flags(struct slice list, uint32_t *flags, char *why)
 		const char *comma = memchr(list.ptr, ',', list.len);
 		size_t n = comma != NULL ? (size_t)(comma - list.ptr) : list.len;
 		struct slice name = {list.ptr, n};
-		uint32_t flag = script_flag_by_name(name);
+		uint32_t flag = script_flag_by_name(name, false);
 		if (flag == 0)
 			return why_is(why, "Unexpected flag in script shebang: ", name);
 		*flags |= flag;

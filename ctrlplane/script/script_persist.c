@@ -48,7 +48,7 @@ void script_text_load(void *owner, struct msg *m)
 	struct script_text_load *x = m->arg[0];
 	char name[SCRIPT_NAME_MAX], why[SCRIPT_WHY_MAX];
 
-	x->ok = script_library_load(t->libraries, x->text, x->replace, name, why);
+	x->ok = script_library_load(t->libraries, x->text, x->replace, false, name, why);
 	if (!x->ok)
 		err_set(&x->err, "a library of functions: %s", why);
 }

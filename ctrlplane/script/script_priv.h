@@ -21,9 +21,11 @@ struct script_engine {
 	int load_api;                       /* what a library sees while it registers its functions: real table */
 	int keys_name, args_name;           /* the strings */
 	/* of the run under way */
-	uint8_t resp; /* redis.setresp() */
-	bool ended;   /* it must not go on: errors pass through every pcall() */
-	bool asked;   /* atomic, the signal handler's: loops in C shall look whether it must end */
+	uint8_t resp;  /* redis.setresp() */
+	bool function; /* a function's, not EVAL's */
+	bool emitting; /* a reply that is half written ends, whatever little memory that takes */
+	bool ended;    /* it must not go on: errors pass through every pcall() */
+	bool asked;    /* atomic, the signal handler's: loops in C shall look whether it must end */
 	enum script_end why;
 	uint32_t runs;
 	struct script_library *loading; /* redis.register_function() adds to it */

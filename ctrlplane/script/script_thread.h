@@ -21,8 +21,9 @@ struct script_settings {
 	uint64_t memory_max;  /* bytes of Lua; 0: no bound */
 	uint64_t max_time_us; /* of one script that has written nothing; 0: no bound */
 	uint64_t busy_us;     /* busy-reply-threshold; 0: never */
-	uint64_t spin_us;     /* how long it looks for work before it sleeps */
-	bool shares_cpu;      /* with threads that sleep when idle: a long script lets them go first */
+	enum log_level log_level;
+	uint64_t spin_us; /* how long it looks for work before it sleeps */
+	bool shares_cpu;  /* with threads that sleep when idle: a long script lets them go first */
 };
 
 struct script_thread_params {

@@ -37,6 +37,9 @@ static void write_line(void *owner, struct msg *m)
 void script_log(void *ctx, int level, struct slice text)
 {
 	struct script_thread *t = ctx;
+
+	if (level < (int)t->settings.log_level)
+		return;
 	struct log_line *l = malloc(sizeof *l);
 	struct msg *m = l != NULL ? upcall(t, write_line) : NULL;
 
@@ -59,7 +62,8 @@ void script_report_slow(void *ctx, const struct cmd_ctx *c, uint64_t cycles)
 	struct script_thread *t = ctx;
 	const struct dp_conf *conf = &t->host.conf;
 	uint64_t us = cycles * 1000000 / t->host.tsc_hz;
-	bool logged = conf->slowlog_us >= 0 && us >= (uint64_t)conf->slowlog_us && !(c->cmd->flags & CMD_F_SKIP_SLOWLOG);
+	bool logged = conf->slowlog_us >= 0 && us >= (uint64_t)conf->slowlog_us &&
+		      !(c->cmd->flags & CMD_F_SKIP_SLOWLOG);
 
 	if (!logged && (conf->latency_ms == 0 || us < conf->latency_ms * 1000))
 		return;

@@ -216,10 +216,10 @@ enum script_kill script_thread_kill(struct script_thread *t, bool function)
 
 	if ((id & 1) == 0)
 		return SCRIPT_KILL_NOTBUSY;
-	if (__atomic_load_n(&t->run_function, __ATOMIC_RELAXED) != function)
-		return SCRIPT_KILL_OTHER;
 	if (__atomic_load_n(&t->run_wrote, __ATOMIC_RELAXED))
 		return SCRIPT_KILL_UNKILLABLE;
+	if (__atomic_load_n(&t->run_function, __ATOMIC_RELAXED) != function)
+		return SCRIPT_KILL_OTHER;
 	__atomic_store_n(&t->kill_id, id, __ATOMIC_RELAXED);
 	look(t);
 	return SCRIPT_KILL_OK;

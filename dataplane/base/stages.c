@@ -11,7 +11,7 @@ static uint32_t bucket_of(uint64_t cycles)
 	return RP_MIN(b, STAGE_BUCKETS - 1);
 }
 
-static uint64_t bucket_end(uint32_t b)
+uint64_t stage_bucket_end(uint32_t b)
 {
 	if (b < 4)
 		return b;
@@ -49,7 +49,7 @@ uint64_t stage_percentile(const struct stage_hist *h, uint32_t permille)
 	for (uint32_t b = 0; b < STAGE_BUCKETS; b++) {
 		seen += h->bucket[b];
 		if (seen >= want && seen > 0)
-			return RP_MIN(bucket_end(b), h->max);
+			return RP_MIN(stage_bucket_end(b), h->max);
 	}
 	return h->max;
 }

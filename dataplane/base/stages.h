@@ -65,4 +65,6 @@ static inline void stages_mark(struct stages *s, enum stage stage)
 void stages_end(struct stages *s, bool worked);
 /* The value (cycles) below which `permille` of a thousand samples lie; an upper bound of its bucket. */
 uint64_t stage_percentile(const struct stage_hist *h, uint32_t permille);
+/* The largest value (cycles) that bucket b counts. */
+uint64_t stage_bucket_end(uint32_t b);
 const char *stage_name(enum stage stage);

@@ -37,8 +37,11 @@ void acl_report(const struct cmd_env *env, const struct client *cl, enum acl_ver
 
 void acl_report_auth(const struct cmd_env *env, const struct client *cl, struct slice word, struct slice username)
 {
-	struct acl_denial d = {
-		.why = ACL_DENIED_AUTH, .where = ACL_IN_TOPLEVEL, .object = word, .username = username, .client = cl};
+	struct acl_denial d = {.why = ACL_DENIED_AUTH,
+			       .where = client_in_multi(cl) ? ACL_IN_MULTI : ACL_IN_TOPLEVEL,
+			       .object = word,
+			       .username = username,
+			       .client = cl};
 
 	report(env, &d);
 }

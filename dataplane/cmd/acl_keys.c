@@ -40,7 +40,7 @@ static uint32_t perms_of(struct slice flags)
 	return perms;
 }
 
-static bool is_not_key(struct slice flags)
+bool acl_keys_are_not(struct slice flags)
 {
 	struct slice word;
 
@@ -78,7 +78,7 @@ static void read_row(const struct cmd *cmd, struct key_rules *r)
 		cmd_word_next(&plain, ":", &r->varied);
 	while (cmd_keyspec_next(&rest, &ks)) {
 		uint32_t perms = perms_of(ks.flags);
-		if (is_not_key(ks.flags))
+		if (acl_keys_are_not(ks.flags))
 			continue;
 		rp_assert(r->n < SPECS_MAX);
 		r->rule[r->n++] = (struct key_rule){ks, perms, r->varied.len > 0 ? perms_of(plain) : perms};

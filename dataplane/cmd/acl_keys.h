@@ -7,6 +7,8 @@
  * returns false. A request whose words make no sense has no keys: its handler says so. */
 typedef bool (*acl_key_fn)(void *ctx, uint32_t idx, uint32_t perms);
 void acl_keys_visit(const struct cmd *cmd, uint32_t argc, const struct slice *argv, acl_key_fn visit, void *ctx);
+/* Do a spec's flags say that what stands there are no keys, but channels? */
+bool acl_keys_are_not(struct slice flags);
 
 /* The channels of a request. */
 enum acl_channels {

@@ -69,7 +69,8 @@ size_t client_info_format(const struct client *cl, const struct client_held *hel
 		seconds_since(now, cl->last_us), flags, cl->db, hears->channels, hears->patterns, hears->shards,
 		tx->open ? (int)tx->n : -1, h->input, h->arguments, tx->bytes, h->output > 0, h->output,
 		held != NULL ? held->total : sizeof *cl + tx->bytes, h->output > 0 ? "rw" : "r",
-		cl->last_cmd >= 0 ? cmd_at((uint32_t)cl->last_cmd)->name : "NULL", (int)user.len, user.ptr,
+		cl->last_cmd >= 0 ? cmd_at((uint32_t)cl->last_cmd)->name : "NULL",
+		(int)RP_MIN(user.len, (size_t)CLIENT_NAME_MAX), user.ptr,
 		cl->flags & CLIENT_F_TRACKING ? (long)hears->redirect : -1L, cl->proto, text->lib_name_len,
 		text->lib_name, text->lib_ver_len, text->lib_ver);
 	return n < 0 ? 0 : RP_MIN((size_t)n, cap - 1);

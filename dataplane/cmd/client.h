@@ -17,7 +17,7 @@
 #define CLIENT_F_PUBSUB    (1u << 7)  /* subscribed to something */
 #define CLIENT_F_TRACKING  (1u << 8)  /* CLIENT TRACKING ON */
 #define CLIENT_F_MONITOR   (1u << 9)  /* sees everybody's commands */
-#define CLIENT_F_BLOCKED   (1u << 24) /* waits in BLPOP or its like */
+#define CLIENT_F_BLOCKED   (1u << 24) /* waits in BLPOP or its like, or for the end of CLIENT PAUSE */
 /* Commands of an append-only file: what they say was within the limits of their time. */
 #define CLIENT_F_REPLAY (1u << 25)
 /* From the upper end: acl.h sets them. */
@@ -31,7 +31,7 @@ struct acl_user;
 struct client_text {
 	uint8_t name_len, lib_name_len, lib_ver_len;
 	char name[CLIENT_NAME_MAX + 1];
-	char lib_name[64], lib_ver[64];
+	char lib_name[CLIENT_NAME_MAX + 1], lib_ver[CLIENT_NAME_MAX + 1];
 };
 
 /* What a client hears beside the replies to its requests. */
@@ -57,7 +57,7 @@ struct client {
 	uint64_t id;
 	uint32_t flags;
 	uint32_t db;
-	int64_t last_us;  /* last command */
+	int64_t last_us;  /* something was received or answered */
 	int16_t last_cmd; /* id in the table, -1 none */
 	uint8_t proto;    /* 2 or 3 */
 	struct endpoint addr, laddr;
@@ -83,6 +83,6 @@ struct client_held {
 
 /* What CLIENT LIST and CLIENT INFO print about a client: one line with its '\n', NUL-terminated. held: NULL: unknown.
  * Returns its length (cut at cap - 1). */
-#define CLIENT_INFO_MAX 1024
+#define CLIENT_INFO_MAX 2048
 size_t client_info_format(const struct client *cl, const struct client_held *held, const struct clock_now *now,
 			  char *buf, size_t cap);

@@ -91,8 +91,13 @@ void cmd_waitaof(struct cmd_ctx *c)
 {
 	int64_t local, replicas, timeout;
 
-	if (!cmd_arg_i64_in(c, 1, 0, 1, &local, "ERR value is out of range, value must between 0 and 1") ||
-	    !cmd_arg_i64_in(c, 2, 0, INT64_MAX, &replicas, "ERR value is out of range, must be positive") ||
+	if (!cmd_arg_i64(c, 1, &local))
+		return;
+	if (local < 0 || local > 1) {
+		refuse(c, "ERR value is out of range, value must between 0 and 1");
+		return;
+	}
+	if (!cmd_arg_i64_in(c, 2, 0, INT64_MAX, &replicas, "ERR value is out of range, must be positive") ||
 	    !cmd_arg_timeout_ms(c, 3, &timeout))
 		return;
 	if (local != 0 && !c->env->conf->aof_on) {

@@ -90,9 +90,14 @@ void cmd_client_setinfo(struct cmd_ctx *c)
 			     c->argv[2].ptr);
 		return;
 	}
-	if (!client_text_ok(v) || v.len >= sizeof t->lib_name) {
-		reply_errorf(c->out, "ERR %s cannot contain spaces, newlines or special characters.",
-			     ver ? "lib-ver" : "lib-name");
+	if (!client_text_ok(v)) {
+		reply_errorf(c->out, "ERR %.*s cannot contain spaces, newlines or special characters.",
+			     (int)c->argv[2].len, c->argv[2].ptr);
+		return;
+	}
+	if (v.len > CLIENT_NAME_MAX) {
+		reply_errorf(c->out, "ERR %.*s cannot be longer than %d bytes", (int)c->argv[2].len, c->argv[2].ptr,
+			     CLIENT_NAME_MAX);
 		return;
 	}
 	t = client_text_get(c->env, c->client);

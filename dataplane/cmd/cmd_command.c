@@ -1,6 +1,7 @@
 /* COMMAND: what the table says, to clients. */
 #include <stdlib.h>
 
+#include "cmd/acl_keys.h"
 #include "base/glob.h"
 #include "cmd/command_reply.h"
 #include "cmd/handlers.h"
@@ -198,6 +199,18 @@ static void reply_keys(struct reply *r, const struct cmd *cmd, uint32_t argc, co
 	}
 }
 
+/* Channels stand where keys do, and are none. */
+static bool has_keys(const struct cmd *cmd)
+{
+	struct slice rest = cmd_text(cmd->doc->specs);
+	struct cmd_keyspec ks;
+	bool some = cmd->key_first != 0 || cmd->getkeys != NULL, any = rest.len == 0;
+
+	while (some && !any && cmd_keyspec_next(&rest, &ks))
+		any = !acl_keys_are_not(ks.flags);
+	return some && any;
+}
+
 /* The command that the request names, if it has keys and may have that many arguments. */
 static const struct cmd *keyed_command(struct cmd_ctx *c, uint32_t argc, const struct slice *argv)
 {
@@ -206,7 +219,7 @@ static const struct cmd *keyed_command(struct cmd_ctx *c, uint32_t argc, const s
 
 	if (cmd == NULL)
 		err = "ERR Invalid command specified";
-	else if (cmd->key_first == 0 && cmd->getkeys == NULL)
+	else if (!has_keys(cmd))
 		err = "ERR The command has no key arguments";
 	else if (!cmd_arity_ok(cmd, argc))
 		err = "ERR Invalid number of arguments specified for command";

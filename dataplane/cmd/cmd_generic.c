@@ -154,10 +154,12 @@ void cmd_copy(struct cmd_ctx *c)
 		reply_int(c->out, 0);
 		return;
 	}
-	if (store_clone(sf, o, st, db, to) == NULL) {
+	struct object *copy = store_clone(sf, o, st, db, to);
+	if (copy == NULL) {
 		cmd_err_oom(c);
 		return;
 	}
+	obj_set_new(st, copy);
 	store_event(st, EVENT_GENERIC, "copy_to", db, to);
 	c->dirty++;
 	reply_int(c->out, 1);

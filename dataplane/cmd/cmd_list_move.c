@@ -34,6 +34,7 @@ static void rotate(struct cmd_ctx *c, struct object *o, enum list_end from, enum
 	list_cmd_reply(c, &it);
 	store_event(r.s, EVENT_LIST, push_event(to), c->db, r.key);
 	store_event(r.s, EVENT_LIST, pop_event(from), c->db, r.key);
+	list_did_shrink(&r);
 	effect_unblocked(c, &r);
 	c->dirty++;
 }

@@ -103,6 +103,10 @@ void cmd_psubscribe(struct cmd_ctx *c)
 
 void cmd_ssubscribe(struct cmd_ctx *c)
 {
+	if (c->deny_block) {
+		reply_error(c->out, "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
+		return;
+	}
 	subscribe(c, PUBSUB_SHARD);
 }
 

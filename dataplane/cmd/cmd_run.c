@@ -192,6 +192,68 @@ void cmd_stat_add(const struct cmd_env *env, const struct cmd *cmd, uint64_t cyc
 		st->failed++;
 }
 
+/* ---- CLIENT NO-TOUCH ---- */
+
+#define UNTOUCHED_INLINE 16
+
+struct untouched {
+	uint32_t arg, clock;
+};
+
+static struct object *key_held(const struct cmd_ctx *c, uint32_t arg)
+{
+	struct slice key = c->argv[arg];
+
+	return cmd_holds(c, key) ? store_peek(cmd_store(c, key), c->db, key) : NULL;
+}
+
+/* The keys that there are, with their clocks, as many as fit. */
+static uint32_t note_clocks(const struct cmd_ctx *c, struct untouched *at, uint32_t *idx, uint32_t cap)
+{
+	int n = cmd_getkeys(c->cmd, c->argc, c->argv, idx, cap);
+	uint32_t known = 0;
+
+	for (int i = 0; i < RP_MIN(n, (int)cap); i++) {
+		const struct object *o = key_held(c, idx[i]);
+		if (o != NULL)
+			at[known++] = (struct untouched){.arg = idx[i], .clock = o->clock};
+	}
+	return known;
+}
+
+/* For a client that does not touch: keys that stay have the clocks that they had. Without memory to remember those of a
+ * request with very many keys, they are touched. */
+static void run_untouched(struct cmd_ctx *c)
+{
+	struct untouched few[UNTOUCHED_INLINE], *at = few;
+	uint32_t idx_few[UNTOUCHED_INLINE], *idx = idx_few, cap = UNTOUCHED_INLINE, n;
+
+	if (c->argc > UNTOUCHED_INLINE) {
+		void *more = heap_alloc(c->env->heap, c->argc * (sizeof *at + sizeof *idx));
+		if (more != NULL) {
+			at = more;
+			idx = (uint32_t *)(at + c->argc);
+			cap = c->argc;
+		}
+	}
+	n = note_clocks(c, at, idx, cap);
+	c->cmd->fn(c);
+	for (uint32_t i = 0; i < n; i++) {
+		struct object *o = key_held(c, at[i].arg);
+		if (o != NULL)
+			o->clock = at[i].clock;
+	}
+	if (at != few)
+		heap_free(c->env->heap, at);
+}
+
+/* TOUCH is there to touch, and RESTORE says itself when its key was used. */
+static bool leaves_clocks(const struct cmd_ctx *c)
+{
+	return (c->cmd->route == CMD_KEYS || c->cmd->route == CMD_HOME_KEYS) && c->cmd->fn != cmd_touch &&
+	       c->cmd->fn != cmd_restore;
+}
+
 uint64_t cmd_run(struct cmd_ctx *c)
 {
 	if (rp_unlikely(c->cmd->fn == NULL)) {
@@ -202,7 +264,10 @@ uint64_t cmd_run(struct cmd_ctx *c)
 	c->out->error = false;
 	uint64_t begin = c->tsc != 0 ? c->tsc : rte_rdtsc();
 	c->tsc = begin;
-	c->cmd->fn(c);
+	if (rp_unlikely(c->client_flags & CLIENT_F_NO_TOUCH) && leaves_clocks(c))
+		run_untouched(c);
+	else
+		c->cmd->fn(c);
 	c->env->stats[c->cmd->id].changes += c->dirty;
 	if (rp_unlikely(c->track != NULL) && (c->cmd->flags & CMD_F_READONLY))
 		cmd_track_keys(c);

@@ -193,7 +193,7 @@ void cmd_xack(struct cmd_ctx *c)
 	struct store *st = cmd_store(c, c->argv[1]);
 	struct stream_id id;
 	bool wrong;
-	const struct stream *s = stream_write_key(c, c->argv[1], &wrong);
+	const struct stream *s = stream_use_key(c, c->argv[1], &wrong);
 	struct stream_group *g = s == NULL ? NULL : stream_group_find(s, c->argv[2]);
 	uint32_t n = 0;
 

@@ -40,7 +40,7 @@ static bool find_one(struct cmd_ctx *c, const struct xread_args *a, uint32_t i, 
 	if (!cmd_holds(c, one->key))
 		return true;
 	one->st = cmd_store(c, one->key);
-	one->s = a->for_group ? stream_write_key(c, one->key, &wrong) : stream_read_key(c, one->key, &wrong);
+	one->s = a->for_group ? stream_use_key(c, one->key, &wrong) : stream_read_key(c, one->key, &wrong);
 	if (wrong)
 		return false;
 	if (a->for_group) {

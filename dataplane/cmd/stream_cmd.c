@@ -106,6 +106,12 @@ struct stream *stream_write_key(struct cmd_ctx *c, struct slice key, bool *wrong
 	return expect(c, store_write_quiet(cmd_store(c, key), c->db, key), wrong);
 }
 
+struct stream *stream_use_key(struct cmd_ctx *c, struct slice key, bool *wrong)
+{
+	store_look(cmd_store(c, key), c->db, key);
+	return stream_write_key(c, key, wrong);
+}
+
 #define ERROR_NAME_MAX 512 /* bytes of a name that an error repeats */
 
 void stream_err_no_group(struct cmd_ctx *c, struct slice key, struct slice group, const char *where)
@@ -119,7 +125,7 @@ struct stream_group *stream_write_group(struct cmd_ctx *c, struct stream **s)
 {
 	bool wrong;
 
-	*s = stream_write_key(c, c->argv[1], &wrong);
+	*s = stream_use_key(c, c->argv[1], &wrong);
 	if (wrong)
 		return NULL;
 	struct stream_group *g = *s == NULL ? NULL : stream_group_find(*s, c->argv[2]);

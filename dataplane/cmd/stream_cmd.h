@@ -27,6 +27,8 @@ size_t stream_id_format(char buf[STREAM_ID_CHARS], struct stream_id id);
 struct stream *stream_read_key(struct cmd_ctx *c, struct slice key, bool *wrong);
 /* Who changes what XRANGE shows calls store_changed(). */
 struct stream *stream_write_key(struct cmd_ctx *c, struct slice key, bool *wrong);
+/* To Redis what changes no more than what groups remember reads the key: it is counted as found or missing. */
+struct stream *stream_use_key(struct cmd_ctx *c, struct slice key, bool *wrong);
 /* The error for a key or group that is missing. */
 void stream_err_no_group(struct cmd_ctx *c, struct slice key, struct slice group, const char *where);
 /* Of an existing group, for a command that changes it; writes the error. */

@@ -15,6 +15,11 @@ struct resp_owned *resp_owned_get(struct resp_parser *p)
 	return p->owned;
 }
 
+size_t resp_parser_held(const struct resp_parser *p)
+{
+	return resp_parser_filling(p) + (p->owned != NULL ? p->owned->bytes : 0);
+}
+
 /* Chunks double, so that a lone straddling argument costs little and 100k of them few chunks. */
 char *resp_owned_room(struct resp_parser *p, size_t len)
 {
@@ -29,6 +34,7 @@ char *resp_owned_room(struct resp_parser *p, size_t len)
 			return NULL;
 		fresh->cap = heap_usable(p->heap, fresh) - sizeof(*fresh);
 		fresh->len = 0;
+		o->bytes += fresh->cap;
 		fresh->next = c;
 		o->chunks = c = fresh;
 	}
@@ -52,6 +58,7 @@ bool resp_owned_set_blob(struct resp_parser *p, uint32_t i, struct blob *b)
 		o->blobs_cap = cap;
 	}
 	o->blobs[i] = b;
+	o->bytes += b->cap;
 	return true;
 }
 

@@ -58,6 +58,13 @@ struct resp_parser {
 
 void resp_parser_init(struct resp_parser *p, struct heap *heap);
 /* Frees what an unfinished request holds. */
+/* Bytes of the request being received that are out of the receive buffers. */
+size_t resp_parser_held(const struct resp_parser *p);
+/* Of them those of the argument being received. */
+static inline size_t resp_parser_filling(const struct resp_parser *p)
+{
+	return p->bulk != NULL ? p->bulk->cap : 0;
+}
 void resp_parser_fini(struct resp_parser *p);
 
 /* Reads one request at q's cursor. `arena` gives room for the argument slices of a request that is complete in q;

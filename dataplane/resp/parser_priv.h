@@ -16,7 +16,8 @@ struct resp_owned {
 	struct slice *argv;        /* the request's argument array, if it is not in the caller's arena */
 	struct blob **blobs;       /* by argument; NULL entries were not received as a blob, or were taken */
 	uint32_t blobs_cap;
-	bool whole; /* nothing of the request lies in receive buffers */
+	size_t bytes; /* of chunks and blobs */
+	bool whole;   /* nothing of the request lies in receive buffers */
 };
 
 /* Where argument slices go while a request is read: the caller's arena, or p->argv once that is set. */

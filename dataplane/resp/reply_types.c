@@ -63,6 +63,8 @@ void reply_ok(struct reply *r)
 
 static void write_line_safe(struct reply *r, struct slice text)
 {
+	while (text.len > 0 && (text.ptr[text.len - 1] == '\r' || text.ptr[text.len - 1] == '\n'))
+		text.len--;
 	while (text.len > 0) {
 		size_t n = 0;
 		while (n < text.len && text.ptr[n] != '\r' && text.ptr[n] != '\n')

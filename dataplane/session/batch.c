@@ -280,6 +280,10 @@ static bool next_request(struct session_host *h, struct session *s, struct batch
 			continue;
 		case RESP_INCOMPLETE:
 			s->dry = true;
+			if (rp_unlikely(resp_parser_filling(&s->parser) > h->conf.query_buffer_bytes)) {
+				h->count.killed_query++;
+				session_kill(s, true);
+			}
 			return false;
 		case RESP_PROTOCOL:
 			h->count.protocol_errors++;

@@ -133,7 +133,6 @@ void execute_home(struct session_host *h, struct session *s, const struct cmd *c
 			    .rng = &h->env.rng,
 			    .tsc = *tsc,
 			    .track = rp_unlikely(cl->flags & CLIENT_F_TRACKING) ? tracking_begin(s, cmd) : NULL};
-	cl->last_us = (int64_t)h->now.mono_us;
 	cl->last_cmd = cmd->id;
 	if (rp_likely(!h->monitored))
 		execute_counted(h, &c);
@@ -286,7 +285,6 @@ static void send_away(struct session_host *h, struct batch_entry *e)
 		session_kill(s, true);
 		return;
 	}
-	s->cl.last_us = (int64_t)h->now.mono_us;
 	s->cl.last_cmd = e->cmd->id;
 	session_flight_push(s, m);
 	h->count.delegated_out++;
@@ -377,6 +375,7 @@ static void execute_entry(struct session_host *h, struct turn *t, struct batch_e
 	t->tsc = 0;
 	if (rp_unlikely(e->protocol_error != NULL)) {
 		char buf[RESP_ERROR_MAX];
+		t->r.muted = (s->cl.flags & (CLIENT_F_REPLY_OFF | CLIENT_F_SKIP_NEXT)) != 0;
 		reply_errorf(&t->r, "ERR %s",
 			     *e->protocol_error ? e->protocol_error : resp_parser_error(&s->parser, buf));
 		session_kill(s, false);

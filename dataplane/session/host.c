@@ -557,12 +557,12 @@ static void close_if_idle(void *ctx, struct session *s)
 {
 	struct idle_check *k = ctx;
 	int64_t idle_us = (int64_t)k->h->now.mono_us - s->cl.last_us;
-	if (idle_us < (int64_t)k->h->conf.timeout_s * 1000000 || s->closing || s->flight_head != NULL ||
+	if (idle_us < (int64_t)k->h->conf.timeout_s * 1000000 || s->abort || s->flight_head != NULL ||
 	    s->wait != WAIT_NONE || (s->cl.flags & (CLIENT_F_PUBSUB | CLIENT_F_MONITOR)))
 		return;
 	k->h->count.killed_idle++;
 	k->closed++;
-	session_kill(s, false);
+	session_kill(s, s->closing || s->out_head != NULL); /* who does not read has no answers to wait for */
 }
 
 uint32_t host_poll_idle(struct session_host *h)

@@ -493,6 +493,7 @@ struct pubsub *pubsub_create(struct session_host *h)
 	if (ps == NULL)
 		return NULL;
 	ps->heap = h->heap;
+	ps->soft_end = &ps->soft;
 	for (int i = 0; i < PUBSUB_TABLES; i++)
 		htab_init(&ps->names[i], (uint64_t)(uintptr_t)ps);
 	htab_init(&ps->subs, (uint64_t)(uintptr_t)ps);

@@ -66,10 +66,10 @@ struct pubsub {
 	struct session_listener *trackers;    /* CLIENT TRACKING ON */
 	struct session_listener *monitors;    /* MONITOR */
 	struct monitor_lines lines;
-	struct session_listener *pushed;  /* with something to be sent at the end of the round */
-	struct session_listener *soft;    /* above the soft limit of their output */
-	struct session_listener *leaving; /* of sessions that have ended */
-	struct image image[2];            /* RESP2, RESP3 */
+	struct session_listener *pushed;           /* with something to be sent at the end of the round */
+	struct session_listener *soft, **soft_end; /* above the soft limit of their output, the longest first */
+	struct session_listener *leaving;          /* of sessions that have ended */
+	struct image image[2];                     /* RESP2, RESP3 */
 };
 
 /* A client hears of the changes of keys with a prefix, which every worker counts already. Returns its name; NULL: out

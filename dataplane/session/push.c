@@ -209,18 +209,16 @@ static void soft_forget(struct session_listener *l)
 		return;
 	l->soft_since_us = 0;
 	*l->soft_pprev = l->soft_next;
-	if (l->soft_next != NULL)
-		l->soft_next->soft_pprev = l->soft_pprev;
+	*(l->soft_next != NULL ? &l->soft_next->soft_pprev : &l->s->host->pubsub->soft_end) = l->soft_pprev;
 }
 
 static void soft_begin(struct session_host *h, struct session_listener *l)
 {
 	l->soft_since_us = (int64_t)h->now.mono_us;
-	l->soft_next = h->pubsub->soft;
-	l->soft_pprev = &h->pubsub->soft;
-	if (l->soft_next != NULL)
-		l->soft_next->soft_pprev = &l->soft_next;
-	h->pubsub->soft = l;
+	l->soft_next = NULL;
+	l->soft_pprev = h->pubsub->soft_end;
+	*l->soft_pprev = l;
+	h->pubsub->soft_end = &l->soft_next;
 }
 
 static const struct output_limit *limit_of(const struct session *s)
@@ -243,6 +241,16 @@ static size_t waiting_bytes(const struct session *s)
 	if (s->gate != NULL)
 		n += session_gate_bytes(s);
 	return n;
+}
+
+bool session_reply_too_long(struct session *s, size_t bytes)
+{
+	const struct output_limit *lim = limit_of(s);
+	if (lim->hard_bytes == 0 || bytes <= lim->hard_bytes)
+		return false;
+	if (!s->abort)
+		cut(s);
+	return true;
 }
 
 void session_check_output(struct session *s)

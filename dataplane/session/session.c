@@ -3,6 +3,9 @@
 #include "session/session_priv.h"
 #include "session/tx.h"
 
+#define OUT_FREE \
+	16384 /* bytes of a reply that may leave without a look at the limits: Redis does not count them either */
+
 /* ---- lists ---- */
 
 void session_ready(struct session *s)
@@ -19,11 +22,19 @@ void session_ready(struct session *s)
 	h->ready_tail = s;
 }
 
+static void count_blocked(struct session *s, bool blocked)
+{
+	s->host->count.blocked += blocked ? 1 : -1;
+	s->cl.flags = blocked ? s->cl.flags | CLIENT_F_BLOCKED : s->cl.flags & ~CLIENT_F_BLOCKED;
+}
+
 void session_wait(struct session *s, enum session_wait how)
 {
 	struct session_host *h = s->host;
 	if (s->wait == how)
 		return;
+	if (rp_unlikely(s->wait == WAIT_PAUSE || how == WAIT_PAUSE))
+		count_blocked(s, how == WAIT_PAUSE);
 	if (s->wait != WAIT_NONE) {
 		*s->wait_pprev = s->wait_next;
 		*(s->wait_next != NULL ? &s->wait_next->wait_pprev : &h->waiting_end[s->wait]) = s->wait_pprev;
@@ -162,6 +173,7 @@ void session_input(struct session *s, struct rte_mbuf *m)
 	}
 	bufq_push(&s->in, m);
 	s->dry = false;
+	s->cl.last_us = (int64_t)s->host->now.mono_us;
 	session_ready(s);
 }
 
@@ -253,6 +265,11 @@ void session_out_now(struct session *s, struct rte_mbuf *head, struct rte_mbuf *
 		buf_chain_free(head, s->host->heap);
 		return;
 	}
+	if (rp_unlikely(bytes > OUT_FREE) && session_reply_too_long(s, bytes)) {
+		buf_chain_free(head, s->host->heap);
+		return;
+	}
+	s->cl.last_us = (int64_t)s->host->now.mono_us;
 	if (rp_likely(s->out_head == NULL && s->tr->room(s->transport) > 0 && !chain_has_refs(head))) {
 		s->tr->send(s->transport, head, bytes);
 		return;
@@ -315,6 +332,7 @@ static bool pump_ref(struct session *s, struct rte_mbuf *m)
 
 void session_pump(struct session *s)
 {
+	s->cl.last_us = (int64_t)s->host->now.mono_us;
 	while (s->out_head != NULL && !s->gone && s->tr->room(s->transport) > 0) {
 		struct rte_mbuf *m = s->out_head;
 		if (m->data_len == 0 && !pump_ref(s, m)) {
@@ -464,7 +482,7 @@ void session_held(const struct client *cl, struct client_held *out)
 	const struct resp_parser *p = &s->parser;
 
 	out->input = bufq_held(&s->in);
-	out->arguments = p->argv_cap * sizeof *p->argv + (p->bulk != NULL ? p->bulk->cap : 0);
+	out->arguments = p->argv_cap * sizeof *p->argv + resp_parser_held(p);
 	out->output = s->out_bytes;
 	if (s->flight_tail != NULL)
 		out->output += s->flight_tail->after_bytes;

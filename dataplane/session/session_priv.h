@@ -18,6 +18,8 @@ bool room_make(struct session_host *h);
 void session_out_append(struct session *s, struct rte_mbuf *head, struct rte_mbuf *tail, size_t bytes);
 /* Closes the session if it is beyond its output limit (push.c). */
 void session_check_output(struct session *s);
+/* A reply that alone is beyond the hard limit: closes its client. Nobody was asked about it before. */
+bool session_reply_too_long(struct session *s, size_t bytes);
 /* Looks at a few of those beyond the soft limit. */
 void host_poll_soft_limits(struct session_host *h);
 /* The session that cl lives in. */

@@ -55,7 +55,6 @@ void tx_queue(struct session *s, struct batch_entry *e, struct reply *r)
 	bool muted = r->muted;
 
 	rp_assert(tx != NULL && tx->info.open);
-	s->cl.last_us = (int64_t)s->host->now.mono_us;
 	s->cl.last_cmd = e->cmd->id;
 	/* One that cannot run any more is not remembered, but counted in. */
 	if (tx->failed || (tx->watcher != NULL && watcher_dirty(tx->watcher))) {

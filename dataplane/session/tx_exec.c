@@ -283,7 +283,6 @@ static void open_reply(struct session *s, const struct cmd *exec)
 	r->errors = &h->errors;
 	r->muted = (s->cl.flags & (CLIENT_F_REPLY_OFF | CLIENT_F_SKIP_NEXT)) != 0;
 	s->cl.flags &= ~CLIENT_F_SKIP_NEXT;
-	s->cl.last_us = (int64_t)h->now.mono_us;
 	s->cl.last_cmd = exec->id;
 }
 

@@ -191,6 +191,8 @@ void store_reserve(struct store *s, uint32_t db, uint64_t keys);
 /* LRU/LFU as OBJECT IDLETIME / FREQ answer them. */
 uint64_t obj_idle_s(const struct store *s, const struct object *o);
 uint8_t obj_lfu_freq(const struct store *s, const struct object *o);
+/* As a key has them that was just made. */
+void obj_set_new(const struct store *s, struct object *o);
 /* As RESTORE gives them; what the clock in use does not keep is ignored. */
 void obj_set_idle(const struct store *s, struct object *o, uint64_t idle_s);
 void obj_set_freq(const struct store *s, struct object *o, uint8_t freq);

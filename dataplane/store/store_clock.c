@@ -66,6 +66,11 @@ void store_clock_access(struct store *s, struct object *o)
 	o->clock = lfu_minutes(s) << 8 | count;
 }
 
+void obj_set_new(const struct store *s, struct object *o)
+{
+	o->clock = store_clock_initial(s);
+}
+
 void obj_set_idle(const struct store *s, struct object *o, uint64_t idle_s)
 {
 	if (!is_lfu(s))

@@ -35,10 +35,10 @@ struct slow_note {
 	uint64_t us;
 	uint64_t client_id;
 	int16_t cmd_id;
-	struct endpoint addr; /* of the client, which only its home knows */
-	char name[64];        /* likewise; a longer one is cut */
-	uint32_t argc;        /* kept here */
-	uint32_t argc_total;  /* of the command */
+	struct endpoint addr;           /* of the client, which only its home knows */
+	char name[CLIENT_NAME_MAX + 1]; /* likewise */
+	uint32_t argc;                  /* kept here */
+	uint32_t argc_total;            /* of the command */
 	uint16_t len[SLOW_ARGS];
 	uint32_t cut[SLOW_ARGS]; /* bytes left out of each */
 	char text[];             /* the arguments one after another */

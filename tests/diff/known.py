@@ -5,31 +5,60 @@ changed. What a user of 7.2 can see is in VISIBLE, from which docs/commands.md i
 """
 import re
 
-# ---- replies to one command: a pattern of its words (lower case, joined with spaces), a pattern of ours, the reason ----
+# ---- replies to one command: a pattern of its words (lower case, joined with spaces), a pattern of ours, the reason, and
+# perhaps what must hold of both all the same ----
+
+
+def same_kind(ours, oracle):
+    return ours[0] == oracle[0]
+
+
+def same_length(ours, oracle):
+    return same_kind(ours, oracle) and len(ours[1] or b"") == len(oracle[1] or b"")
+
+
+def number(reply):
+    try:
+        return float(reply[1])
+    except (TypeError, ValueError):
+        return None
+
+
+def same_number(ours, oracle):
+    a, b = number(ours), number(oracle)
+    return a is not None and b is not None and (a == b or abs(a - b) <= 1e-6 * max(abs(a), abs(b)) or a != a and b != b)
+
+
+def same_rest(ours, oracle):
+    """Of a division: what was rounded on the way may leave nothing, or a rest as large as the divisor."""
+    a, b = number(ours), number(oracle)
+    return a is not None and b is not None and (same_number(ours, oracle) or min(abs(a), abs(b)) < 1e-6 or a != a or b != b)
+
 
 DIFFERENCES = [
     (r"command( count)?$", r"[*:]", "each server has its own set of commands"),
     (r"client setinfo", r".*", "CLIENT SETINFO is new in 7.2"),
     (r"hello .*\bauth .*", r"-ERR (Syntax|Client names)", "7.2 reads all options of HELLO before it logs in"),
     (r"object encoding ", r"\$listpack", "small sets are listpacks since 7.2; the comparison of states sees all others"),
-    (r"object (idletime|freq) ", r":", "a write that fails or changes nothing is no use of its key here (RESTORE sets times far enough away)"),
+    (r"object (idletime|freq) ", r":", "a write that fails or changes nothing is no use of its key here (RESTORE sets times far enough away)", same_kind),
     (r"lpos .* rank -9223372036854775808", r"-ERR value is out of range", "7.0 cannot negate it and finds nothing"),
     (r"xread(group)? ", r"-ERR Unbalanced", "7.2 says the command's name otherwise"),
     (r"xsetid ", r"-ERR The ID specified in XSETID is smaller than current", "7.0 does not look at it"),
-    (r"acl genpass( |$)", r"\$[0-9a-f]+$", "what is drawn differs"),
+    (r"acl genpass( |$)", r"\$[0-9a-f]+$", "what is drawn differs", same_length),
     (r"acl log( \d+)?$", r"\*", "ages, and facts of the client: tests/interop/test_acl.py"),
     (r"config get .*[*?\[]", r"[*%]", "each has settings of its own"),
     (r"client no-touch", r".*", "CLIENT NO-TOUCH is new in 7.2"),
-    (r"sort(_ro)? \S* (.* )?by [^* ]*( |$)", r"\*", "what is not sorted comes in the order of its set"),
+    (r"sort(_ro)? \S* (.* )?by [^* ]*( |$)", r"\*", "what is not sorted comes in the order of its set", same_length),
     (r"eval\S* .*string\.format.*\\0", r"\$", "Lua 5.4's %s does not end at a byte of zero"),
-    (r"eval\S* .*\{double", r"[,$]", "7.2 writes the shortest form of a double"),
+    (r"eval\S* .*\{double", r"[,$]", "7.2 writes the shortest form of a double", same_number),
     (r"(eval|evalsha|eval_ro|script load|function load|fcall)", r"-ERR .*(perform 'n%0'|syntax error near|attempt to (\w+|perform arithmetic on) an? |near '<\\\d+>')",
      "Lua 5.4 words these otherwise"),
-    (r"eval\S* .* % ", r"[:$]", "5.1 rounds in between and knows no negative zero"),
+    (r"eval\S* .*redis\.p?call\(.*(0\.1|0\.5|1/3|1e15|1e20|2\^53|-0\.0)", r"\$", "7.2 gives numbers to commands in their shortest form", same_number),
+    (r"eval\S* .* % ", r"[:$]", "5.1 rounds in between and knows no negative zero", same_rest),
 ]
 # After these the two hold other values: what the same group of commands still asks of them is not compared.
 PARTING = re.compile(rb"xsetid ", re.I)
-COMPILED = [(re.compile(c, re.S), re.compile(r, re.S), why) for c, r, why in DIFFERENCES]
+COMPILED = [(re.compile(c, re.S), re.compile(r, re.S), why, *holds) for c, r, why, *holds in DIFFERENCES]
 
 # ... and what redis-server must have answered.
 ORACLE_DIFFERENCES = [
@@ -178,8 +207,8 @@ def called(args):
 def of_words(args, ours, oracle):
     words = b" ".join(args).decode("latin1").lower()
     for rows, reply in ((COMPILED, text(ours)), (ORACLE_COMPILED, text(oracle))):
-        for command_pattern, reply_pattern, why in rows:
-            if command_pattern.match(words) and reply_pattern.match(reply):
+        for command_pattern, reply_pattern, why, *holds in rows:
+            if command_pattern.match(words) and reply_pattern.match(reply) and all(h(ours, oracle) for h in holds):
                 return why
     return None
 

@@ -505,7 +505,7 @@ static void run_library(struct slice text, uint64_t held, uint8_t proto)
 	char name[SCRIPT_NAME_MAX], why[SCRIPT_WHY_MAX];
 	size_t len;
 
-	if (!script_library_load(libraries, text, false, name, why)) {
+	if (!script_library_load(libraries, text, false, true, name, why)) {
 		rp_assert(script_libraries_count(libraries) == 0 && script_libraries_bytes(libraries) == 0);
 		return;
 	}

@@ -4,13 +4,14 @@ killed, paused or unblocked, and what each client was told."""
 import hashlib
 import os
 import re
+import socket
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../lib"))
 from labtest import Lab, main, test, wait_for
 from play import CLOSE, ID, SLEEP, Told
-from resp import Closed
+from resp import Closed, encode
 
 OPEN = [("a", "PING"), ("b", "PING"), ("c3", "PING"), ("s", "SUBSCRIBE", "x"), ("t3", "PSUBSCRIBE", "y*")]
 
@@ -108,6 +109,9 @@ SCENARIOS = {
         ("a", "CLIENT", "SETNAME", "ab"), ("a", "CLIENT", "GETNAME"), ("a", "CLIENT", "SETNAME", ""), ("a", "CLIENT", "GETNAME"), ("a", "CLIENT", "ID"), ("a", "CLIENT", "FOO"), ("a", "CLIENT"),
         ("a", "MULTI"), ("a", "CLIENT", "SETNAME", "x"), ("a", "CLIENT", "GETNAME"), ("a", "CLIENT", "KILL", "ID", 77777), ("a", "CLIENT", "UNBLOCK", 77777), ("a", "EXEC"), ("c3", "CLIENT", "GETNAME"),
         ("a", "EVAL", "return redis.call('client', 'list')", 0), ("a", "EVAL", "return redis.call('client', 'id')", 0)],
+    "what shards' channels are not": [
+        ("a", "COMMAND", "GETKEYS", "SPUBLISH", "c", "m"), ("a", "COMMAND", "GETKEYSANDFLAGS", "SSUBSCRIBE", "a", "b"), ("a", "COMMAND", "GETKEYS", "SUNSUBSCRIBE", "a"),
+        ("a", "MULTI"), ("a", "SSUBSCRIBE", "x"), ("a", "GET", "k"), ("a", "EXEC"), ("a", "PUBSUB", "SHARDCHANNELS")],
     "questions about channels": [
         ("s", "SUBSCRIBE", "a", "b", "c"), ("t3", "SUBSCRIBE", "b"), ("t3", "PSUBSCRIBE", "x*", "y*"), ("s", "PSUBSCRIBE", "x*"), ("u3", "SSUBSCRIBE", "sh1", "sh2"), ("v", "SSUBSCRIBE", "sh1"),
         ("q", "PUBSUB", "CHANNELS", "a"), ("q", "PUBSUB", "CHANNELS", "[bd]"), ("q", "PUBSUB", "NUMSUB"), ("q", "PUBSUB", "NUMSUB", "a", "b", "z", "sh1"), ("q", "PUBSUB", "NUMPAT"),
@@ -170,6 +174,94 @@ def large_clients_are_evicted(lab, *limit):
     assert left[0] and not left[7] and left.count(False) == evicted, (left, evicted)
     c.call("CONFIG", "SET", "maxmemory-clients", 0, "maxmemory", 0)
     for x in (c, spared, queuer, *small, *readers):
+        x.close()
+
+
+def stalled_reader(lab, *then):
+    """Asks for more than fits anywhere and reads none of it; its number."""
+    r = lab.client()
+    r.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 20000)
+    number = r.call("CLIENT", "ID")[1]
+    r.send([("GET", "big"), *then])
+    return r, number
+
+
+def is_listed(c, number):
+    return b"id=%d " % number in c.call("CLIENT", "LIST")[1]
+
+
+def idle_clients_are_closed_and_no_others(lab):
+    c, waiter, up, idle = [lab.client() for _ in range(4)]
+    c.call("SET", "big", "x" * 30_000_000)
+    waiter.send([("BLPOP", "q", 0)])
+    reader, number = stalled_reader(lab)
+    c.call("CONFIG", "SET", "timeout", 1)
+    upload = encode(("SET", "up", "u" * 300_000))
+    for i in range(9):  # for 2.7 s
+        up.sock.sendall(upload[i * 30_000:(i + 1) * 30_000])
+        time.sleep(0.3)
+        assert c.call("PING") == ("+", b"PONG")
+    up.sock.sendall(upload[270_000:])
+    assert up.read() == ("+", b"OK")
+    c.call("RPUSH", "q", "x")
+    assert waiter.read() == ("*", [("$", b"q"), ("$", b"x")])
+    time.sleep(0.3)
+    assert is_open(waiter)
+    try:
+        assert not idle.read()
+    except (Closed, ConnectionError):
+        pass
+    wait_for(lambda: not is_listed(c, number), what="who does not read is idle as well")
+    c.call("CONFIG", "SET", "timeout", 0)
+    quitter, number = stalled_reader(lab, ("QUIT",))
+    time.sleep(0.2)
+    assert is_listed(c, number) and c.call("CLIENT", "KILL", "ID", number) == (":", 1)
+    wait_for(lambda: not is_listed(c, number), what="one that had to be sent more is killed all the same")
+    for x in (c, waiter, up, idle, reader, quitter):
+        x.close()
+
+
+def is_closed_by(lab, *command):
+    c = lab.client()
+    try:
+        c.send([command])
+        c.read()
+        return False
+    except (Closed, ConnectionError):
+        return True
+    finally:
+        c.close()
+
+
+def buffers_have_limits(lab):
+    c = lab.client()
+    c.call("RPUSH", "l", *(b"x" * 1000 for _ in range(1000)))
+    c.call("CONFIG", "SET", "client-query-buffer-limit", "1mb")
+    assert not is_closed_by(lab, "SET", "k", b"y" * 900_000) and is_closed_by(lab, "SET", "k", b"y" * 2_000_000)
+    c.call("CONFIG", "SET", "client-query-buffer-limit", "1gb", "client-output-buffer-limit", "normal 100000 0 0")
+    assert not is_closed_by(lab, "LRANGE", "l", 0, 50) and is_closed_by(lab, "LRANGE", "l", 0, -1)
+    c.call("CONFIG", "SET", "client-output-buffer-limit", "normal 0 0 0")
+    assert not is_closed_by(lab, "LRANGE", "l", 0, -1)
+    c.call("CONFIG", "SET", "maxmemory-clients", "20mb")
+    half = lab.client()
+    half.send([("PING",)])
+    half.sock.sendall(b"*10\r\n$4\r\nMSET\r\n" + 6 * (b"$5000000\r\n" + b"z" * 5_000_000 + b"\r\n"))  # words are missing
+    wait_for(lambda: figure(c, "stats", "evicted_clients") == 1, what="what it has received of a request counts")
+    c.call("CONFIG", "SET", "maxmemory-clients", 0)
+    for x in (c, half):
+        x.close()
+
+
+def paused_clients_are_blocked(lab):
+    c, p = lab.client(), lab.client()
+    p.call("PING")
+    c.call("CLIENT", "PAUSE", 100000, "WRITE")
+    p.send([("SET", "k", 1)])
+    wait_for(lambda: figure(c, "clients", "blocked_clients") == 1, what="it waits for the end of the pause")
+    assert b" flags=b " in c.call("CLIENT", "LIST")[1]
+    c.call("CLIENT", "UNPAUSE")
+    assert p.read() == ("+", b"OK") and figure(c, "clients", "blocked_clients") == 0
+    for x in (c, p):
         x.close()
 
 
@@ -260,8 +352,15 @@ def stages_are_timed(lab, workers):
         stages = {name: {k: v[1] for k, v in flat_map(s).items()} for name, s in flat_map(worker).items()}
         assert {b"rx", b"parse", b"execute", b"tx"} <= set(stages), stages
         for s in stages.values():
+            counts = [v for _, v in s[b"histogram-ns"]]
+            assert counts[::2] == sorted(set(counts[::2])) and counts[1::2] == sorted(set(counts[1::2])) and counts[-1] == s[b"samples"], s
             assert s[b"p50-ns"] <= s[b"p99-ns"] <= s[b"p99.9-ns"] and s[b"mean-ns"] <= s[b"max-ns"], stages
         assert stages[b"execute"][b"samples"] > 0 and stages[b"execute"][b"max-ns"] > 0, stages
+    for w in range(workers):
+        cycles = re.search(rb"worker%d_stage_cycles:(.*)" % w, c.call("INFO", "dataplane")[1])[1]
+        by_stage = {k: int(v) for k, v in (f.split(b"=") for f in cycles.strip().split(b","))}
+        total = by_stage.pop(b"total")
+        assert 0 < total * 4 // 5 <= sum(by_stage.values()) <= total * 5 // 4, cycles  # they are read while it works
     c.close()
 
 
@@ -283,6 +382,13 @@ for workers in (1, 4):
             limit = ("maxmemory-clients", "30mb") if workers == 1 else ("maxmemory", "3gb", "maxmemory-clients", "1%")
             large_clients_are_evicted(lab, *limit)
             keys_that_are_waited_for(lab)
+
+    @test(f"idle clients are closed and no others; buffers have limits; who is paused is blocked, {workers} workers")
+    def _(workers=workers):
+        with Lab("af_packet", workers) as lab:
+            idle_clients_are_closed_and_no_others(lab)
+            buffers_have_limits(lab)
+            paused_clients_are_blocked(lab)
 
     @test(f"answers and does what redis-server does, {workers} workers")
     def _(workers=workers):

@@ -160,6 +160,9 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leaves each `with Lab(...)`, so that nothing stays behind
     wanted = sys.argv[1:]
     failed = 0
+    for word in wanted:
+        if not any(word in name for name, _ in TESTS):
+            sys.exit(f"no test has {word!r} in its name")
     for name, fn in TESTS:
         if wanted and not any(w in name for w in wanted):
             continue

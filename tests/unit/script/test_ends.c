@@ -92,7 +92,7 @@ static void test_script_ends__a_library_in_c(void **state)
 
 	rig = rig_create(1);
 	double begin = seconds();
-	assert_false(script_library_load(rig->libraries, text, false, name, why));
+	assert_false(script_library_load(rig->libraries, text, false, true, name, why));
 	assert_non_null(strstr(why, "FUNCTION LOAD timeout"));
 	assert_true(seconds() - begin < 10);
 	assert_string_equal(rig_eval(rig, "return 1"), ":1");

@@ -6,7 +6,7 @@ static const char *load(struct rig *r, const char *text, bool replace)
 	char name[SCRIPT_NAME_MAX];
 	static char why[SCRIPT_WHY_MAX];
 
-	if (script_library_load(r->libraries, (struct slice){text, strlen(text)}, replace, name, why))
+	if (script_library_load(r->libraries, (struct slice){text, strlen(text)}, replace, true, name, why))
 		snprintf(why, sizeof why, "%s", name);
 	return why;
 }
@@ -109,6 +109,41 @@ static void test_script_functions__see_what_scripts_see_but_keys(void **state)
 	rig_destroy(r);
 }
 
+/* Names of arguments are compared without case: one table may name the same one in thousands of ways. */
+static void test_script_functions__one_argument_in_many_spellings(void **state)
+{
+	struct rig *r = rig_create(1);
+	static char text[1 << 17];
+	size_t n = (size_t)snprintf(text, sizeof text, LIB "redis.register_function{callback=function() return 1 end");
+
+	for (uint32_t bits = 0; bits < 4096; bits++) {
+		char word[] = "function_name";
+		for (uint32_t b = 0, at = 0; b < 12; b++, at++) {
+			at += word[at] == '_';
+			if (bits >> b & 1)
+				word[at] = (char)(word[at] - 'a' + 'A');
+		}
+		n += (size_t)snprintf(text + n, sizeof text - n, ",%s=7", word);
+	}
+	snprintf(text + n, sizeof text - n, "}");
+	assert_string_equal(load(r, text, false), "x");
+	assert_string_equal(rig_fcall(r, "7", "", ""), ":1");
+	rig_destroy(r);
+}
+
+static void test_script_functions__flags_in_any_case(void **state)
+{
+	struct rig *r = rig_create(1);
+
+	assert_string_equal(load(r,
+				 LIB "redis.register_function{function_name='w',callback=function() return "
+				     "redis.call('set','a','b') end,flags={'NO-Writes'}}",
+				 false),
+			    "x");
+	assert_memory_equal(rig_fcall(r, "w", "", ""), "-ERR Write commands are not allowed", 35);
+	rig_destroy(r);
+}
+
 static void test_script_functions__names_are_taken_once(void **state)
 {
 	struct rig *r = rig_create(1);
@@ -157,6 +192,8 @@ int main(void)
 		cmocka_unit_test(test_script_functions__load_errors_as_redis),
 		cmocka_unit_test(test_script_functions__keep_their_state),
 		cmocka_unit_test(test_script_functions__see_what_scripts_see_but_keys),
+		cmocka_unit_test(test_script_functions__one_argument_in_many_spellings),
+		cmocka_unit_test(test_script_functions__flags_in_any_case),
 		cmocka_unit_test(test_script_functions__names_are_taken_once),
 		cmocka_unit_test(test_script_functions__merge_is_all_or_nothing),
 	};

@@ -120,6 +120,11 @@ static void test_script_sandbox__ends_when_told(void **state)
 		"while true do coroutine.wrap(function() while true do end end)() end",
 		"local function f() pcall(f) while true do end end f()",
 		"local t = setmetatable({}, {__index = function() while true do end end}) return t.x",
+		"xpcall(function() while true do end end, function() while true do end end)",
+		"coroutine.wrap(function() local x <close> = setmetatable({}, {__close = function() while true do end "
+		"end}) while true do end end)()",
+		"local co = coroutine.create(function() local x <close> = setmetatable({}, {__close = function() while "
+		"true do end end}) while true do end end) coroutine.resume(co)",
 		"table.sort({3, 2, 1}, function() while true do end end)",
 		"string.gsub('abc', '.', function() while true do end end)",
 	};
@@ -172,6 +177,41 @@ static void test_script_sandbox__deep_recursion_is_an_error(void **state)
 	rig_destroy(r);
 }
 
+/* As deep as Redis, whatever a script sets: data decides how deep the C stack becomes. */
+static void test_script_sandbox__deep_data_is_an_error(void **state)
+{
+	struct rig *r = rig_create(1);
+
+	assert_non_null(strstr(rig_eval(r, "return cmsgpack.unpack(string.rep('\\145', 400000))"),
+			       "stack overflow (in function mp_decode_to_lua_array)"));
+	assert_non_null(strstr(rig_eval(r, "return cmsgpack.unpack(string.rep('\\129\\1', 400000))"),
+			       "stack overflow (in function mp_decode_to_lua_hash)"));
+	assert_string_equal(rig_eval(r, "return #cmsgpack.unpack(string.rep('\\145', 7000) .. '\\1')"), ":1");
+	assert_non_null(
+		strstr(rig_eval(r, "cjson.decode_max_depth(10000000) return cjson.decode(string.rep('[', 400000))"),
+		       "Found too many nested data structures"));
+	assert_non_null(
+		strstr(rig_eval(r, "local t = {} for i = 1, 400000 do t = {t} end cjson.encode_max_depth(10000000) "
+				   "return #cjson.encode(t)"),
+		       "Cannot serialise, excessive nesting"));
+	assert_string_equal(rig_eval(r, "return cjson.decode_max_depth()"), ":10000000");
+	rig_destroy(r);
+}
+
+/* What one run makes of its environment is gone with it. */
+static void test_script_sandbox__another_env_ends_with_its_run(void **state)
+{
+	struct rig *r = rig_create(1);
+
+	for (int i = 0; i < 2; i++) {
+		assert_string_equal(rig_eval(r, "if rawget(_ENV, 'c') then c = c + 1 else _ENV = {c = 1} end return c"),
+				    ":1");
+		assert_string_equal(rig_eval(r, "_ENV = nil return 1"), ":1");
+	}
+	assert_string_equal(rig_eval(r, "return tostring(type(redis.call))"), "$8 function");
+	rig_destroy(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +225,8 @@ int main(void)
 		cmocka_unit_test(test_script_sandbox__ends_when_told),
 		cmocka_unit_test(test_script_sandbox__no_endless_loops_in_c),
 		cmocka_unit_test(test_script_sandbox__deep_recursion_is_an_error),
+		cmocka_unit_test(test_script_sandbox__deep_data_is_an_error),
+		cmocka_unit_test(test_script_sandbox__another_env_ends_with_its_run),
 	};
 
 	harness_eal("test_script_sandbox");

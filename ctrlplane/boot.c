@@ -272,30 +272,28 @@ static int boot_host(struct ctrl *c, struct err *e)
 	c->heap = c->heaps[2 * c->nworkers] = heap_create(&hp, e);
 	if (c->heap == NULL)
 		return -1;
-	struct session_host_params p = {.self = msg_bus_control(c->bus),
-					.own = -1,
-					.nstores = c->nworkers,
-					.stores = c->stores,
-					.slot_map = c->slot_map,
-					.bus = c->bus,
-					.leases = c->leases,
-					.mbufs = port_pool(c->port, UINT32_MAX),
-					.heap = c->heap,
-					.conf = &c->dp,
-					.users = c->users,
-					.max_sessions = (uint32_t)c->config.admin_maxclients,
-					.shared = &c->shared,
-					.durable = &c->durable,
-					.heaps = c->heaps,
-					.nheaps = 2 * c->nworkers + 2,
-					.first_client_id = c->nworkers + 1,
-					.client_id_step = c->nworkers + 1,
-					.tsc_hz = c->clock.tsc_hz,
-					.ops = {.ctx = c,
-						.slow = upcalls_own_slow,
-						.slow_told = upcalls_slow_told,
-						.denied = upcalls_own_denied},
-					.owner = c};
+	struct session_host_params p = {
+		.self = msg_bus_control(c->bus),
+		.own = -1,
+		.nstores = c->nworkers,
+		.stores = c->stores,
+		.slot_map = c->slot_map,
+		.bus = c->bus,
+		.leases = c->leases,
+		.mbufs = port_pool(c->port, UINT32_MAX),
+		.heap = c->heap,
+		.conf = &c->dp,
+		.users = c->users,
+		.max_sessions = (uint32_t)c->config.admin_maxclients,
+		.shared = &c->shared,
+		.durable = &c->durable,
+		.heaps = c->heaps,
+		.nheaps = 2 * c->nworkers + 2,
+		.first_client_id = c->nworkers + 1,
+		.client_id_step = c->nworkers + 1,
+		.tsc_hz = c->clock.tsc_hz,
+		.ops = {.ctx = c, .slow = upcalls_own_slow, .told = upcalls_told, .denied = upcalls_own_denied},
+		.owner = c};
 	rng_system(&p.seed, sizeof p.seed);
 	if (host_init(&c->host, &p, e) != 0)
 		return -1;

@@ -36,5 +36,5 @@ int memory_plan_make(const struct ctrl *c, struct memory_plan *m, struct err *e)
 struct worker_upcalls upcalls_table(void);
 /* The control thread's own commands that were slow; ctx: struct ctrl *. */
 void upcalls_own_slow(void *ctx, const struct cmd_ctx *c, uint64_t us);
-void upcalls_slow_told(void *ctx, struct msg *m, const struct client *cl);
+void upcalls_told(void *ctx, struct msg *m, const struct client *cl);
 void upcalls_own_denied(void *ctx, const struct acl_denial *d);

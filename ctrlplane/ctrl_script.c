@@ -176,11 +176,12 @@ int ctrl_script_boot(struct ctrl *c, struct session_host_params *host, struct er
 		return -1;
 	c->script_heap = host->heap;
 	rng_system(&host->seed, sizeof host->seed);
-	struct script_thread_params p = {.host = *host,
-					 .settings = settings_of(&c->config),
-					 .clock = c->clock,
-					 .cpu = -1,
-					 .up = upcalls_table()};
+	struct script_thread_params p = {
+		.host = *host,
+		.settings = settings_of(&c->config),
+		.clock = c->clock,
+		.cpu = -1,
+	};
 	c->script = script_thread_create(&p, e);
 	return c->script != NULL ? 0 : -1;
 }

@@ -31,31 +31,36 @@ void upcalls_own_slow(void *ctx, const struct cmd_ctx *cc, uint64_t us)
 		log_slow(c, n);
 }
 
-void upcalls_slow_told(void *ctx, struct msg *m, const struct client *cl)
+static void log_denied(struct ctrl *c, struct acl_note *n)
+{
+	acl_log_add(c->acl_log, n, &c->now, (uint32_t)c->config.acllog_max_len);
+	acl_user_drop(n->client.cl.user);
+	heap_free_remote(n->heap, n);
+}
+
+static void up_denied(void *owner, struct msg *m)
+{
+	log_denied(owner, m->arg[0]);
+}
+
+void upcalls_told(void *ctx, struct msg *m, const struct client *cl)
 {
 	for (struct slow_note *n = slow_notes_take(m, cl), *next; n != NULL; n = next) {
 		next = n->next;
 		log_slow(ctx, n);
 	}
-}
-
-static void up_denied(void *owner, struct msg *m)
-{
-	struct ctrl *c = owner;
-	struct acl_note *n = m->arg[0];
-
-	acl_log_add(c->acl_log, n, &c->now, (uint32_t)c->config.acllog_max_len);
-	acl_user_drop(n->client.cl.user);
-	heap_free_remote(n->heap, n);
+	for (struct acl_note *n = acl_notes_take(m, cl), *next; n != NULL; n = next) {
+		next = n->next;
+		log_denied(ctx, n);
+	}
 }
 
 void upcalls_own_denied(void *ctx, const struct acl_denial *d)
 {
 	struct ctrl *c = ctx;
 	struct acl_note *n = acl_note_create(c->heap, d, c->now.wall_us);
-	struct msg m = {.arg = {n}};
 	if (n != NULL)
-		up_denied(c, &m);
+		log_denied(c, n);
 }
 
 struct worker_upcalls upcalls_table(void)

@@ -183,7 +183,7 @@ static bool run_entry(struct script_thread *t, struct script_entry *e)
 			    .req = &m->req,
 			    .rng = &h->env.rng};
 	t->current = e;
-	t->slow_notes = 0;
+	t->slow_notes = t->denials = 0;
 	t->run = (struct script_run){.held = t->settings.lease == SCRIPT_LEASE_DECLARED ? e->shards : t->held,
 				     .db = m->db,
 				     .client_id = m->client_id,

@@ -261,7 +261,6 @@ struct script_thread *script_thread_create(const struct script_thread_params *p,
 	t->settings = p->settings;
 	t->clock = p->clock;
 	t->cpu = p->cpu;
-	t->up = p->up;
 	pthread_mutex_init(&t->shown_lock, NULL);
 	clock_read(&t->clock, &t->now);
 	host_set_now(&t->host, &t->now);

@@ -31,7 +31,6 @@ struct script_thread_params {
 	struct script_settings settings;
 	struct clock clock; /* to copy */
 	int cpu;            /* -1: any */
-	struct worker_upcalls up;
 };
 
 /* Handlers of the CMD_SCRIPT rows. Boot. */

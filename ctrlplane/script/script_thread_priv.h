@@ -34,7 +34,6 @@ struct script_thread {
 	bool can_wait; /* it may lower it, as it can raise it again */
 	bool waits;    /* and has */
 	int cpu;
-	struct worker_upcalls up;
 	uint32_t stop, hurry; /* atomic; control writes. hurry: enum script_hurry */
 	bool torn;            /* a script was ended that had written: nothing runs any more */
 
@@ -48,8 +47,8 @@ struct script_thread {
 	bool leasing; /* lease is submitted, or wanted */
 	uint64_t want, held;
 	struct script_run run;
-	uint32_t slow_notes; /* that hang on the message of the one that runs */
-	char no_writes[256]; /* run.no_writes */
+	uint32_t slow_notes, denials; /* that hang on the message of the one that runs */
+	char no_writes[256];          /* run.no_writes */
 	uint64_t idle_since_us;
 	uint64_t busy_cycles, empty_cycles, batches; /* this thread writes, anybody reads relaxed */
 

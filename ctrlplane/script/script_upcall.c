@@ -5,7 +5,7 @@
 #include "ctrlplane/script/script_thread_priv.h"
 
 #define LOG_TEXT_MAX 1024
-#define SLOW_NOTES   128 /* at least as many of a script's slow commands go into the slow log, the last */
+#define NOTES        128 /* as many of a script's slow commands go into the slow log, and of its denied ones into ACL's */
 
 static struct msg *upcall(struct script_thread *t, msg_call_fn fn)
 {
@@ -71,23 +71,19 @@ void script_report_slow(void *ctx, const struct cmd_ctx *c, uint64_t cycles)
 	if (n == NULL)
 		return;
 	slow_note_hang(t->current->m, n);
-	if (++t->slow_notes >= 2 * SLOW_NOTES) {
-		slow_notes_keep(t->current->m, SLOW_NOTES);
-		t->slow_notes = SLOW_NOTES;
+	if (++t->slow_notes >= 2 * NOTES) {
+		slow_notes_keep(t->current->m, NOTES);
+		t->slow_notes = NOTES;
 	}
 }
 
 void script_report_denied(void *ctx, const struct acl_denial *d)
 {
 	struct script_thread *t = ctx;
-	struct msg *m = upcall(t, t->up.denied);
-	struct acl_note *n = m != NULL ? acl_note_create(t->host.heap, d, t->now.wall_us) : NULL;
+	struct acl_note *n = t->denials < NOTES ? acl_note_create(t->host.heap, d, t->now.wall_us) : NULL;
 
-	if (n == NULL) {
-		if (m != NULL)
-			msg_put(t->host.bus, m);
+	if (n == NULL)
 		return; /* counted all the same */
-	}
-	m->arg[0] = n;
-	msg_send(t->host.bus, m);
+	acl_note_hang(t->current->m, n);
+	t->denials++;
 }

@@ -134,6 +134,7 @@ struct msg *msg_get(struct msg_bus *b, uint32_t home)
 	m->back = NULL;
 	m->track = NULL;
 	m->slow = NULL;
+	m->denied = NULL;
 	m->block = NULL;
 	m->home = (uint8_t)home;
 	m->reply_head = m->reply_tail = NULL;

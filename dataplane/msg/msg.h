@@ -69,9 +69,11 @@ struct msg {
 	struct watcher *track; /* see struct cmd_ctx; a reference of it, home's */
 	/* MSG_CMD, MSG_CMD_FREE: filled by owner */
 	bool failed;
-	bool handed_back;       /* nothing of it has run */
-	struct slow_note *slow; /* worker.h: of what it ran, latest first; home tells whose it was */
-	struct block *block;    /* it found nothing and waits: session/block.h */
+	bool handed_back; /* nothing of it has run */
+	/* worker.h: of what it ran, latest first; home tells whose it was */
+	struct slow_note *slow;
+	struct acl_note *denied; /* inside of a script */
+	struct block *block;     /* it found nothing and waits: session/block.h */
 	struct rte_mbuf *reply_head, *reply_tail;
 	size_t reply_bytes;
 	uint64_t gate; /* round of the journal that the reply waits for; 0: none */

@@ -432,8 +432,8 @@ void session_flight_advance(struct session_host *h, struct session *s)
 			continue;
 		if (rp_unlikely(m->unless_writes))
 			answered_in_pause(h, s, m);
-		if (rp_unlikely(m->slow != NULL))
-			h->ops.slow_told(h->ops.ctx, m, &s->cl);
+		if (rp_unlikely(m->slow != NULL || m->denied != NULL))
+			h->ops.told(h->ops.ctx, m, &s->cl);
 		if (rp_unlikely(m->track != NULL))
 			tracking_end(s, m->track);
 		session_untrack(m);

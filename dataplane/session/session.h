@@ -148,8 +148,8 @@ struct session_host_ops {
 	void *ctx;
 	/* A command took longer than slowlog_us or latency_ms: tell the control thread. */
 	void (*slow)(void *ctx, const struct cmd_ctx *c, uint64_t us);
-	/* m->slow came back with the answer to this client of ours: likewise. */
-	void (*slow_told)(void *ctx, struct msg *m, const struct client *cl);
+	/* m->slow or m->denied came back with the answer to this client of ours: likewise. */
+	void (*told)(void *ctx, struct msg *m, const struct client *cl);
 	acl_denied_fn denied; /* gets the params' owner */
 };
 

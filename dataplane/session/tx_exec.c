@@ -226,8 +226,8 @@ static bool take_answer(struct session *s)
 	reply_splice(&tx->out, m->reply_head, m->reply_tail, m->reply_bytes);
 	tx->out.failed |= m->failed;
 	tx->cmd[tx->at++].req = m->req;
-	if (rp_unlikely(m->slow != NULL))
-		s->host->ops.slow_told(s->host->ops.ctx, m, &s->cl);
+	if (rp_unlikely(m->slow != NULL || m->denied != NULL))
+		s->host->ops.told(s->host->ops.ctx, m, &s->cl);
 	session_untrack(m);
 	msg_put(s->host->bus, m);
 	tx->away = NULL;

@@ -109,14 +109,6 @@ void wants_slow(void *ctx, const struct cmd_ctx *c, uint64_t us)
 		tell_slow(w, n);
 }
 
-void wants_slow_told(void *ctx, struct msg *m, const struct client *cl)
-{
-	for (struct slow_note *n = slow_notes_take(m, cl), *next; n != NULL; n = next) {
-		next = n->next;
-		tell_slow(ctx, n);
-	}
-}
-
 static uint16_t note_text(char *to, struct slice from)
 {
 	uint16_t n = (uint16_t)RP_MIN(from.len, (size_t)ACL_NOTE_TEXT);
@@ -140,17 +132,59 @@ struct acl_note *acl_note_create(struct heap *h, const struct acl_denial *d, int
 	return n;
 }
 
-void wants_denied(void *ctx, const struct acl_denial *d)
+void acl_note_hang(struct msg *m, struct acl_note *n)
 {
-	struct worker *w = ctx;
-	struct msg *m = upcall(w, w->up.denied);
-	struct acl_note *n = m != NULL ? acl_note_create(w->heap, d, w->now.wall_us) : NULL;
+	n->next = m->denied;
+	m->denied = n;
+}
 
-	if (n == NULL) {
-		if (m != NULL)
-			msg_put(w->bus, m);
-		return; /* counted all the same */
+struct acl_note *acl_notes_take(struct msg *m, const struct client *cl)
+{
+	struct acl_note *first = NULL;
+
+	for (struct acl_note *n = m->denied, *next; n != NULL; n = next) {
+		next = n->next;
+		acl_user_drop(n->client.cl.user);
+		client_copy_make(&n->client, cl);
+		n->client.cl.last_cmd = m->cmd->id;
+		acl_user_hold(n->client.cl.user);
+		n->next = first;
+		first = n;
+	}
+	m->denied = NULL;
+	return first;
+}
+
+static void tell_denied(struct worker *w, struct acl_note *n)
+{
+	struct msg *m = upcall(w, w->up.denied);
+
+	if (m == NULL) { /* counted all the same */
+		acl_user_drop(n->client.cl.user);
+		heap_free_remote(n->heap, n);
+		return;
 	}
 	m->arg[0] = n;
 	msg_send(w->bus, m);
+}
+
+void wants_denied(void *ctx, const struct acl_denial *d)
+{
+	struct worker *w = ctx;
+	struct acl_note *n = acl_note_create(w->heap, d, w->now.wall_us);
+
+	if (n != NULL)
+		tell_denied(w, n);
+}
+
+void wants_told(void *ctx, struct msg *m, const struct client *cl)
+{
+	for (struct slow_note *n = slow_notes_take(m, cl), *next; n != NULL; n = next) {
+		next = n->next;
+		tell_slow(ctx, n);
+	}
+	for (struct acl_note *n = acl_notes_take(m, cl), *next; n != NULL; n = next) {
+		next = n->next;
+		tell_denied(ctx, n);
+	}
 }

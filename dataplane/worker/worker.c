@@ -289,7 +289,7 @@ static bool make_host(struct worker *w, const struct worker_params *p, struct er
 		.client_id_step = p->nworkers + 1,
 		.seed = p->seed,
 		.tsc_hz = p->tsc_hz,
-		.ops = {.ctx = w, .slow = wants_slow, .slow_told = wants_slow_told, .denied = wants_denied},
+		.ops = {.ctx = w, .slow = wants_slow, .told = wants_told, .denied = wants_denied},
 		.owner = w};
 	return host_init(&w->host, &hp, e) == 0;
 }

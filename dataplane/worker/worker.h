@@ -57,6 +57,7 @@ struct slow_note *slow_notes_take(struct msg *m, const struct client *cl);
 #define ACL_NOTE_TEXT 256
 struct acl_note {
 	struct heap *heap;
+	struct acl_note *next; /* of its message, an earlier one */
 	int64_t wall_us;
 	enum acl_verdict why;
 	enum acl_context where;
@@ -67,6 +68,9 @@ struct acl_note {
 
 /* NULL: out of memory. The owner of h. */
 struct acl_note *acl_note_create(struct heap *h, const struct acl_denial *d, int64_t wall_us);
+/* As slow_note_hang(), slow_notes_take(). */
+void acl_note_hang(struct msg *m, struct acl_note *n);
+struct acl_note *acl_notes_take(struct msg *m, const struct client *cl);
 
 struct worker_params {
 	uint32_t id, nworkers;

@@ -14,7 +14,7 @@ void transport_forget_all(struct worker *w);
 
 /* ---- wants.c: what goes to the control thread ---- */
 void wants_slow(void *ctx, const struct cmd_ctx *c, uint64_t us);
-void wants_slow_told(void *ctx, struct msg *m, const struct client *cl);
+void wants_told(void *ctx, struct msg *m, const struct client *cl);
 void wants_denied(void *ctx, const struct acl_denial *d);
 
 /* ---- idle.c ---- */

@@ -129,15 +129,18 @@ VISIBLE = [
      "Shards work at the same time. Who needs an order between two keys waits for a reply, gives the keys one {tag}, or uses MULTI. "
      "Events of two keys, of two shards, may be heard the other way round."),
     ("DUMP, SAVE, BGSAVE, BGREWRITEAOF", "A hash whose fields expire is written in version 12 of RDB's format, and its times go to the "
-     "append-only file as HPEXPIREAT: Redis before 7.4 reads neither. All else is version 10, which 7.0 reads.",
+     "append-only file as HPEXPIREAT: Redis before 7.4 reads neither. All else is version 10, which 7.0 reads: it has no room for when "
+     "a consumer of a stream was last given something, which after a load is when it last tried.",
      "Fields that expire came with Redis 7.4."),
     ("HEXPIRE, HPEXPIRE, HEXPIREAT, HPEXPIREAT, HTTL, HPTTL, HEXPIRETIME, HPEXPIRETIME, HPERSIST, HGETDEL, HGETEX, HSETEX, HSCAN",
      "Of Redis 7.4 and 8, as is NOVALUES of HSCAN.", "Clients of later versions want them."),
     ("EVAL, EVAL_RO, EVALSHA, EVALSHA_RO, FCALL, FCALL_RO", "Scripts run on Lua 5.4: it words its own errors otherwise, its % knows "
-     "negative zero, and its %s goes on behind a byte of zero.",
+     "negative zero, its %s goes on behind a byte of zero, functions with `...` have no table `arg`, and a loop whose step is 0 or a "
+     "length % 0 is an error.",
      "Libraries and conversions are Redis's, the engine is not."),
-    ("EVAL, EVAL_RO, EVALSHA, EVALSHA_RO, FCALL, FCALL_RO", "A script that has written and then reaches for a key of a shard that "
-     "neither its KEYS nor an earlier run named fails there, and the error names the key.",
+    ("EVAL, EVAL_RO, EVALSHA, EVALSHA_RO, FCALL, FCALL_RO", "A script that has done something (written, published, logged, been "
+     "refused a command) and then reaches for a key of a shard that neither its KEYS nor an earlier run named fails there, and the error "
+     "names the key.",
      "Shards are leased before a script begins."),
     ("", "While a script takes too long, BUSY is for those who want a shard that it keeps from others: WATCH among them, while other "
      "keys are served. Everything else is answered BUSY only where it keeps all shards, and never through the admin listener.",
@@ -145,7 +148,7 @@ VISIBLE = [
     ("SCRIPT SHOW", "Of Valkey 8.", "Operators want to read what a digest stands for."),
     ("SAVE", "Others are served meanwhile.", "Snapshots need no standstill."),
     ("BGREWRITEAOF", "The base file is always a snapshot: `aof-use-rdb-preamble no` is refused.", "One way to write it is enough."),
-    ("CLIENT SETNAME, HELLO", "Names longer than 255 bytes are refused.", "What a client may keep is bounded."),
+    ("CLIENT SETNAME, CLIENT SETINFO, HELLO", "Names longer than 255 bytes are refused.", "What a client may keep is bounded."),
     ("SCAN, SSCAN, HSCAN, ZSCAN", "Cursors and the order of what is found are others; the guarantees are Redis's.",
      "Tables grow bucket by bucket, and a cursor of SCAN names a shard."),
     ("OBJECT IDLETIME, OBJECT FREQ", "A write that fails or changes nothing is no use of its key.",

@@ -268,6 +268,9 @@ def _():
         assert c.call("EVAL", may, "1", "a1") == ("*", [(":", 1), (":", 0)])
         wait_for(lambda: {(e["context"], e["object"]) for e in log(admin)} ==
                  {(b"toplevel", b"b1"), (b"lua", b"b1"), (b"lua", b"lpush")}, what="refusals in the log")
+        addr = c.call("CLIENT", "INFO")[1].split()[1].decode()
+        for e in log(admin):
+            assert f" {addr} " in e["client-info"].decode() and b" user=liz " in e["client-info"] and b" cmd=eval " in e["client-info"], e
 
 
 @test("ACL LOG: one entry for refusals alike, its fields, its length; INFO counts them")

@@ -2,6 +2,7 @@
 """Our TCP against the Linux kernel's over a veth pair: bulk transfer as server and as client over networks that lose, reorder,
 double, corrupt and delay, at small and large MTUs, half-close, resets, a window that stays shut, many connections. Everything that arrives is compared by checksum."""
 import hashlib
+import json
 import os
 import socket
 import struct
@@ -167,21 +168,88 @@ def _():
         try:
             for name, rules, size, wanted in NETWORKS:
                 requests = max(8, size // 2 // 200000)  # enough packets that what is rare happens
-                for family in FAMILIES if wanted in ("seen", "lost") else ["IPv4"]:
+                for family in FAMILIES:
                     with impaired("s0", *rules, inside=there) as happened:
                         as_client(lab, family, "-c", "2", "-n", str(requests), "-r", "4", "-d", "200000", "-t", "set,get")
                     assert happened[wanted] > 0, (name, family, happened)
             for mtu in (576, 9000):
                 for side, dev in ((there, "s0"), ((), "c0")):
                     run(*side, "ip", "link", "set", dev, "mtu", str(mtu))
-                with impaired("s0", "--lose", "1", inside=there):
-                    as_client(lab, "IPv4", "--mtu", str(mtu), "-c", "2", "-n", "20", "-r", "4", "-d", "100000", "-t", "set,get")
-            as_client(lab, "IPv4", "-c", "9900", "-n", "30000", "-r", "1000", "-t", "set,get")
+                if mtu >= 1280:  # what became smaller has no IPv6 any more
+                    run(*there, "sysctl", "-qw", "net.ipv6.conf.s0.disable_ipv6=0")
+                    run(*there, "ip", "addr", "replace", "fd77::2/64", "dev", "s0", "nodad")
+                for family in FAMILIES if mtu >= 1280 else ["IPv4"]:
+                    with impaired("s0", "--lose", "1", inside=there):
+                        as_client(lab, family, "--mtu", str(mtu), "-c", "2", "-n", "20", "-r", "4", "-d", "100000", "-t", "set,get")
+            lab.client().call("CONFIG", "SET", "maxclients", 10100)
+            as_client(lab, "IPv4", "-c", "10000", "-n", "30000", "-r", "1000", "-t", "set,get")
             assert shut.wait(90) == 0 and slow.wait(10) == 0
         finally:
             for process in (shut, slow):
                 process.kill()
                 process.wait()
+
+
+# Answers ten requests of each connection. Then it is done with it: by a reset, or by a FIN, behind which it reads on up to the
+# other side's.
+LEAVING_SERVER = """
+import socket, struct, sys, threading
+resets = sys.argv[1] == "resets"
+ends = [0, 0]
+
+def serve(c):
+    answered = 0
+    while answered < 10:
+        data = c.recv(1 << 16)
+        if not data:
+            return
+        n = data.count(b"*3\r\n")
+        answered += n
+        c.sendall(b"+OK\r\n" * n)
+    if resets:
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    else:
+        c.shutdown(socket.SHUT_WR)
+        try:
+            while c.recv(1 << 16):
+                pass
+            ends[0] += 1
+        except OSError:
+            ends[1] += 1
+    c.close()
+
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("", 7000))
+s.listen(1000)
+print("ready", flush=True)
+while True:
+    c = s.accept()[0]
+    threading.Thread(target=serve, args=(c,), daemon=True).start()
+    if not resets and sum(ends) >= 150:
+        print(*ends, flush=True)
+        ends = [0, 0]
+"""
+
+
+@test("as client of a kernel's servers that reset, or half-close, one connection after the other: all requests are answered")
+def _():
+    with Lab(server="redis") as lab:
+        there = (LAB, "exec", "-s", "--name", lab.name, "--")
+        for how in ("resets", "fins"):
+            server = subprocess.Popen([*there, "/usr/bin/python3", "-c", LEAVING_SERVER, how], stdout=subprocess.PIPE, text=True)
+            try:
+                assert server.stdout.readline() == "ready\n"
+                done = json.loads(run(*bench("--address", "10.77.0.4/24", "-h", FAMILIES["IPv4"], "-p", "7000", "-c", "20", "-n", "2500", "-d",
+                                             "3", "-t", "set", "--json")))
+                told = done["tests"][0]
+                assert told["requests"] >= 2500 and told["reopened"] >= 200, told
+                if how == "fins":
+                    closed, reset = map(int, server.stdout.readline().split())
+                    assert closed > 0 and reset == 0, (closed, reset)
+            finally:
+                server.kill()
+                server.wait()
 
 
 @test("half-close: requests before the client's FIN are all answered, then the server closes")

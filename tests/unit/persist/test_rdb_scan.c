@@ -237,9 +237,12 @@ static const struct {
 			      "v\xff\x00\x00"),
 	BODY(RDB_LIST_ZIPLIST, "\x0d\x0d\x00\x00\x00\x0a\x00\x00\x00\x01\x00\x00\xf2\xff"),
 	BODY(RDB_SET_INTSET, "\x0a\x02\x00\x00\x00\x01\x00\x00\x00\x07\x00"),
+	BODY(RDB_ZSET_ZIPLIST, "\x10\x10\x00\x00\x00\x0d\x00\x00\x00\x02\x00\x00\x01z\x03\xf2\xff"),
+	BODY(RDB_HASH_ZIPLIST, "\x11\x11\x00\x00\x00\x0d\x00\x00\x00\x02\x00\x00\x01g\x03\x01v\xff"),
 	BODY(RDB_LIST_QUICKLIST, "\x01\x0d\x0d\x00\x00\x00\x0a\x00\x00\x00\x01\x00\x00\xf2\xff"),
 	BODY(RDB_LIST_QUICKLIST_2, "\x02\x02\x09\x09\x00\x00\x00\x01\x00\x07\x01\xff\x01\x05plain"),
 	BODY(RDB_HASH_LISTPACK, "\x0b\x0b\x00\x00\x00\x02\x00\x01\x01\x02\x01\xff"),
+	BODY(RDB_ZSET_LISTPACK, "\x0c\x0c\x00\x00\x00\x02\x00\x81z\x02\x01\x01\xff"),
 	BODY(RDB_SET_LISTPACK, "\x09\x09\x00\x00\x00\x01\x00\x07\x01\xff"),
 	BODY(RDB_STREAM, "\x00\x00\x05\x00\x01\x01g\x05\x00\x01"
 			 "0123456789abcdef"
@@ -255,6 +258,26 @@ static const struct {
 	BODY(RDB_HASH_LISTPACK_TTL, "\x01\x02\x03\x04\x05\x06\x07\x08\x03xyz"),
 #undef BODY
 };
+
+static bool has_body(uint8_t type)
+{
+	for (size_t i = 0; i < RP_ARRAY_LEN(bodies); i++)
+		if (bodies[i].type == type)
+			return true;
+	return false;
+}
+
+/* A type whose end is known has a body above. */
+static void test_rdb_scan__every_type_that_is_known_is_tried(void **state)
+{
+	for (uint32_t type = 0; type <= UINT8_MAX; type++) {
+		static const uint8_t nothing[1];
+		const uint8_t *p = nothing;
+		bool known = rdb_skip_value((uint8_t)type, &p, nothing) != RDB_NONSENSE;
+		if (known != has_body((uint8_t)type))
+			fail_msg("type %u", type);
+	}
+}
 
 static void test_rdb_scan__where_values_of_every_type_end(void **state)
 {
@@ -429,6 +452,7 @@ int main(void)
 		cmocka_unit_test(test_rdb_scan__what_is_said_of_keys),
 		cmocka_unit_test(test_rdb_scan__checksum),
 		cmocka_unit_test(test_rdb_scan__where_values_of_every_type_end),
+		cmocka_unit_test(test_rdb_scan__every_type_that_is_known_is_tried),
 		cmocka_unit_test(test_rdb_scan__files_of_old_versions),
 		cmocka_unit_test(test_rdb_scan__what_is_refused_says_why),
 		cmocka_unit_test(test_rdb_records__become_keys),

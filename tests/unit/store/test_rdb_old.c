@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "rdb_world.h"
+#include "store/hash.h"
 
 #define KEY SLICE("key")
 
@@ -104,6 +105,61 @@ static const struct fixture fixtures[] = {
 			"b\x02\x83"
 			"2.5\x04"),
 	  "zset listpack: a 1, b 2.5"),
+	/* ---- hashes ---- */
+	F("\x09\x0c\x02\x01"
+	  "a\x01\x00"
+	  "1\x01"
+	  "b\x01\x00x\xff",
+	  "hash listpack: a 1, b x"),
+	F("\x0d\x18" ZL("\x18", "\x12", "\x04",
+			"\x00\x01"
+			"a"
+			"\x03\xf2"
+			"\x02\x01"
+			"b"
+			"\x03\x03xyz"),
+	  "hash listpack: a 1, b xyz"),
+	/* the first and the last integer of each width, as fields and as values */
+	F("\x0d\x40\x47" ZL("\x47", "\x3c", "\x0c",
+			    "\x00\xf1"
+			    "\x02\xfd"
+			    "\x02\xfe\x80"
+			    "\x03\xfe\x7f"
+			    "\x03\xc0\x00\x80"
+			    "\x04\xc0\xff\x7f"
+			    "\x04\xf0\x00\x00\x80"
+			    "\x05\xf0\xff\xff\x7f"
+			    "\x05\xd0\x00\x00\x00\x80"
+			    "\x06\xd0\xff\xff\xff\x7f"
+			    "\x06\xe0\x00\x00\x00\x00\x00\x00\x00\x80"
+			    "\x0a\xe0\xff\xff\xff\xff\xff\xff\xff\x7f"),
+	  "hash listpack: -128 127, -2147483648 2147483647, -32768 32767, -8388608 8388607, "
+	  "-9223372036854775808 9223372036854775807, 0 12"),
+	/* lengths of 14 and 32 bits before strings that are short; so many as 16 bits can count are counted by nobody
+	 */
+	F("\x0d\x16" ZL("\x16", "\x0e", "\x02", "\x00\x40\x01g\x04\x80\x00\x00\x00\x01v"), "hash listpack: g v"),
+	F("\x0d\x11\x11\0\0\0\x0d\0\0\0\xff\xff\x00\x01g\x03\x01v\xff", "hash listpack: g v"),
+	/* 5 bytes of what one would have told: the length of the entry before */
+	F("\x0d\x1f" ZL("\x1f", "\x17", "\x04",
+			"\x00\x01g"
+			"\xfe\x03\x00\x00\x00\x01v"
+			"\x07\x01h"
+			"\xfe\x03\x00\x00\x00\x01w"),
+	  "hash listpack: g v, h w"),
+	F("\x0d\x0f" ZL("\x0f", "\x0c", "\x02",
+			"\x00\x00"
+			"\x02\x00"),
+	  "hash listpack:  "),
+	/* too long to be packed here */
+	F("\x0d\x40\x52" ZL("\x52", "\x0d", "\x02",
+			    "\x00\x01g"
+			    "\x03\x40\x41"
+			    "vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv"),
+	  "hash hashtable: g vvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvvv"),
+	F("\x10\x10" LP("\x10", "\x04",
+			"\x01\x01\x81"
+			"b\x02\x02\x01\x03\x01"),
+	  "hash listpack: 1 b, 2 3"),
 };
 
 static struct rdb_world *w;
@@ -209,6 +265,137 @@ static void test_rdb_old__random_corruption(void **state)
 	}
 }
 
+/* ---- long entries ---- */
+
+struct ziplist {
+	uint8_t p[1 << 18];
+	size_t len, before; /* bytes of the last entry */
+	uint16_t n;
+};
+
+/* A string of that many times c, with the shortest of the three lengths. */
+static void put_entry(struct ziplist *z, char c, size_t len)
+{
+	uint8_t *at = z->p + z->len, *from = at;
+
+	if (z->before < 254) {
+		*at++ = (uint8_t)z->before;
+	} else {
+		*at++ = 254;
+		for (int i = 0; i < 4; i++)
+			*at++ = (uint8_t)(z->before >> 8 * i);
+	}
+	if (len < 1 << 6) {
+		*at++ = (uint8_t)len;
+	} else if (len < 1 << 14) {
+		*at++ = (uint8_t)(0x40 | len >> 8);
+		*at++ = (uint8_t)len;
+	} else {
+		*at++ = 0x80;
+		for (int i = 3; i >= 0; i--)
+			*at++ = (uint8_t)(len >> 8 * i);
+	}
+	memset(at, c, len);
+	z->before = (size_t)(at + len - from);
+	z->len += z->before;
+	z->n++;
+}
+
+static void ziplist_begin(struct ziplist *z)
+{
+	z->len = 10;
+	z->before = 0;
+	z->n = 0;
+}
+
+static void ziplist_end(struct ziplist *z)
+{
+	uint32_t tail = (uint32_t)(z->len - z->before), total = (uint32_t)z->len + 1;
+
+	memcpy(z->p, &total, sizeof total);
+	memcpy(z->p + 4, &tail, sizeof tail);
+	memcpy(z->p + 8, &z->n, sizeof z->n);
+	z->p[z->len++] = 0xff;
+}
+
+static enum rdb_loaded load_ziplist(uint8_t type, const struct ziplist *z)
+{
+	struct rdb_out out;
+
+	rdb_out_init(&out, w->own, false);
+	rdb_put_u8(&out, type);
+	rdb_put_len(&out, z->len);
+	rdb_put_raw(&out, z->p, z->len);
+	assert_false(out.failed);
+	enum rdb_loaded r = rdb_world_load(w, KEY, out.p, out.len, STORE_NO_EXPIRE, NULL);
+	rdb_out_fini(&out);
+	return r;
+}
+
+static void drop_key(void)
+{
+	store_delete(w->s, 0, KEY);
+	while (store_poll(w->s, 1000) > 0)
+		;
+}
+
+static bool all_are(struct slice s, char c, size_t len)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.ptr[i] != c)
+			return false;
+	return s.len == len;
+}
+
+/* Beside the limits of each form of a length: 6, 14 and 32 bits of an entry's own, 1 and 5 bytes of the one's before
+ * it (an entry of 251 bytes takes 254 with both). */
+static void test_rdb_old__hash_of_long_entries(void **state)
+{
+	static const size_t lens[] = {1, 63, 64, 250, 251, 252, 255, 256, 16383, 16384, 65536};
+	struct ziplist *z = malloc(sizeof *z);
+	struct hash_item item;
+
+	ziplist_begin(z);
+	for (size_t i = 0; i < RP_ARRAY_LEN(lens); i++) {
+		put_entry(z, (char)('a' + i), lens[i]);
+		put_entry(z, (char)('A' + i), lens[RP_ARRAY_LEN(lens) - 1 - i]);
+	}
+	ziplist_end(z);
+	assert_int_equal(load_ziplist(RDB_HASH_ZIPLIST, z), RDB_LOADED);
+	const struct object *o = store_peek(w->s, 0, KEY);
+	assert_int_equal(hash_count(o, store_now_ms(w->s)), RP_ARRAY_LEN(lens));
+	for (size_t i = 0; i < RP_ARRAY_LEN(lens); i++) {
+		char *field = malloc(lens[i]);
+		memset(field, (char)('a' + i), lens[i]);
+		assert_true(hash_get(o, (struct slice){field, lens[i]}, store_now_ms(w->s), &item));
+		assert_true(all_are(item.value, (char)('A' + i), lens[RP_ARRAY_LEN(lens) - 1 - i]));
+		free(field);
+	}
+	drop_key();
+	free(z);
+}
+
+/* As many pairs as a hash of the defaults of Redis may have as a ziplist, and one more than it may have here. */
+static void test_rdb_old__hash_of_many_entries(void **state)
+{
+	struct ziplist *z = malloc(sizeof *z);
+
+	for (size_t pairs = 512; pairs <= 513; pairs++) {
+		ziplist_begin(z);
+		for (size_t i = 0; i < pairs; i++) {
+			put_entry(z, (char)('a' + i % 16), 1 + i / 16);
+			put_entry(z, 'v', i % 64);
+		}
+		ziplist_end(z);
+		assert_int_equal(load_ziplist(RDB_HASH_ZIPLIST, z), RDB_LOADED);
+		const struct object *o = store_peek(w->s, 0, KEY);
+		assert_int_equal(hash_count(o, store_now_ms(w->s)), pairs);
+		assert_int_equal(o->enc, pairs == 512 ? ENC_LISTPACK : ENC_HASHTABLE);
+	}
+	drop_key();
+	free(z);
+}
+
 /* ---- lies ---- */
 
 static const struct fixture lies[] = {
@@ -254,9 +441,36 @@ static const struct fixture lies[] = {
 	F("\x0b\x0c\x02\0\0\0\x02\0\0\0\x02\0\x01\0", "an intset in no order"),
 	F("\x0b\x0c\x03\0\0\0\x02\0\0\0\x01\0\x02\0", "integers of 3 bytes"),
 	F("\x14\x0d" LP("\x0d", "\x02", "\x81z\x02\x81z\x02"), "a member twice in a listpack"),
-	F("\x11\x0f" LP("\x0f", "\x04", "\x81z\x02\x01\x01\x81z\x02\x01\x01"), "a name twice in a listpack"),
+	F("\x11\x11" LP("\x11", "\x04", "\x81z\x02\x01\x01\x81z\x02\x01\x01"), "a name twice in a listpack"),
 	F("\x11\x0a" LP("\x0a", "\x01", "\x81z\x02"), "a name without score"),
 	F("\x11\x0d" LP("\x0d", "\x02", "\x81z\x02\x81z\x02"), "a score that is a word, in a listpack"),
+	F("\x0d\x14" ZL("\x14", "\x10", "\x03", "\x00\x01z\x03\x01v\x03\x01y"), "a field without value"),
+	F("\x0d\x0e" ZL("\x0e", "\x0a", "\x01", "\x00\x01z"), "a field and nothing else"),
+	F("\x0d\x17" ZL("\x17", "\x13", "\x04", "\x00\x01z\x03\x01v\x03\x01z\x03\x01w"), "a field twice"),
+	F("\x0d\x16" ZL("\x16", "\x12", "\x04", "\x00\x01\x37\x03\x01v\x03\xf8\x02\x01w"),
+	  "a field twice, as text and as integer"),
+	F("\x0d\x1f" ZL("\x1f", "\x1b", "\x04",
+			"\x00\xc0\x07\x00\x04\x01v\x03\xe0\x07\x00\x00\x00\x00\x00\x00\x00\x0a\x01w"),
+	  "a field twice, as integers of two widths"),
+	F("\x0d\x11" ZL("\xff", "\x0d", "\x02", "\x00\x01z\x03\x01v"), "a hash's ziplist longer than it is"),
+	F("\x0d\x11" ZL("\x0f", "\x0d", "\x02", "\x00\x01z\x03\x01v"), "a hash's ziplist shorter than it is"),
+	F("\x0d\x11" ZL("\x11", "\x0d", "\x04", "\x00\x01z\x03\x01v"), "a hash's ziplist of more entries than it has"),
+	F("\x0d\x17" ZL("\x17", "\x13", "\x02", "\x00\x01z\x03\x01v\x03\x01y\x03\x01w"),
+	  "a hash's ziplist of fewer entries than it has"),
+	F("\x0d\x11" ZL("\x11", "\x0d", "\x02", "\x00\x01z\x02\x01v"), "a wrong length of the entry before"),
+	F("\x0d\x11" ZL("\x11", "\x0d", "\x02", "\x03\x01z\x03\x01v"), "a length of the entry before the first"),
+	F("\x0d\x15" ZL("\x15", "\x0d", "\x02", "\x00\x01z\xfe\xff\xff\xff\x7f\x01v"),
+	  "a wrong length of the entry before, in 5 bytes"),
+	F("\x0d\x11" ZL("\x11", "\x0d", "\x02", "\x00\x01z\x03\x3fv"), "a value of 63 bytes"),
+	F("\x0d\x11" ZL("\x11", "\x0d", "\x02", "\x00\x01z\x03\x02v"), "a value that takes the end with it"),
+	F("\x0d\x12" ZL("\x12", "\x0d", "\x02", "\x00\x01z\x03\x7f\xffv"), "a value of 16383 bytes"),
+	F("\x0d\x15" ZL("\x15", "\x0d", "\x02", "\x00\x01z\x03\x80\xff\xff\xff\xffv"), "a value of 4 GiB"),
+	F("\x0d\x13" ZL("\x13", "\x0d", "\x02", "\x00\x01z\x03\xe0vvv"), "an integer of 8 bytes in 3"),
+	F("\x0d\x12" ZL("\x12", "\x0d", "\x02", "\x00\x01z\x03\xc1\x00\x00"), "an unknown encoding"),
+	F("\x0d\x11\x11\0\0\0\x0d\0\0\0\x02\0\x00\x01z\x03\x01v\x00", "a ziplist without end"),
+	F("\x0d\x0a\x0a\0\0\0\x0a\0\0\0\x00\0", "a ziplist's header and nothing else"),
+	F("\x10\x0a" LP("\x0a", "\x01", "\x81z\x02"), "a field without value in a listpack"),
+	F("\x10\x11" LP("\x11", "\x04", "\x81z\x02\x01\x01\x81z\x02\x01\x01"), "a field twice in a listpack"),
 	F("\x08\x01", "no type of a value"),
 	F("\xff\x01", "no type of a value"),
 };
@@ -288,6 +502,9 @@ static void test_rdb__nothing_in_it_is_no_key(void **state)
 		F("\x0b\x08\x02\0\0\0\0\0\0\0", "intset"),
 		F("\x14\x07" LP("\x07", "\x00", ""), "set of a listpack"),
 		F("\x11\x07" LP("\x07", "\x00", ""), "zset of a listpack"),
+		F("\x0c\x0b" ZL("\x0b", "\x0a", "\x00", ""), "zset of a ziplist"),
+		F("\x0d\x0b" ZL("\x0b", "\x0a", "\x00", ""), "hash of a ziplist"),
+		F("\x10\x07" LP("\x07", "\x00", ""), "hash of a listpack"),
 	};
 
 	for (size_t i = 0; i < RP_ARRAY_LEN(empty); i++) {
@@ -321,6 +538,8 @@ int main(void)
 		cmocka_unit_test(test_rdb_old__no_part_of_a_value_is_one),
 		cmocka_unit_test(test_rdb_old__a_broken_byte_breaks_nothing_else),
 		cmocka_unit_test(test_rdb_old__random_corruption),
+		cmocka_unit_test(test_rdb_old__hash_of_long_entries),
+		cmocka_unit_test(test_rdb_old__hash_of_many_entries),
 		cmocka_unit_test(test_rdb__lies_are_bad_and_cost_nothing),
 		cmocka_unit_test(test_rdb__nothing_in_it_is_no_key),
 	};

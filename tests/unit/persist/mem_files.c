@@ -41,12 +41,15 @@ struct mem_files {
 	uint32_t ndir_ops;
 	struct file_op *op[OPS];
 	bool direct[OPS]; /* so it began */
+	uint64_t ends_us[OPS];
 	uint32_t nops;
 	bool refuses_direct;
 	bool dead; /* killed: what is under way comes to nothing */
 	uint64_t calls, fail_at, fail_until;
 	int fail_errno;
-	bool remains; /* an unlink has failed */
+	bool remains;             /* an unlink has failed */
+	const uint64_t *clock_us; /* NULL: operations end when they like */
+	uint64_t write_us, sync_us;
 };
 
 #define DIR_FD 1000
@@ -227,8 +230,11 @@ static int mem_mkdir(struct file_sys *f, const char *path, mode_t mode)
 	return fails(of(f)) ? -of(f)->fail_errno : 0;
 }
 
-static void add_op(struct mem_files *m, struct file_op *op)
+static void add_op(struct mem_files *m, struct file_op *op, uint64_t now_us)
 {
+	uint64_t takes = op->kind != FILE_OP_WRITE ? m->sync_us : m->write_us + (op->dsync ? m->sync_us : 0);
+
+	m->ends_us[m->nops] = now_us + takes;
 	m->direct[m->nops] = op->kind == FILE_OP_WRITE && m->file[op->fd].direct;
 	m->op[m->nops++] = op;
 }
@@ -239,7 +245,7 @@ static int mem_submit(struct file_sys *f, struct file_op *op)
 
 	if (m->nops + 1 >= OPS)
 		return -EAGAIN;
-	add_op(m, op);
+	add_op(m, op, m->clock_us != NULL ? *m->clock_us : 0);
 	return 0;
 }
 
@@ -295,25 +301,52 @@ static void perform(struct mem_files *m, struct file_op *op, bool direct)
 		set(&m->file[op->fd].disk, m->file[op->fd].now.data, m->file[op->fd].now.len);
 }
 
-/* Some time passes: one of those under way ends, or none. */
+/* The one that ends first. */
+static uint32_t first_op(const struct mem_files *m)
+{
+	uint32_t first = 0;
+
+	for (uint32_t i = 1; i < m->nops; i++)
+		if (m->ends_us[i] < m->ends_us[first])
+			first = i;
+	return first;
+}
+
+/* Some time passes: one of those under way ends, or none. false: none. */
+static bool one_ends(struct mem_files *m, bool wait, uint32_t *i)
+{
+	if (m->nops == 0)
+		return false;
+	if (m->clock_us != NULL) {
+		*i = first_op(m);
+		return wait || m->ends_us[*i] <= *m->clock_us;
+	}
+	if (!wait && rng_below(&m->rng, 3) == 0)
+		return false;
+	*i = (uint32_t)rng_below(&m->rng, m->nops);
+	return true;
+}
+
 static uint32_t mem_reap(struct file_sys *f, struct file_op **done, uint32_t n, bool wait)
 {
 	struct mem_files *m = of(f);
+	uint32_t i;
 
-	if (m->nops == 0 || (!wait && rng_below(&m->rng, 3) == 0))
+	if (!one_ends(m, wait, &i))
 		return 0;
-	uint32_t i = (uint32_t)rng_below(&m->rng, m->nops);
 	bool direct = m->direct[i];
+	uint64_t ended_us = m->ends_us[i];
 	done[0] = m->op[i];
 	m->op[i] = m->op[--m->nops];
 	m->direct[i] = m->direct[m->nops];
+	m->ends_us[i] = m->ends_us[m->nops];
 	perform(m, done[0], direct);
 	struct file_op *then = done[0]->then;
 	if (then == NULL)
 		return 1;
 	size_t all = done[0]->kind == FILE_OP_WRITE ? RP_MIN(done[0]->len, m->sys.write_max) : 0;
 	if (done[0]->result == (int64_t)all) {
-		add_op(m, then);
+		add_op(m, then, ended_us);
 		return 1;
 	}
 	then->result = -ECANCELED;
@@ -368,6 +401,19 @@ void mem_files_destroy(struct mem_files *m)
 uint64_t mem_files_calls(const struct mem_files *m)
 {
 	return m->calls;
+}
+
+void mem_files_clock(struct mem_files *m, const uint64_t *now_us, uint64_t write_us, uint64_t sync_us)
+{
+	assert_int_equal(m->nops, 0);
+	m->clock_us = now_us;
+	m->write_us = write_us;
+	m->sync_us = sync_us;
+}
+
+uint64_t mem_files_ends_us(const struct mem_files *m)
+{
+	return m->nops > 0 ? m->ends_us[first_op(m)] : UINT64_MAX;
 }
 
 void mem_files_fail(struct mem_files *m, uint64_t n, int err, uint64_t until)

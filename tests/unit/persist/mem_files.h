@@ -26,6 +26,11 @@ struct file_sys *mem_files_sys(struct mem_files *m);
 void mem_files_destroy(struct mem_files *m);
 /* Calls so far that can fail. */
 uint64_t mem_files_calls(const struct mem_files *m);
+/* From now on operations take so long by that clock, and end in that order; without, they end in any order, each at one
+ * of the next calls that ask. */
+void mem_files_clock(struct mem_files *m, const uint64_t *now_us, uint64_t write_us, uint64_t sync_us);
+/* When the next one ends; UINT64_MAX: none is under way. */
+uint64_t mem_files_ends_us(const struct mem_files *m);
 /* The n-th call from now fails with `err` (positive errno), and those after it until `until` more have; 0: none. Writes
  * may end short before. */
 void mem_files_fail(struct mem_files *m, uint64_t n, int err, uint64_t until);

@@ -474,6 +474,209 @@ static void test_aof_writer__failed_sync_of_fill_is_a_failed_sync(void **state)
 	free(w);
 }
 
+/* ---- what may be missing ---- */
+
+#define MS             1000u
+#define FILE_WITHIN_US (5 * MS) /* docs/persistence.md */
+#define DISK_WITHIN_US (1000 * MS)
+#define WRITE_US       20u
+#define SYNC_US        (2 * MS)
+#define SLOW_US        (900 * MS)
+
+/* Time as it passes for the control thread and for a disk, and when each unit was written. */
+struct timed {
+	struct world w;
+	uint64_t wrote_us[UNITS];
+	uint64_t again_us;  /* the control thread runs */
+	uint32_t oldest;    /* unit that is not on the disk yet */
+	uint64_t within_us; /* it must be; 0: when it likes */
+};
+
+static struct timed *timed_open(uint64_t seed, enum aof_fsync policy, uint64_t sync_us)
+{
+	struct timed *t = calloc(1, sizeof *t);
+
+	world_open(&t->w, seed, policy);
+	mem_files_clock(t->w.m, &t->w.now_us, WRITE_US, sync_us);
+	return t;
+}
+
+static void timed_close(struct timed *t)
+{
+	world_close(&t->w);
+	free(t);
+}
+
+/* Nothing is on its way. A sync that was no round's, for a mark, moves no clock if nobody waits. */
+static bool all_is_synced(struct world *w)
+{
+	struct aof_merge rings = {.n = SHARDS};
+
+	memcpy(rings.ring, w->ring, sizeof w->ring);
+	return aof_writer_unsynced(w->w) == 0 && aof_writer_pending(w->w) == 0 && !aof_merge_pending(&rings);
+}
+
+static void expect_in_time(struct timed *t)
+{
+	struct world *w = &t->w;
+
+	if (all_is_synced(w))
+		t->oldest = w->base.nunits;
+	while (t->oldest < w->base.nunits && w->base.unit[t->oldest].gate <= w->clock.synced)
+		t->oldest++;
+	if (t->within_us == 0 || t->oldest == w->base.nunits)
+		return;
+	uint64_t age_us = w->now_us - t->wrote_us[t->oldest];
+	if (age_us > t->within_us)
+		fail_msg("unit %u is not on the disk after %lu us", t->oldest, (unsigned long)age_us);
+}
+
+static uint64_t next_run_us(const struct timed *t)
+{
+	return RP_MAX(t->w.now_us, RP_MIN(t->again_us, mem_files_ends_us(t->w.m)));
+}
+
+/* The control thread runs when it wants to, in whole milliseconds and a little late, and when an operation ends; it is
+ * not woken by those who write. */
+static void time_passes(struct timed *t, uint64_t us)
+{
+	struct world *w = &t->w;
+	uint64_t until_us = w->now_us + us;
+
+	while (next_run_us(t) < until_us) {
+		w->now_us = next_run_us(t);
+		uint64_t again_us = aof_writer_poll(w->w, w->now_us, 0);
+		expect_in_time(t);
+		if (again_us > 0)
+			again_us = (again_us + MS - 1) / MS * MS + rng_below(&w->base.rng, 300);
+		t->again_us = w->now_us + RP_MAX(again_us, 5u);
+	}
+	w->now_us = until_us;
+}
+
+/* Some units at once. */
+static void write_some(struct timed *t)
+{
+	struct world *w = &t->w;
+	uint32_t before = w->base.nunits;
+
+	for (uint64_t n = 1 + rng_below(&w->base.rng, 8); n > 0; n--)
+		aof_world_write(&w->base);
+	for (uint32_t u = before; u < w->base.nunits; u++)
+		t->wrote_us[u] = w->now_us;
+}
+
+/* From a microsecond to two seconds, any order of magnitude as likely as another. */
+static uint64_t some_time(struct timed *t)
+{
+	return 1 + rng_below(&t->w.base.rng, 2ul << rng_below(&t->w.base.rng, 21));
+}
+
+/* The process ends, or the power is lost: what is older than that is there. */
+static void expect_no_more_missing(struct timed *t, uint64_t within_us)
+{
+	struct world *w = &t->w;
+
+	for (uint32_t u = 0; u < w->base.nunits; u++)
+		w->base.unit[u].gate = w->now_us - t->wrote_us[u] > within_us ? 0 : UINT64_MAX;
+	aof_world_check(&w->base, "dir", "a", 0, false);
+}
+
+static void play_everysec(uint64_t seed, uint64_t sync_us, bool marks, bool flips)
+{
+	struct timed *t = timed_open(seed, AOF_FSYNC_EVERYSEC, sync_us);
+	struct world *w = &t->w;
+
+	/* A file that is changed is synced before, and what the writer is told to do is done step by step. */
+	t->within_us = DISK_WITHIN_US + FILE_WITHIN_US + sync_us * (marks || flips ? 4 : 1);
+	for (uint64_t n = 1 + seed * 7 % 60; n > 0; n--) {
+		write_some(t);
+		if (marks && rng_below(&w->base.rng, 10) == 0 && w->marks == w->marks_met)
+			journal_mark(w->base.store, ALL_SHARDS, ++w->marks);
+		if (flips && rng_below(&w->base.rng, 5) == 0) {
+			w->policy = w->policy == AOF_FSYNC_ALWAYS ? AOF_FSYNC_EVERYSEC : AOF_FSYNC_ALWAYS;
+			aof_writer_policy(w->w, w->policy, false);
+		}
+		time_passes(t, some_time(t));
+	}
+	mem_files_power_loss(w->m);
+	expect_no_more_missing(t, t->within_us);
+	timed_close(t);
+}
+
+static void test_aof_writer__everysec_is_on_the_disk_within_a_second(void **state)
+{
+	for (uint64_t seed = 1; seed <= 400; seed++) {
+		play_everysec(seed, SYNC_US, false, false);
+		play_everysec(seed, SYNC_US, seed % 2, true);
+	}
+}
+
+/* Two while the disk is slow, and not slower than that. */
+static void test_aof_writer__everysec_on_a_slow_disk_within_two(void **state)
+{
+	for (uint64_t seed = 1; seed <= 200; seed++)
+		play_everysec(seed, seed * 37 * MS % SLOW_US, false, false);
+}
+
+/* Nobody writes any more, and nothing else happens. */
+static void test_aof_writer__everysec_last_write_is_not_forgotten(void **state)
+{
+	for (uint64_t seed = 1; seed <= 50; seed++) {
+		struct timed *t = timed_open(seed, AOF_FSYNC_EVERYSEC, SYNC_US);
+		time_passes(t, some_time(t));
+		do
+			write_some(t);
+		while (t->w.base.nunits == 0);
+		time_passes(t, DISK_WITHIN_US + FILE_WITHIN_US + SYNC_US);
+		uint64_t syncs = aof_writer_stats(t->w.w)->syncs;
+		assert_int_equal(aof_writer_unsynced(t->w.w), 0);
+		time_passes(t, 10 * DISK_WITHIN_US); /* a disk that has nothing to do sleeps */
+		assert_int_equal(aof_writer_stats(t->w.w)->syncs, syncs);
+		mem_files_power_loss(t->w.m);
+		expect_no_more_missing(t, DISK_WITHIN_US);
+		timed_close(t);
+	}
+}
+
+/* One sync a second, however much is written. */
+static void test_aof_writer__everysec_syncs_every_second(void **state)
+{
+	struct timed *t = timed_open(1, AOF_FSYNC_EVERYSEC, SYNC_US);
+
+	for (uint32_t i = 0; i < 1000; i++) {
+		write_some(t);
+		time_passes(t, 10 * MS);
+	}
+	assert_in_range(aof_writer_stats(t->w.w)->syncs, 9, 11);
+	timed_close(t);
+}
+
+static void play_killed(uint64_t seed, enum aof_fsync policy, uint64_t sync_us)
+{
+	struct timed *t = timed_open(seed, policy, sync_us);
+
+	for (uint64_t n = 1 + seed * 7 % 60; n > 0; n--) {
+		write_some(t);
+		time_passes(t, some_time(t));
+	}
+	write_some(t);
+	time_passes(t, rng_below(&t->w.base.rng, 2 * FILE_WITHIN_US));
+	mem_files_kill(t->w.m);
+	expect_no_more_missing(t, FILE_WITHIN_US);
+	timed_close(t);
+}
+
+/* Also while a sync is under way, however long. */
+static void test_aof_writer__is_in_the_file_within_5_ms(void **state)
+{
+	for (uint64_t seed = 1; seed <= 300; seed++) {
+		play_killed(seed, AOF_FSYNC_EVERYSEC, SYNC_US);
+		play_killed(seed, AOF_FSYNC_EVERYSEC, SLOW_US);
+		play_killed(seed, AOF_FSYNC_NO, SYNC_US);
+	}
+}
+
 /* ---- files ---- */
 
 static void test_aof_manifest__reads_what_redis_writes_and_refuses_nonsense(void **state)
@@ -575,6 +778,11 @@ int main(void)
 		cmocka_unit_test(test_aof_writer__error_over_fill_is_a_failed_sync),
 		cmocka_unit_test(test_aof_writer__no_room_for_fill_is_no_failure),
 		cmocka_unit_test(test_aof_writer__failed_sync_of_fill_is_a_failed_sync),
+		cmocka_unit_test(test_aof_writer__everysec_is_on_the_disk_within_a_second),
+		cmocka_unit_test(test_aof_writer__everysec_on_a_slow_disk_within_two),
+		cmocka_unit_test(test_aof_writer__everysec_last_write_is_not_forgotten),
+		cmocka_unit_test(test_aof_writer__everysec_syncs_every_second),
+		cmocka_unit_test(test_aof_writer__is_in_the_file_within_5_ms),
 		cmocka_unit_test(test_aof_manifest__reads_what_redis_writes_and_refuses_nonsense),
 		cmocka_unit_test(test_aof_scan__says_where_it_ends_and_why),
 	};

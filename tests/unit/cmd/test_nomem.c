@@ -3,11 +3,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "harness.h"
+#include "cmd/table.h"
+#include "nomem.h"
+#include "nomem_lines.h"
 
 #define PAYLOAD_MAX 65536
 
 static struct harness *h;
+static struct nomem m;
 
 static const char *const made[] = {
 	"SET str some-text",
@@ -40,147 +43,40 @@ static const char *const made[] = {
 static const char *const names[] = {"str",  "str2", "big",  "ttl",  "hll", "hll2",   "dense", "geo",   "set", "words",
 				    "list", "long", "hash", "zset", "w_1", "stream", "mine",  "fresh", "w_2", "w_3"};
 
-static void make_keys(void)
+static void make_keys(struct harness *at, const void *value)
 {
-	run(h, "FLUSHALL");
-	for (uint32_t s = 0; s < h->env.nstores; s++)
-		while (store_poll(h->stores[s], 1000) > 0)
+	run(at, "FLUSHALL");
+	for (uint32_t s = 0; s < at->env.nstores; s++)
+		while (store_poll(at->stores[s], 1000) > 0)
 			;
 	for (size_t i = 0; i < RP_ARRAY_LEN(made); i++)
-		assert_int_not_equal(*run(h, made[i]), '-');
-	h->conf.types.hll_sparse_max_bytes = 0;
-	run(h, "PFADD dense a b c d");
-	h->conf.types.hll_sparse_max_bytes = 3000;
-	h->events[0] = h->effects[0] = '\0';
-}
-
-#define LOOKS (2 * (RP_ARRAY_LEN(names) + 1))
-
-static uint64_t reply_hash(const char *reply)
-{
-	return hash64(reply, h->reply_len, 1);
+		assert_int_not_equal(*run(at, made[i]), '-');
+	at->conf.types.hll_sparse_max_bytes = 0;
+	run(at, "PFADD dense a b c d");
+	at->conf.types.hll_sparse_max_bytes = 3000;
 }
 
 /* What every key is in both databases, and how many there are. */
-static void look(uint64_t *of)
+static const char *const *questions(void)
 {
+	static const char *const about[] = {"DUMP", "PTTL", "OBJECT ENCODING"};
+	static char text[2 * RP_ARRAY_LEN(about) * RP_ARRAY_LEN(names)][40];
+	static const char *all[RP_ARRAY_LEN(text) + 6];
+	uint32_t n = 0, k = 0;
+
 	for (uint32_t db = 0; db < 2; db++) {
-		runf(h, "SELECT %u", db);
-		for (size_t i = 0; i < RP_ARRAY_LEN(names); i++) {
-			uint64_t v = reply_hash(runf(h, "DUMP %s", names[i]));
-			v = v * 31 + reply_hash(runf(h, "PTTL %s", names[i]));
-			*of++ = v * 31 + reply_hash(runf(h, "OBJECT ENCODING %s", names[i]));
-		}
-		*of++ = reply_hash(run(h, "DBSIZE"));
+		all[n++] = db == 0 ? "SELECT 0" : "SELECT 1";
+		all[n++] = "DBSIZE";
+		for (size_t i = 0; i < RP_ARRAY_LEN(names); i++)
+			for (size_t q = 0; q < RP_ARRAY_LEN(about); q++, k++) {
+				snprintf(text[k], sizeof text[k], "%s %s", about[q], names[i]);
+				all[n++] = text[k];
+			}
 	}
-	run(h, "SELECT 0");
-	h->events[0] = h->effects[0] = '\0';
+	all[n++] = "SELECT 0";
+	all[n] = NULL;
+	return all;
 }
-
-/* argv[0]: what to say when something is wrong. */
-static void sweep(struct heap *heap, uint32_t argc, const struct slice *argv, const char *what)
-{
-	uint64_t before[LOOKS], after[LOOKS];
-
-	for (uint64_t n = 1;; n++) {
-		make_keys();
-		look(before);
-		heap_fail_after(heap, n);
-		bool failed = strncmp(run_args(h, argc, argv), "-OOM", 4) == 0;
-		heap_fail_after(heap, 0);
-		if (!failed && *h->reply == '-')
-			fail_msg("'%s': %s", what, h->reply);
-		if (!failed)
-			return;
-		if (n == 500)
-			fail_msg("'%s' never succeeds", what);
-		assert_int_equal(h->dirty, 0);
-		expect_events(h, "");
-		expect_effects(h, "");
-		look(after);
-		for (size_t i = 0; i < LOOKS; i++)
-			if (after[i] != before[i])
-				fail_msg("'%s' without allocation %d: %s has changed", what, (int)n,
-					 i % (LOOKS / 2) == LOOKS / 2 - 1 ? "the number of keys"
-									  : names[i % (LOOKS / 2)]);
-	}
-}
-
-static void sweep_all_heaps(uint32_t argc, const struct slice *argv, const char *what)
-{
-	for (uint32_t s = 0; s < h->env.nstores; s++)
-		sweep(h->heaps[s], argc, argv, what);
-	sweep(h->own, argc, argv, what);
-}
-
-static void sweep_line(const char *line)
-{
-	struct slice argv[16];
-	uint32_t argc = 0;
-
-	for (const char *p = line; *p; argc++) {
-		size_t len = strcspn(p, " ");
-		argv[argc] = (struct slice){p, len};
-		p += len + (p[len] == ' ');
-	}
-	sweep_all_heaps(argc, argv, line);
-}
-
-static const char *const lines[] = {
-	"PFADD hll d e f g h i j",
-	"PFADD fresh a b",
-	"PFADD dense x y z",
-	"PFMERGE hll dense",
-	"PFMERGE hll hll2",
-	"PFMERGE fresh hll hll2",
-	"PFMERGE dense hll",
-	"PFCOUNT hll hll2 dense",
-	"EXPIRE str 100",
-	"PEXPIRE big 100000",
-	"EXPIREAT stream 1800000000",
-	"PEXPIREAT list 1800000000000",
-	"EXPIRE geo 100 NX",
-	"EXPIRE ttl 100 GT",
-	"PERSIST ttl",
-	"MOVE str2 1",
-	"MOVE list 1",
-	"MOVE words 1",
-	"MOVE stream 1",
-	"MOVE hash 1",
-	"SWAPDB 0 1",
-	"RENAME words str",
-	"RENAMENX list fresh",
-	"RENAMENX stream fresh",
-	"RENAMENX hash fresh",
-	"RENAMENX ttl fresh",
-	"RENAMENX zset fresh",
-	"COPY list fresh",
-	"COPY words fresh",
-	"COPY long fresh",
-	"COPY stream fresh DB 1",
-	"COPY set str REPLACE",
-	"COPY zset mine DB 1 REPLACE",
-	"COPY hash fresh DB 1",
-	"PSETEX str 1000 longer-than-what-was-there-before-and-more",
-	"PSETEX fresh 1000 v",
-	"SETEX list 10 v",
-	"GETDEL str",
-	"GETEX str PXAT 1800000000000",
-	"GEORADIUSBYMEMBER geo a 500 km STORE fresh",
-	"GEORADIUSBYMEMBER geo a 500 km STOREDIST list",
-	"GEORADIUS geo 13 52 10 km STORE geo",
-	"GEOSEARCHSTORE fresh geo FROMMEMBER a BYRADIUS 500 km",
-	"GEOSEARCHSTORE set geo FROMLONLAT 13 52 BYBOX 500 500 km STOREDIST",
-	"GEOSEARCHSTORE str geo FROMLONLAT 13 52 BYRADIUS 10 km ASC COUNT 1",
-	"SORT list STORE fresh",
-	"SORT set DESC STORE list",
-	"SORT list BY w_* GET # GET w_* STORE fresh",
-	"SORT long DESC STORE long",
-	"SORT words ALPHA STORE str",
-	"BITOP AND fresh str ttl",
-	"BITOP NOT str ttl",
-	"BITOP XOR list str big",
-};
 
 static void set_up_types(uint32_t nstores)
 {
@@ -189,13 +85,15 @@ static void set_up_types(uint32_t nstores)
 	h->conf.types.set_max_listpack_entries = 5;
 	h->conf.types.zset_max_listpack_entries = 5;
 	h->conf.types.stream_node_max_entries = 2;
+	nomem_init(&m, h, questions(), make_keys);
 }
 
 static void sweep_lines(uint32_t nstores)
 {
 	set_up_types(nstores);
-	for (size_t i = 0; i < RP_ARRAY_LEN(lines); i++)
-		sweep_line(lines[i]);
+	for (size_t i = 0; i < RP_ARRAY_LEN(nomem_any); i++)
+		nomem_sweep(&m, NULL, nomem_any[i]);
+	nomem_fini(&m, 120, 15);
 	harness_destroy(h);
 }
 
@@ -227,16 +125,94 @@ static void test_nomem__restore_of_every_type(void **state)
 
 	set_up_types(1);
 	for (size_t i = 0; i < RP_ARRAY_LEN(from); i++) {
-		make_keys();
+		make_keys(h, NULL);
 		struct slice payload = dump(from[i], bytes);
 		struct slice fresh[] = {SLICE("RESTORE"), SLICE("fresh"), SLICE("0"), payload};
 		struct slice over[] = {SLICE("RESTORE"), SLICE("mine"), SLICE("5000"), payload, SLICE("REPLACE")};
 		struct slice list[] = {SLICE("RESTORE"), SLICE("long"), SLICE("0"), payload, SLICE("REPLACE")};
-		sweep_all_heaps(RP_ARRAY_LEN(fresh), fresh, from[i]);
-		sweep_all_heaps(RP_ARRAY_LEN(over), over, from[i]);
-		sweep_all_heaps(RP_ARRAY_LEN(list), list, from[i]);
+		nomem_sweep_args(&m, NULL, RP_ARRAY_LEN(fresh), fresh, from[i]);
+		nomem_sweep_args(&m, NULL, RP_ARRAY_LEN(over), over, from[i]);
+		nomem_sweep_args(&m, NULL, RP_ARRAY_LEN(list), list, from[i]);
 	}
+	nomem_fini(&m, 100, 2);
 	harness_destroy(h);
+}
+
+/* ---- nothing is left out ---- */
+
+static const struct {
+	const char *const *line;
+	size_t n;
+} swept[] = {
+#define SWEPT(lines)                       \
+	{                                  \
+		lines, RP_ARRAY_LEN(lines) \
+	}
+	SWEPT(nomem_any),  SWEPT(nomem_string), SWEPT(nomem_hash),   SWEPT(nomem_set),
+	SWEPT(nomem_zset), SWEPT(nomem_list),   SWEPT(nomem_stream),
+#undef SWEPT
+};
+
+static const struct {
+	const char *name, *why;
+} not_swept[] = {
+	{"restore", "its words are bytes: test_nomem__restore_of_every_type"},
+	{"debug|populate", "makes keys until memory ends"},
+	{"function|load", "runs on the script thread: tests/unit/script/test_nomem.c"},
+	{"function|delete", "runs on the script thread: tests/unit/script/test_nomem.c"},
+	{"function|flush", "runs on the script thread: tests/unit/script/test_nomem.c"},
+	{"function|restore", "runs on the script thread: tests/unit/script/test_nomem.c"},
+};
+
+static const struct cmd *command_of(const char *line)
+{
+	struct slice word[2] = {{line, strcspn(line, " ")}};
+	const char *next = line + word[0].len + (line[word[0].len] == ' ');
+	uint32_t argc = 1 + (*next != '\0');
+
+	word[1] = (struct slice){next, strcspn(next, " ")};
+	const struct cmd *cmd = cmd_lookup(argc, word);
+	if (cmd == NULL)
+		fail_msg("no command: '%s'", line);
+	return cmd;
+}
+
+static bool is_excused(const char *name)
+{
+	for (size_t i = 0; i < RP_ARRAY_LEN(not_swept); i++)
+		if (strcmp(not_swept[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static bool writes(const struct cmd *cmd)
+{
+	return cmd->flags & (CMD_F_WRITE | CMD_F_DENYOOM);
+}
+
+/* Also, nobody is excused who need not be. */
+static void test_nomem__every_writing_command_is_swept(void **state)
+{
+	bool *seen = calloc(cmd_count, sizeof *seen);
+	uint32_t writing = 0;
+
+	for (size_t i = 0; i < RP_ARRAY_LEN(swept); i++)
+		for (size_t k = 0; k < swept[i].n; k++)
+			seen[command_of(swept[i].line[k])->id] = true;
+	for (uint32_t i = 0; i < cmd_count; i++) {
+		const struct cmd *cmd = cmd_at(i);
+		if (!writes(cmd))
+			continue;
+		writing++;
+		if (seen[i] == is_excused(cmd->name))
+			fail_msg("%s is %s", cmd->name, seen[i] ? "swept and excused" : "in no sweep");
+	}
+	for (size_t i = 0; i < RP_ARRAY_LEN(not_swept); i++) {
+		const struct cmd *cmd = cmd_find(cmd_text(not_swept[i].name));
+		assert_true(cmd != NULL && writes(cmd));
+	}
+	assert_true(writing > 100);
+	free(seen);
 }
 
 int main(void)
@@ -245,6 +221,7 @@ int main(void)
 		cmocka_unit_test(test_nomem__on_one_shard),
 		cmocka_unit_test(test_nomem__on_three_shards),
 		cmocka_unit_test(test_nomem__restore_of_every_type),
+		cmocka_unit_test(test_nomem__every_writing_command_is_swept),
 	};
 	harness_eal("test_nomem");
 	return cmocka_run_group_tests(tests, NULL, NULL);

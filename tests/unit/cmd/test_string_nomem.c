@@ -1,74 +1,23 @@
 /* Memory runs out at every allocation of every writing command in turn: an error, and the key as it was. */
 #include <stdio.h>
 
-#include "harness.h"
+#include "nomem.h"
+#include "nomem_lines.h"
+
+#define STATE_TEXT 16384
 
 static struct harness *h;
 
-static int setup(void **state)
+/* Everything a client can see of the keys. */
+static const char *const questions[] = {
+	"BITCOUNT k", "GETRANGE k 0 100", "STRLEN k",     "PTTL k", "GET k", "OBJECT ENCODING k", "GET d", "PTTL d",
+	"GET fresh",  "PTTL fresh",       "EXISTS fresh", "DBSIZE", NULL};
+
+static void make(struct harness *at, const void *value)
 {
-	h = harness_create(1);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	heap_fail_after(h->heaps[0], 0);
-	harness_destroy(h);
-	return 0;
-}
-
-#define STATE_TEXT 8192
-
-/* Everything a client can see of k and d. */
-static void look(char *text)
-{
-	static const char *const questions[] = {"BITCOUNT k", "GETRANGE k 0 100",  "STRLEN k",
-						"PTTL k",     "OBJECT ENCODING k", "GET d",
-						"PTTL d",     "EXISTS fresh",      "DBSIZE"};
-
-	text[0] = '\0';
-	for (size_t i = 0; i < RP_ARRAY_LEN(questions); i++) {
-		size_t n = strlen(text);
-		snprintf(text + n, STATE_TEXT - n, "%s;", run(h, questions[i]));
-	}
-}
-
-static void prepare(const char *value)
-{
-	run(h, "DEL k d fresh");
-	runf(h, "%s", value);
-	run(h, "SET d old PX 5000");
-	h->events[0] = h->effects[0] = '\0';
-}
-
-static bool refused(const char *reply)
-{
-	return strncmp(reply, "-OOM", 4) == 0;
-}
-
-/* Fails the n-th allocation for n = 1, 2, ... until the command succeeds. */
-static void sweep(const char *value, const char *line)
-{
-	char before[STATE_TEXT], after[STATE_TEXT];
-
-	for (uint64_t n = 1; n < 20; n++) {
-		prepare(value);
-		look(before);
-		h->events[0] = '\0';
-		heap_fail_after(h->heaps[0], n);
-		bool failed = refused(run(h, line));
-		uint32_t dirty = h->dirty;
-		heap_fail_after(h->heaps[0], 0);
-		if (!failed)
-			return;
-		assert_int_equal(dirty, 0);
-		expect_events(h, "");
-		expect_effects(h, "");
-		look(after);
-		assert_string_equal(after, before);
-	}
-	fail_msg("'%s' never succeeds", line);
+	run(at, "DEL k d fresh fresh2");
+	run(at, value);
+	run(at, "SET d old PX 5000");
 }
 
 static void test_nomem__every_command_on_every_layout(void **state)
@@ -79,46 +28,37 @@ static void test_nomem__every_command_on_every_layout(void **state)
 					     "SETRANGE k 1000 x",
 					     "SETRANGE k 1023 x",
 					     "SETRANGE k 20000 x"};
-	static const char *const lines[] = {
-		"SET k aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-		"SET k v PX 10000 GET",
-		"SET fresh 1 NX",
-		"SETEX k 10 v",
-		"GETSET k v",
-		"GETEX k EX 10",
-		"GETEX d PERSIST",
-		"APPEND k tail",
-		"APPEND fresh tail",
-		"SETRANGE k 30000 x",
-		"SETRANGE fresh 3000 x",
-		"INCR fresh",
-		"INCRBYFLOAT fresh 1.5",
-		"SETBIT k 400000 1",
-		"SETBIT fresh 1 1",
-		"BITOP NOT d k",
-		"BITOP OR fresh k d",
-		"BITFIELD k SET u8 300000 77",
-		"BITFIELD fresh INCRBY u8 0 1",
-		"MSETNX fresh 1 fresh2 2",
-		"SETBIT k 0 0",
-		"BITFIELD k SET u1 0 0",
-		"RENAME k d",
-		"COPY k d REPLACE",
-		"COPY k fresh",
-	};
+	struct nomem m;
 
+	h = harness_create(1);
+	nomem_init(&m, h, questions, make);
 	for (size_t v = 0; v < RP_ARRAY_LEN(values); v++)
-		for (size_t i = 0; i < RP_ARRAY_LEN(lines); i++) {
-			sweep(values[v], lines[i]);
-			run(h, "DEL fresh2");
-		}
+		for (size_t i = 0; i < RP_ARRAY_LEN(nomem_string); i++)
+			nomem_sweep(&m, values[v], nomem_string[i]);
+	nomem_fini(&m, 120, 15);
+	harness_destroy(h);
 }
 
 static void test_nomem__counters(void **state)
 {
-	sweep("SET k 9", "INCR k");
-	sweep("SET k 9 PX 700", "INCRBYFLOAT k 0.00000000000000001");
-	sweep("APPEND k 9", "INCRBY k 1000000000000");
+	static const char *const counters[][2] = {{"SET k 9", "INCR k"},
+						  {"SET k 9 PX 700", "INCRBYFLOAT k 0.00000000000000001"},
+						  {"APPEND k 9", "INCRBY k 1000000000000"},
+						  {"SET k -9", "DECR k"},
+						  {"APPEND k 9", "DECRBY k 1000000000000"}};
+	struct nomem m;
+
+	h = harness_create(1);
+	nomem_init(&m, h, questions, make);
+	for (size_t i = 0; i < RP_ARRAY_LEN(counters); i++)
+		nomem_sweep(&m, counters[i][0], counters[i][1]);
+	nomem_fini(&m, 1, 0);
+	harness_destroy(h);
+}
+
+static bool refused(const char *reply)
+{
+	return strncmp(reply, "-OOM", 4) == 0;
 }
 
 /* ---- MSET: all or nothing ------------------------------------------------------------------------------------ */
@@ -129,12 +69,12 @@ static void test_nomem__counters(void **state)
 /* Everything a client can see of keys a to h, and how many others there are. */
 static void look_keys(char *text)
 {
-	static const char *const questions[] = {"GET %c", "TYPE %c", "OBJECT ENCODING %c", "PTTL %c"};
+	static const char *const about[] = {"GET %c", "TYPE %c", "OBJECT ENCODING %c", "PTTL %c"};
 	size_t n = 0;
 
 	for (char key = 'a'; key <= 'h'; key++)
-		for (size_t q = 0; q < RP_ARRAY_LEN(questions); q++)
-			n += (size_t)sprintf(text + n, "%s;", runf(h, questions[q], key));
+		for (size_t q = 0; q < RP_ARRAY_LEN(about); q++)
+			n += (size_t)sprintf(text + n, "%s;", runf(h, about[q], key));
 	sprintf(text + n, "%s", run(h, "DBSIZE"));
 }
 
@@ -177,7 +117,7 @@ static uint32_t heard(struct watcher **w)
 
 static bool once(const char *line, struct heap *heap, uint64_t n, uint32_t *news)
 {
-	static char before[STATE_TEXT * 2], after[STATE_TEXT * 2];
+	static char before[STATE_TEXT], after[STATE_TEXT];
 	struct watcher *w[8];
 
 	prepare_keys();
@@ -300,8 +240,8 @@ static void test_mset__model(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_nomem__every_command_on_every_layout, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_nomem__counters, setup, teardown),
+		cmocka_unit_test(test_nomem__every_command_on_every_layout),
+		cmocka_unit_test(test_nomem__counters),
 		cmocka_unit_test(test_nomem__mset_sets_all_or_nothing),
 		cmocka_unit_test(test_mset__says_what_was_done),
 		cmocka_unit_test(test_mset__model),

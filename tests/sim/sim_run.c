@@ -6,6 +6,74 @@
 #define STEP_US  20000
 #define PAUSE_US 1000000 /* while nobody wants anything, nor takes buffers */
 
+/* ---- what may be under way ---- */
+
+/* Beside the windows, which struct law_cwnd knows: what is under way is judged whenever data leaves, and must fit the
+ * congestion window then, but for
+ *   - the first repetition after a reduction for a loss, after a partial acknowledgement where there is no SACK
+ *     (RFC 5681 section 3.2 step 2, RFC 6582 section 3.2 step 3) and after the path has become narrower
+ *   - a tail loss probe (RFC 8985 section 7.3), which is counted
+ * A duplicate ACK takes a segment out of what is under way: that is limited transmit (RFC 3042) and the inflation of
+ * the window in a recovery without SACK (RFC 5681 section 3.2 step 4). Nothing may leave on top of what was already
+ * under way when the window shrank. */
+struct flight {
+	uint32_t cuts, mss;    /* seen */
+	bool at_once;          /* one repetition may leave whatever the window says */
+	bool counts;           /* since the connection knew of no duplicate ACK: */
+	uint32_t dups, widest; /* so many have come, for segments of so many bytes at most */
+	uint32_t ack;          /* the last one that came */
+};
+
+static struct {
+	struct flight of[SIM_MAX_PAIRS][2];
+	uint64_t over[2]; /* segments of this iteration that did not fit: each must be a probe */
+} flights;
+
+static struct flight *flight_of(const struct side *d)
+{
+	return &flights.of[d->pair->id][d->end];
+}
+
+static uint32_t pipe_of(const struct tcp_conn *c)
+{
+	return c->in_flight - RP_MIN(c->in_flight, c->dup_bytes);
+}
+
+/* Before the law of the window has heard of it. */
+static void flight_sent(struct side *d, const struct wire_seg *g)
+{
+	struct flight *f = flight_of(d);
+	const struct tcp_conn *c = d->c;
+
+	if (c == NULL || d->law.tally == NULL || g->len == 0)
+		return;
+	bool again = tcp_seq_lt(g->seq, d->law.sent_to),
+	     loss = d->law.cut == LAW_CUT_FAST || d->law.cut == LAW_CUT_TIMEOUT;
+	f->at_once |= (f->cuts != d->law.cuts && loss) || tcp_mss(c) < f->mss;
+	f->cuts = d->law.cuts;
+	f->mss = tcp_mss(c);
+	bool excused = again && f->at_once && (c->flags & TCP_F_RTX_NOW);
+	if (excused)
+		f->at_once = false;
+	flights.over[d->end] += pipe_of(c) > c->cwnd && !excused;
+}
+
+/* Several may arrive before the connection hears of the first, and it need not hear of all. */
+static void flight_arrived(struct side *d, const struct wire_seg *g)
+{
+	struct flight *f = flight_of(d);
+	const struct tcp_conn *c = d->c;
+
+	if (c == NULL || d->law.tally == NULL || (c->flags & TCP_F_SACK) || !(g->flags & RTE_TCP_ACK_FLAG))
+		return;
+	uint32_t una = f->counts ? tcp_seq_max(f->ack, c->snd_una) : c->snd_una;
+	if (tcp_seq_gt(g->ack, una))
+		f->at_once |= (c->flags & TCP_F_RECOVERY) || f->dups >= TCP_DUPACK_THRESHOLD;
+	else if (tcp_seq_geq(g->ack, c->snd_una) && g->len == 0)
+		f->dups++;
+	f->ack = tcp_seq_max(una, g->ack);
+}
+
 /* ---- what the wire shows ---- */
 
 static struct side *side_of(struct sim *s, int end, uint16_t client_port)
@@ -24,6 +92,7 @@ static void on_sent(void *ctx, const struct wire_seg *g, struct wire_fate *f)
 	if (d == NULL)
 		return;
 	d->syns += (g->flags & (RTE_TCP_SYN_FLAG | RTE_TCP_ACK_FLAG)) == RTE_TCP_SYN_FLAG;
+	flight_sent(d, g);
 	law_cwnd_sent(&d->law, d->c, g);
 }
 
@@ -31,26 +100,39 @@ static void on_arrived(void *ctx, int to, const struct wire_seg *g)
 {
 	struct side *d = side_of(ctx, to, to == 0 ? g->dport : g->sport);
 
-	if (d != NULL)
-		law_cwnd_arrived(&d->law, d->c, g);
+	if (d == NULL)
+		return;
+	flight_arrived(d, g);
+	law_cwnd_arrived(&d->law, d->c, g);
 }
 
 /* ---- laws ---- */
 
-/* What is under way fits the window, but for one retransmission and one probe. */
 static void check_flight(struct sim *s, struct side *d)
 {
 	const struct tcp_conn *c = d->c;
-	uint32_t mss = tcp_mss(c), pipe = c->in_flight - RP_MIN(c->in_flight, c->dup_bytes);
-	uint32_t fits = RP_MAX(RP_MAX(d->cwnd, c->cwnd) + 2 * mss, d->in_flight + mss);
+	struct flight *f = flight_of(d);
+	uint32_t mss = tcp_mss(c);
 
-	if (d->mss != 0 && !d->law.undone && pipe > fits)
-		sim_fail(s, "more under way than cwnd allows");
+	f->widest = RP_MAX(RP_MAX(mss, (uint32_t)d->mss), f->widest);
+	if (f->counts && c->dup_bytes > f->dups * f->widest)
+		sim_fail(s, "more has left the network than duplicate ACKs say");
+	if (c->dup_bytes == 0) {
+		f->ack = f->counts ? tcp_seq_max(f->ack, c->snd_una) : c->snd_una;
+		f->counts = true;
+		f->dups = f->widest = 0;
+	}
 	s->mss_lowered += d->mss != 0 && mss < d->mss;
 	s->mss_raised += d->mss != 0 && mss > d->mss;
-	d->cwnd = c->cwnd;
-	d->in_flight = c->in_flight;
 	d->mss = (uint16_t)mss;
+}
+
+/* tally: as of before this iteration. */
+static void check_probes(struct sim *s, int end, const struct tcp *t, const struct law_tally *tally)
+{
+	if (t != NULL && flights.over[end] > tcp_counters(t)->tlp_probes - tally->probes)
+		sim_fail(s, "more under way than cwnd allows");
+	flights.over[end] = 0;
 }
 
 static void check_side(struct sim *s, struct side *d)
@@ -84,6 +166,7 @@ static void check_laws(struct sim *s)
 	}
 	for (int e = 0; e < 2; e++) {
 		const struct tcp *t = s->w.end[e].t;
+		check_probes(s, e, t, &s->tally[e]);
 		const char *broken = t == NULL ? NULL : law_tally_step(&s->tally[e], t);
 		if (t != NULL && broken == NULL)
 			broken = law_time_wait(t);
@@ -212,6 +295,7 @@ static void begin(struct sim *s, uint64_t seed)
 bool sim_run(struct sim *s, struct sim_world *world, uint64_t seed, struct sim_sum *sum)
 {
 	s->world = world;
+	memset(&flights, 0, sizeof(flights));
 	begin(s, seed);
 	while (!sim_over(s) && s->failed == NULL && s->w.now.mono_us < SIM_LIMIT_US) {
 		sim_end_happens(s);

@@ -202,6 +202,28 @@ def _():
         check(s.results("-k", "0", "-c", "20", "-n", "1000", "--rate", "2000", "--verify", "-t", "set")["SET"], 1000)
 
 
+@test("-k 0 with --rate and -P: a connection for every P requests, and still so many requests per second")
+def _():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with Server("--admin-port", str(port)) as s:
+        admin = Client("127.0.0.1", port)
+
+        def connections():
+            text = admin.call("INFO", "stats")[1].decode()
+            return int(next(l for l in text.splitlines() if l.startswith("total_connections_received:")).split(":")[1])
+
+        before = connections()
+        result = s.results("-k", "0", "-c", "20", "-n", "1000", "--rate", "4000", "-P", "7", "--verify", "-t", "set")["SET"]
+        check(result, 1000)
+        assert result["pipeline"] == 7 and result["unsent"] == 0, result
+        # 143 for the requests, one that learns the way, and those that failed: nobody promises a loaded machine none
+        assert 143 <= connections() - before <= 145 + result["reopened"], (connections() - before, result)
+        # the last 6 of 1000 are due after 142 batches
+        assert result["seconds"] >= 142 * 7 / 4000, result
+
+
 @test("idle connections stay open beside the ones that work, take less than a KiB each, and are closed at the end")
 def _():
     with socket.socket() as free:

@@ -127,19 +127,17 @@ static uint32_t poll_due(struct loop *l)
 {
 	struct phase *p = l->phase;
 	struct conn_list *from = l->keepalive ? &l->ready : &l->closed;
-	uint32_t n = 0;
+	uint32_t n = 0, batch = l->keepalive ? 1 : p->pipeline;
 
-	uint64_t until = RP_MIN(l->tsc, p->deadline_tsc);
-	uint64_t due = (uint64_t)((double)(until - p->start_tsc) / p->tsc_per_request) + 1;
-	due = RP_MIN(due, p->limit);
+	uint64_t due = phase_due(p, l->tsc, batch);
 	while (p->issued < due && !TAILQ_EMPTY(from) && !p->stopped) {
 		struct conn *c = TAILQ_FIRST(from);
 		if (!l->keepalive && (l->nconnecting >= CONNECTING_MAX || l->rig.now.mono_us < l->retry_us))
 			break;
 		conn_leave_list(c);
-		c->quota = 1;
+		c->quota = (uint32_t)RP_MIN(p->limit - p->issued, (uint64_t)batch);
 		c->stamp_tsc = p->start_tsc + (uint64_t)((double)p->issued * p->tsc_per_request);
-		p->issued++;
+		p->issued += c->quota;
 		n++;
 		if (!l->keepalive) {
 			if (conn_open(l, c) < 0)

@@ -3,7 +3,8 @@
  * A phase is one test. Closed loop: a connection sends a batch of `pipeline` requests, waits for all replies and sends
  * the next, as redis-benchmark does. Open loop (rate > 0): request i is due at start + i / rate; it goes to the
  * connection that has waited longest among those with room, and its latency counts from when it was due, also if it
- * had to wait for a connection.
+ * had to wait for a connection. Without keep-alive a connection is opened for `pipeline` requests that are due at once;
+ * so many per second are due all the same.
  *
  * A connection is in at most one list: closed (to be opened), ready (open loop: has room), stalled (no packet buffers
  * for its batch, tried again). */
@@ -146,4 +147,13 @@ static inline uint32_t phase_take(struct phase *p, uint64_t tsc, uint32_t most)
 	uint32_t k = (uint32_t)RP_MIN(left, (uint64_t)most);
 	p->issued += k;
 	return k;
+}
+
+/* Open loop: how many requests are due by now, `batch` at a time, the first of them at the start. */
+static inline uint64_t phase_due(const struct phase *p, uint64_t tsc, uint32_t batch)
+{
+	uint64_t until = RP_MIN(tsc, p->deadline_tsc);
+	uint64_t batches = (uint64_t)((double)(until - p->start_tsc) / (p->tsc_per_request * batch)) + 1;
+
+	return RP_MIN(batches * batch, p->limit);
 }

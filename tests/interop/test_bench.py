@@ -135,6 +135,27 @@ def _():
         assert out.returncode == 1 and "not an integer" in out.stdout, out
 
 
+@test("of a transaction, errors inside of EXEC's array are errors, and --verify finds a wrong value there")
+def _():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with Server("--admin-port", str(port)) as s:
+        admin = Client("127.0.0.1", port)
+        check(s.results("-n", "500", "-r", "10", "-P", "4", "--verify", "-t", "multi")["MULTI, 2 INCR, EXEC"], 500)
+        assert admin.call("SET", "counter:000000000003", "abc") == ("+", b"OK")
+        result = s.results("-n", "2000", "-r", "10", "-P", "4", "-t", "multi")["MULTI, 2 INCR, EXEC"]
+        assert 0 < result["errors"] < 2000 and "not an integer" in result["first_error"], result
+        transaction = "MULTI", ";", "GET", "key:__rand_int__", ";", "EXEC"
+        check(s.results("-n", "500", "-r", "10", "-d", "12", "--load", "--verify", *transaction)[" ".join(transaction)], 500)
+        process = subprocess.Popen(s.command("--load", "-r", "10", "-d", "12", "--seconds", "2", "-q", "--verify", *transaction),
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout.readline().startswith("LOAD: ")
+        assert admin.call("SETRANGE", "key:000000000007", "11", "!") == (":", 12)
+        out, err = process.communicate(timeout=20)
+        assert process.returncode == 1 and "wrong value of key 7" in out, out + err
+
+
 @test("for a time: --seconds ends in time, and the rate of --rate is kept")
 def _():
     with Server() as s:

@@ -41,8 +41,9 @@ static void forget(struct loop *l, struct conn *c)
 		l->error_of = NULL;
 	c->state = CONN_CLOSED;
 	c->tc = NULL;
-	c->head = c->pending = c->quota = c->part = 0;
+	c->head = c->pending = c->quota = c->part = c->elements = 0;
 	c->refused = false;
+	c->wrong = 0;
 	memset(&c->reader, 0, sizeof c->reader);
 	conn_enter_list(c, is_idle(c) ? &l->closed_idle : &l->closed);
 }
@@ -219,20 +220,38 @@ static void on_greeted(struct loop *l, struct conn *c, char type)
 	l->alive_us = l->rig.now.mono_us;
 }
 
-static void note_wrong(struct phase *p, const struct conn *c, char type, bool nil, uint64_t key)
+static void note_wrong(struct phase *p, const struct conn *c, uint64_t key)
 {
+	char *to = p->first_wrong;
+
 	if (p->wrong++ > 0)
 		return;
-	if (c->wrong)
-		snprintf(p->first_wrong, sizeof p->first_wrong, "wrong value of key %lu", key);
+	if (c->wrong == WRONG_VALUE)
+		snprintf(to, sizeof p->first_wrong, "wrong value of key %lu", key);
+	else if (c->wrong == WRONG_LENGTH)
+		snprintf(to, sizeof p->first_wrong, "more or fewer elements in the reply than should be");
+	else if (c->wrong == WRONG_NIL)
+		snprintf(to, sizeof p->first_wrong, "nil where a reply of type '%s' should be", c->word);
 	else
-		snprintf(p->first_wrong, sizeof p->first_wrong, "a reply of type '%c'%s where one of '%s' should be",
-			 type, nil ? " (nil)" : "", p->expected);
+		snprintf(to, sizeof p->first_wrong, "a reply of type '%c' where one of '%s' should be", c->wrong,
+			 c->word);
 }
 
-static inline bool is_expected(const struct phase *p, char type, bool nil)
+/* The reply under way, or the element of it that came last. */
+static void judge(struct conn *c, const char *word, char type, bool nil)
 {
-	return !*p->expected || strchr(p->expected, nil ? '_' : type) != NULL;
+	if (rp_likely(c->wrong || word == NULL || expect_is(word, type, nil)))
+		return;
+	c->wrong = nil ? WRONG_NIL : type;
+	c->word = word;
+}
+
+static void judge_reply(const struct expect *x, struct conn *c, char type, bool nil)
+{
+	judge(c, expect_word(x, c->part, 0), type, nil);
+	if (c->part < x->ngroups && x->group[c->part].elements > 0 && c->elements != x->group[c->part].elements)
+		c->wrong = c->wrong ? c->wrong : WRONG_LENGTH;
+	c->elements = 0;
 }
 
 static void on_reply(void *ctx, char type, bool nil)
@@ -247,7 +266,8 @@ static void on_reply(void *ctx, char type, bool nil)
 	}
 	if (rp_unlikely(c->pending == 0 || p == NULL))
 		return; /* the server's farewell: what it says is kept in l->error */
-	c->refused |= type == '-';
+	if (p->verify)
+		judge_reply(&p->expected, c, type, nil);
 	if (rp_unlikely(++c->part < p->gen->replies))
 		return;
 	c->part = 0;
@@ -257,9 +277,24 @@ static void on_reply(void *ctx, char type, bool nil)
 	hist_record(p->hist, (uint64_t)((unsigned __int128)(l->tsc - s->tsc) * l->ns_mult >> 32));
 	if (rp_unlikely(c->refused))
 		p->errors++;
-	else if (p->verify && (c->wrong || !is_expected(p, type, nil)))
-		note_wrong(p, c, type, nil, s->key);
-	c->wrong = c->refused = false;
+	else if (rp_unlikely(c->wrong))
+		note_wrong(p, c, s->key);
+	c->refused = false;
+	c->wrong = 0;
+}
+
+static bool is_answering(const struct loop *l, const struct conn *c)
+{
+	return l->phase != NULL && c->greeting == 0 && c->pending > 0;
+}
+
+static void on_element(void *ctx, char type, bool nil)
+{
+	struct loop *l = ctx;
+	struct conn *c = l->cur;
+
+	if (is_answering(l, c))
+		judge(c, expect_word(&l->phase->expected, c->part, ++c->elements), type, nil);
 }
 
 static void on_bulk(void *ctx, const char *p, size_t n, uint64_t off, uint64_t total)
@@ -267,15 +302,20 @@ static void on_bulk(void *ctx, const char *p, size_t n, uint64_t off, uint64_t t
 	struct loop *l = ctx;
 	struct conn *c = l->cur;
 
-	if (l->phase == NULL || c->pending == 0 || c->wrong)
+	if (!is_answering(l, c) || c->wrong)
 		return;
-	c->wrong = total != l->phase->gen->value_len || !gen_value_is(p, c->sent[c->head & l->ring_mask].key, off, n);
+	const char *word = expect_word(&l->phase->expected, c->part, c->elements);
+	if (word == NULL || *word != 'v')
+		return;
+	if (total != l->phase->gen->value_len || !gen_value_is(p, c->sent[c->head & l->ring_mask].key, off, n))
+		c->wrong = WRONG_VALUE;
 }
 
 static void on_error(void *ctx, const char *p, size_t n, bool last)
 {
 	struct loop *l = ctx;
 
+	l->cur->refused |= is_answering(l, l->cur);
 	if (l->error_of == NULL && l->error_len == 0)
 		l->error_of = l->cur;
 	if (l->error_of != l->cur)
@@ -292,8 +332,13 @@ static void on_error(void *ctx, const char *p, size_t n, bool last)
 
 void conn_sink(struct loop *l, struct reply_sink *s)
 {
-	bool value = l->phase && l->phase->verify_value;
-	*s = (struct reply_sink){.ctx = l, .reply = on_reply, .error = on_error, .bulk = value ? on_bulk : NULL};
+	const struct phase *p = l->phase && l->phase->verify ? l->phase : NULL;
+
+	*s = (struct reply_sink){.ctx = l,
+				 .reply = on_reply,
+				 .error = on_error,
+				 .element = p && p->expected.elements ? on_element : NULL,
+				 .bulk = p && p->expected.values ? on_bulk : NULL};
 }
 
 /* ---- what TCP tells ---- */

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <sys/queue.h>
 
+#include "expect.h"
 #include "gen.h"
 #include "hist.h"
 #include "replies.h"
@@ -25,6 +26,12 @@ enum conn_state {
 };
 
 TAILQ_HEAD(conn_list, conn);
+
+enum conn_wrong {
+	WRONG_NIL = '_',
+	WRONG_VALUE = 'v',
+	WRONG_LENGTH = 'n', /* of an array */
+};
 
 /* A request under way. */
 struct conn_sent {
@@ -43,17 +50,19 @@ struct conn {
 	uint32_t quota;         /* counted as issued, not sent yet */
 	uint16_t greeting;      /* replies to come before the first request */
 	uint16_t part;          /* replies that came to commands of the request under way */
-	bool refused;           /* one of them was an error */
+	bool refused;           /* one of them was an error, or had one inside */
 	uint8_t state;
-	bool wrong; /* the value under way is not what it should be */
+	char wrong; /* the first thing that is not as it should be: its type, or one of enum conn_wrong; 0: none */
+	uint32_t elements; /* that came inside of the reply under way, where they are judged */
+	const char *word;  /* of the phase's expectations: the one that `wrong` did not meet */
 };
 
 struct phase {
 	const char *title;
 	const struct gen *gen;
 	struct keys *keys;
-	const char *expected; /* see tests.def */
-	bool verify, verify_value;
+	struct expect expected;
+	bool verify;
 	uint64_t limit; /* requests */
 	double seconds; /* 0: no limit */
 	double rate;    /* 0: closed loop */

@@ -7,17 +7,35 @@ enum {
 	IN_BULK,
 };
 
+/* What the server pushes on its own is nobody's reply, nor are its elements. */
+static inline bool is_pushed(const struct reply_reader *r)
+{
+	return r->top == '>';
+}
+
 /* The element under way is complete. Nested elements need no stack: an aggregate only adds to those still to come. */
 static void element_done(struct reply_reader *r, const struct reply_sink *s)
 {
 	r->state = AT_TYPE;
 	if (--r->left > 0)
 		return;
-	if (r->top != '>') /* pushed by the server on its own: no reply */
+	if (!is_pushed(r))
 		s->reply(s->ctx, r->top, r->nil);
 }
 
-static int at_type(struct reply_reader *r, char type)
+static void element_begins(const struct reply_reader *r, bool nil, const struct reply_sink *s)
+{
+	if (!r->alone && s->element && !is_pushed(r))
+		s->element(s->ctx, r->type, nil);
+}
+
+/* Is somebody told of the bytes of this bulk string? */
+static inline bool is_told(const struct reply_reader *r, const struct reply_sink *s)
+{
+	return s->bulk && (r->alone || (s->element && !is_pushed(r)));
+}
+
+static int at_type(struct reply_reader *r, char type, const struct reply_sink *s)
 {
 	r->alone = r->left == 0;
 	if (r->alone) {
@@ -35,6 +53,7 @@ static int at_type(struct reply_reader *r, char type)
 	case '(':
 	case '_':
 		r->state = IN_LINE;
+		element_begins(r, type == '_', s);
 		return 0;
 	case '$':
 	case '!':
@@ -58,7 +77,7 @@ static const char *in_line(struct reply_reader *r, const char *p, const char *en
 	const char *nl = memchr(p, '\n', (size_t)(end - p));
 	const char *stop = nl ? nl : end;
 
-	if (rp_unlikely(r->type == '-' && r->alone && s->error))
+	if (rp_unlikely(r->type == '-' && s->error && !is_pushed(r)))
 		s->error(s->ctx, p, (size_t)(stop - p), nl != NULL);
 	if (nl == NULL)
 		return end;
@@ -71,6 +90,8 @@ static void number_done(struct reply_reader *r, const struct reply_sink *s)
 {
 	uint64_t n = r->minus ? 0 : r->number;
 
+	if (r->type != '|')
+		element_begins(r, r->minus, s);
 	if (r->type == '$' || r->type == '!' || r->type == '=') {
 		if (r->minus) {
 			r->nil |= r->alone;
@@ -79,7 +100,7 @@ static void number_done(struct reply_reader *r, const struct reply_sink *s)
 		}
 		r->bulk = n;
 		r->number = n + 2;
-		if (n == 0 && r->alone && s->bulk)
+		if (n == 0 && is_told(r, s))
 			s->bulk(s->ctx, NULL, 0, 0, 0);
 		r->state = IN_BULK;
 		return;
@@ -122,7 +143,7 @@ static const char *in_bulk(struct reply_reader *r, const char *p, const char *en
 {
 	uint64_t have = (uint64_t)(end - p), n = RP_MIN(have, r->number);
 
-	if (s->bulk && r->alone && r->number > 2)
+	if (is_told(r, s) && r->number > 2)
 		s->bulk(s->ctx, p, RP_MIN(n, r->number - 2), r->bulk + 2 - r->number, r->bulk);
 	r->number -= n;
 	if (r->number == 0)
@@ -137,7 +158,7 @@ int replies_feed(struct reply_reader *r, const char *p, size_t len, const struct
 	while (p < end) {
 		switch (r->state) {
 		case AT_TYPE:
-			if (at_type(r, *p++) < 0)
+			if (at_type(r, *p++, s) < 0)
 				return -1;
 			break;
 		case IN_LINE:

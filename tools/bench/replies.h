@@ -20,9 +20,14 @@ struct reply_sink {
 	void *ctx;
 	/* A reply is complete. type: its first byte; nil: $-1, *-1 or _ */
 	void (*reply)(void *ctx, char type, bool nil);
-	/* Bytes of a reply that is a bulk string: n bytes from off on, of total. */
+	/* An element inside of a reply begins, at whatever depth: its first byte, and nil as above. Such as belong to
+	 * attributes count. */
+	void (*element)(void *ctx, char type, bool nil);
+	/* Bytes of a reply that is a bulk string: n bytes from off on, of total. Those of an element follow its
+	 * element(); nobody is told if that is NULL. */
 	void (*bulk)(void *ctx, const char *p, size_t n, uint64_t off, uint64_t total);
-	/* Bytes of the line of a reply that is an error, without its first byte. last: with the end of the line. */
+	/* Bytes of the line of an error without its first byte, whether it is a reply or stands inside of one. last:
+	 * with the end of the line. */
 	void (*error)(void *ctx, const char *p, size_t n, bool last);
 };
 

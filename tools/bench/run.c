@@ -45,7 +45,6 @@ static struct phase *add_phase(struct bench *b, const char *title, const char *e
 	*p = (struct phase){.title = title,
 			    .gen = &b->gen[i],
 			    .keys = &b->keys[i],
-			    .expected = expected,
 			    .verify = o->verify,
 			    .limit = o->seconds > 0 ? UINT64_MAX : o->requests,
 			    .seconds = o->seconds,
@@ -59,6 +58,10 @@ static struct phase *add_phase(struct bench *b, const char *title, const char *e
 	}
 	hist_init(p->hist);
 	b->n++;
+	if (!expect_init(&p->expected, expected)) {
+		err_set(e, "%s: more than %d words in '%s'", title, EXPECT_WORDS, expected);
+		return NULL;
+	}
 	return p;
 }
 
@@ -113,13 +116,8 @@ static int add_test(struct bench *b, const char *word, struct err *e)
 	for (size_t i = 0; i < RP_ARRAY_LEN(tests); i++) {
 		if (strcmp(word, tests[i].word) != 0)
 			continue;
-		if (add_command(b, tests[i].title, tests[i].expected, tests[i].command, e) < 0)
-			return -1;
-		if (b->o->load && strcmp(word, "get") == 0) {
-			b->phase[b->n - 1].expected = "$";
-			b->phase[b->n - 1].verify_value = b->o->verify;
-		}
-		return 0;
+		bool known = b->o->load && strcmp(word, "get") == 0;
+		return add_command(b, tests[i].title, known ? "v" : tests[i].expected, tests[i].command, e);
 	}
 	return err_set(e, "unknown test '%s': --help lists them", word);
 }
@@ -142,7 +140,10 @@ static int add_own(struct bench *b, struct err *e)
 	size_t n = 0;
 	for (uint32_t i = 0; i < b->o->ncommand && n < sizeof b->title; i++)
 		n += (size_t)snprintf(b->title + n, sizeof b->title - n, "%s%s", i ? " " : "", b->o->command[i]);
-	return add_words(b, b->title, "", b->o->command, b->o->ncommand, e);
+	if (add_words(b, b->title, "", b->o->command, b->o->ncommand, e) < 0)
+		return -1;
+	expect_own(&b->phase[b->n - 1].expected, b->o->command, b->o->ncommand, b->o->load);
+	return 0;
 }
 
 static int add_all(struct bench *b, struct err *e)

@@ -10,6 +10,7 @@
 struct seen {
 	char text[1024]; /* one line of events */
 	size_t len;
+	bool elements; /* are told as well */
 };
 
 static void on_reply(void *ctx, char type, bool nil)
@@ -36,9 +37,16 @@ static void on_error(void *ctx, const char *p, size_t n, bool last)
 	}
 }
 
+static void on_element(void *ctx, char type, bool nil)
+{
+	struct seen *s = ctx;
+	s->len += (size_t)snprintf(s->text + s->len, sizeof s->text - s->len, "(%c%s)", type, nil ? "nil" : "");
+}
+
 static int feed(struct reply_reader *r, struct seen *s, const char *p, size_t n)
 {
 	struct reply_sink sink = {.ctx = s, .reply = on_reply, .bulk = on_bulk, .error = on_error};
+	sink.element = s->elements ? on_element : NULL;
 	/* A copy of its own: a read beyond the piece is seen by the sanitizer. */
 	char *copy = malloc(n ? n : 1);
 	memcpy(copy, p, n);
@@ -56,10 +64,11 @@ static const struct {
 	{"$-1\r\n*-1\r\n_\r\n", "$nil *nil _nil "},
 	{"-ERR no\r\n+OK\r\n", "ERR no- + "},
 	{"*3\r\n$1\r\na\r\n:1\r\n$-1\r\n+OK\r\n", "* + "},
-	{"*0\r\n*2\r\n*0\r\n*1\r\n*2\r\n-ERR inner\r\n$-1\r\n:7\r\n", "* * : "},
+	{"*0\r\n*2\r\n*0\r\n*1\r\n*2\r\n-ERR inner\r\n$-1\r\n:7\r\n", "* ERR inner* : "},
 	{"%2\r\n+a\r\n:1\r\n+b\r\n~2\r\n:1\r\n:2\r\n,1.5\r\n#t\r\n(123456789012345678901\r\n", "% , # ( "},
 	{"=8\r\ntxt:some\r\n!5\r\nERR x\r\n", "8:txt:some= 5:ERR x! "},
 	{">3\r\n+message\r\n+c\r\n$1\r\nx\r\n:1\r\n", ": "},
+	{">2\r\n+x\r\n-not yours\r\n+OK\r\n", "+ "},
 	{"|1\r\n+ttl\r\n:3\r\n$2\r\nhi\r\n:1\r\n", "* : "},
 };
 
@@ -92,6 +101,28 @@ static void test_replies__cut_at_any_two_places(void **state)
 	}
 }
 
+static void test_replies__elements_wherever_it_is_cut(void **state)
+{
+	static const struct {
+		const char *wire, *events;
+	} nested[] = {
+		{"*3\r\n$1\r\na\r\n:1\r\n$-1\r\n+OK\r\n", "($)1:a(:)($nil)* + "},
+		{"*2\r\n*1\r\n-ERR inner\r\n$0\r\n\r\n", "(*)(-)ERR inner($)0:* "},
+		{"*3\r\n*-1\r\n_\r\n%1\r\n+a\r\n#t\r\n:1\r\n", "(*nil)(_nil)(%)(+)(#)* : "},
+		{">2\r\n+x\r\n$1\r\ny\r\n$2\r\nhi\r\n", "2:hi$ "},
+	};
+
+	for (size_t i = 0; i < RP_ARRAY_LEN(nested); i++) {
+		for (size_t a = 0; a <= strlen(nested[i].wire); a++) {
+			struct reply_reader r = {0};
+			struct seen s = {.elements = true};
+			assert_int_equal(feed(&r, &s, nested[i].wire, a), 0);
+			assert_int_equal(feed(&r, &s, nested[i].wire + a, strlen(nested[i].wire) - a), 0);
+			assert_string_equal(s.text, nested[i].events);
+		}
+	}
+}
+
 static void test_replies__byte_by_byte(void **state)
 {
 	for (size_t i = 0; i < RP_ARRAY_LEN(streams); i++) {
@@ -120,6 +151,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_replies__whole),
 		cmocka_unit_test(test_replies__cut_at_any_two_places),
+		cmocka_unit_test(test_replies__elements_wherever_it_is_cut),
 		cmocka_unit_test(test_replies__byte_by_byte),
 		cmocka_unit_test(test_replies__what_is_no_resp_is_refused),
 	};

@@ -135,6 +135,35 @@ def _():
         assert out.returncode == 1 and "not an integer" in out.stdout, out
 
 
+@test("lrange: LPUSHes come first, once, as many as there are requests; then so many elements are read")
+def _():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with Server("--admin-port", str(port)) as s:
+        admin = Client("127.0.0.1", port)
+
+        def bytes_out():
+            text = admin.call("INFO", "stats")[1].decode()
+            return int(next(l for l in text.splitlines() if l.startswith("total_net_output_bytes:")).split(":")[1])
+
+        got = s.results("-c", "8", "-n", "700", "-d", "32", "--verify", "-t", "lrange_100,lrange_600,lrange_100")
+        assert list(got) == ["LPUSH (needed to benchmark LRANGE)", "LRANGE_100 (first 100 elements)",
+                             "LRANGE_600 (first 600 elements)"], got
+        for result in got.values():
+            check(result, 700)
+        assert admin.call("LLEN", "mylist") == (":", 700)
+        assert list(s.results("-n", "100", "-t", "lrange")) == ["LPUSH (needed to benchmark LRANGE)"] + [
+            f"LRANGE_{n} (first {n} elements)" for n in (100, 300, 500, 600)]
+        before = bytes_out()
+        s.bench("-n", "100", "-d", "32", "-t", "lrange_500")
+        # 100 replies of 500 elements of up to 32 bytes, each with its length line
+        assert 100 * 500 * (3 + 6) < bytes_out() - before < 100 * 500 * (32 + 7) + 50_000, bytes_out() - before
+        timed = s.results("-n", "100", "--seconds", "0.3", "--rate", "50", "-t", "lrange_100")
+        check(timed["LPUSH (needed to benchmark LRANGE)"], 100)
+        assert timed["LRANGE_100 (first 100 elements)"]["requests"] <= 16, timed
+
+
 @test("of a transaction, errors inside of EXEC's array are errors, and --verify finds a wrong value there")
 def _():
     with socket.socket() as free:

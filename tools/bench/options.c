@@ -153,5 +153,5 @@ void options_usage(FILE *f)
 #define TEST(word, title, expected, command) fputs(", " word, f);
 #include "tests.def"
 #undef TEST
-	fputs(", eval\n", f);
+	fputs(", eval, lrange (all that begin so; LPUSHes come first)\n", f);
 }

@@ -20,6 +20,7 @@ struct bench {
 	uint32_t n;
 	uint32_t pipeline, request_len; /* largest */
 	bool trouble;
+	bool list_filled; /* or will be: some test before the next fills it for LRANGE */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -97,6 +98,32 @@ static int add_inline(struct bench *b, struct err *e)
 	return add_phase(b, "PING_INLINE", "+", e) == NULL ? -1 : gen_init_raw(&b->gen[b->n - 1], "PING\r\n", e);
 }
 
+static int add_test(struct bench *b, const char *word, struct err *e);
+
+/* As redis-benchmark does it: the list has as many elements as there are requests. */
+static int add_list(struct bench *b, struct err *e)
+{
+	if (b->list_filled)
+		return 0;
+	b->list_filled = true;
+	if (add_command(b, "LPUSH (needed to benchmark LRANGE)", ":", "LPUSH mylist __data__", e) < 0)
+		return -1;
+	struct phase *p = &b->phase[b->n - 1];
+	p->limit = b->o->requests;
+	p->seconds = p->rate = 0;
+	return 0;
+}
+
+static int add_all_lrange(struct bench *b, struct err *e)
+{
+	static const char *const words[] = {"lrange_100", "lrange_300", "lrange_500", "lrange_600"};
+	int ret = 0;
+
+	for (size_t i = 0; i < RP_ARRAY_LEN(words) && ret == 0; i++)
+		ret = add_test(b, words[i], e);
+	return ret;
+}
+
 static int add_test(struct bench *b, const char *word, struct err *e)
 {
 	static const struct {
@@ -113,6 +140,10 @@ static int add_test(struct bench *b, const char *word, struct err *e)
 		return add_inline(b, e);
 	if (strcmp(word, "eval") == 0)
 		return add_eval(b, e);
+	if (strcmp(word, "lrange") == 0)
+		return add_all_lrange(b, e);
+	if (strncmp(word, "lrange_", 7) == 0 && add_list(b, e) < 0)
+		return -1;
 	for (size_t i = 0; i < RP_ARRAY_LEN(tests); i++) {
 		if (strcmp(word, tests[i].word) != 0)
 			continue;

@@ -14,7 +14,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../lib"))
-from labtest import BUILD, REDPOLL, main, test, wait_for
+from labtest import BUILD, REDPOLL, ROOT, main, test, wait_for
 from resp import Client
 
 BENCH = f"{BUILD}/tools/bench/redpoll-bench"
@@ -358,6 +358,24 @@ def _():
         assert "max number of clients" in s.bench("-c", "30", "-n", "1000", "-t", "get")
         errors = s.results("-n", "100", "-c", "5", "NOSUCHCOMMAND")["NOSUCHCOMMAND"]
         assert errors["errors"] == 100 and "unknown command" in errors["first_error"], errors
+
+
+@test("frames for floods: more of them than there are ports, and no half of a file")
+def _():
+    make = [f"{ROOT}/tools/pktgen/make_pcap", "small", "--server", "10.0.0.1", "--server-mac", "52:54:00:12:34:56", "--sources",
+            "10.0.0.128/25", "--frames", "65000"]
+    with tempfile.TemporaryDirectory(prefix="redpoll-bench-") as folder:
+        path = f"{folder}/frames.pcap"
+        subprocess.run([*make, path], check=True, timeout=60)
+        with open(path, "rb") as f:
+            data = f.read()
+        # a header of 24 bytes, then frames of 60 behind 16 bytes each; ports stand behind 34 bytes of Ethernet and IP
+        assert len(data) == 24 + 65000 * 76, len(data)
+        ports = {data[i + 16 + 34:i + 16 + 36] for i in range(24, len(data), 76)}
+        assert len(ports) == 64000 and min(ports) == (1024).to_bytes(2, "big"), len(ports)
+        done = subprocess.run(["prlimit", "--fsize=100000", *make, path], capture_output=True, text=True, timeout=60,
+                              preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN))
+        assert done.returncode == 1 and "File too large" in done.stderr and not os.path.exists(path), done
 
 
 @test("SIGINT: what was measured so far is told")

@@ -97,6 +97,16 @@ def markdown(head, rows):
     return "\n".join("| " + " | ".join(r) + " |" for r in [head, ["---"] * len(head)] + rows)
 
 
+def put(path, mark, text):
+    """Replaces what stands between a mark and its end."""
+    with open(path) as f:
+        doc = f.read()
+    begin, end = f"<!-- bench:{mark} -->\n", f"<!-- /bench:{mark} -->"
+    i, k = doc.index(begin) + len(begin), doc.index(end)
+    with open(path, "w") as f:
+        f.write(doc[:i] + "\n" + text + "\n" + doc[k:])
+
+
 def floor(build, rate, seconds, table_mib):
     """What the machine itself leaves an open loop of so many requests per second, half of what its server can answer;
     percentiles in us: see floor.c."""

@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-from .common import COMMAND_S, SERVER_CPU, Failed, end, sh, wait_for
+from .common import COMMAND_S, SERVER_CPU, Failed, end, median, sh, wait_for
 from .direct import Server
 
 BATCH = 1000  # commands that a pipeline of the engine's row takes at once
@@ -186,12 +186,13 @@ def us_per_call(peer, what, members):
 ENGINE_HEAD = ["a sorted set", "redis-server", "Redpoll", "ratio", "asked for"]
 
 
-def engine(both, members):
+def engine(both, members, rounds):
     sizes = [fill(p, members) for p in both]
     rows = [[f"memory per member, of {members}", f"{sizes[0]:.0f} bytes", f"{sizes[1]:.0f} bytes",
              f"{sizes[1] / sizes[0]:.2f}", "0.7 at most, aim 0.5"]]
     for what in ("ZRANGE by rank, 10 members", "ZRANK", "ZADD of a known member"):
-        theirs, ours = (us_per_call(p, what, members) for p in both)
+        taken = [[us_per_call(p, what, members) for p in both] for _ in range(rounds)]
+        theirs, ours = (median(of) for of in zip(*taken))
         rows.append([f"{what}: time in the engine", f"{theirs:.2f} us", f"{ours:.2f} us", f"{theirs / ours:.1f}", "2"])
     for row in rows:
         print("  ".join(row), flush=True)

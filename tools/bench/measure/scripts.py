@@ -66,7 +66,7 @@ class Server:
         return self.benchmark(depth, clients, calls, "evalsha", self.sha, "1", "limit:__rand_int__", "600", "1000000")
 
 
-def beside(build):
+def beside(build, rounds):
     """GETs of keys on another shard, alone and while a script that leases one shard runs without pause: their ratio."""
     with Server("redpoll", build, 2) as s:
         spin = "local n = 0 for i = 1, 1e12 do n = n + i end return n"
@@ -74,12 +74,12 @@ def beside(build):
         s.cli("config", "set", "busy-reply-threshold", "50")
         free = next(k for k in (f"k{i}" for i in range(100)) if "reached" in s.cli(
             "eval", f"return redis.call('get', '{k}')", "1", "held"))
-        alone = [float(s.benchmark(16, 20, 200_000, "get", free)["rps"]) for _ in range(3)]
+        alone = [float(s.benchmark(16, 20, 200_000, "get", free)["rps"]) for _ in range(rounds)]
         runner = subprocess.Popen([LAB, "exec", "--name", s.lab, "redis-cli", "-h", s.ip, "-p", s.port, "eval", spin,
                                    "1", "held"], stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
         try:
             wait_for("a script that runs", lambda: "BUSY" in s.cli("get", "held"), 10)
-            during = [float(s.benchmark(16, 20, 200_000, "get", free)["rps"]) for _ in range(3)]
+            during = [float(s.benchmark(16, 20, 200_000, "get", free)["rps"]) for _ in range(rounds)]
         finally:
             s.cli("script", "kill")
             runner.wait(20)
@@ -108,7 +108,7 @@ def run(build, rounds, scale):
         for s in servers.values():
             s.go()
     lines = []
-    ratio = beside(build)
+    ratio = beside(build, rounds)
     for what, unit in (("P=1", "calls/s"), ("P=16", "calls/s"), ("cpu", "us per call"), ("rtt", "us, median")):
         a, b = median(got[what, "redpoll"]), median(got[what, "redis-server"])
         lines.append([f"rate limiter, {what}", f"{a:,.2f} {unit}", f"{b:,.2f} {unit}", f"{a / b:.2f}",

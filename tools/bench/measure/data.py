@@ -3,6 +3,7 @@
 Both servers are filled by redis-cli --pipe, outside of what is measured. Memory is the growth of used_memory; a command's
 cost is what each server's own INFO commandstats says, so no network is in it on either side.
 """
+import contextlib
 import os
 import random
 import shutil
@@ -53,35 +54,38 @@ class Peer:
         return int(self.info("memory", "used_memory"))
 
 
-class Peers:
-    """redis-server on a unix socket and Redpoll by its admin listener, the same CPU for each."""
+@contextlib.contextmanager
+def redis_server(*options):
+    """On a unix socket."""
+    folder = tempfile.mkdtemp(prefix="redpoll-data-")
+    sock = f"{folder}/redis.sock"
+    process = subprocess.Popen(
+        ["taskset", "-c", SERVER_CPU, "redis-server", "--port", "0", "--unixsocket", sock, "--save", "", "--dir", folder,
+         *options],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for("the start of redis-server", lambda: os.path.exists(sock), 10)
+        yield Peer("redis-server", ("-s", sock))
+    finally:
+        end(process, signal.SIGTERM)
+        shutil.rmtree(folder, ignore_errors=True)
 
-    def __init__(self, build):
-        self.folder = tempfile.mkdtemp(prefix="redpoll-data-")
-        sock = f"{self.folder}/redis.sock"
-        self.redis = subprocess.Popen(
-            ["taskset", "-c", SERVER_CPU, "redis-server", "--port", "0", "--unixsocket", sock, "--save", "", "--dir",
-             self.folder], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.ours = None
-        try:
-            self.ours = Server(build, loads=False)
-            wait_for("the start of redis-server", lambda: os.path.exists(sock), 10)
-        except BaseException:
-            self.stop()
-            raise
-        self.both = [Peer("redis-server", ("-s", sock)), Peer("Redpoll", ("-p", self.ours.admin))]
 
-    def __enter__(self):
-        return self.both
+@contextlib.contextmanager
+def redpoll(build):
+    """By its admin listener."""
+    server = Server(build, loads=False)
+    try:
+        yield Peer("Redpoll", ("-p", server.admin))
+    finally:
+        server.stop()
 
-    def __exit__(self, *exc):
-        self.stop()
 
-    def stop(self):
-        end(self.redis, signal.SIGTERM)
-        if self.ours is not None:
-            self.ours.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+@contextlib.contextmanager
+def both_peers(build):
+    """At once, the same CPU for each."""
+    with redis_server() as redis, redpoll(build) as ours:
+        yield redis, ours
 
 
 # ---- memory per key: what it is, commands that make key i in its first or its other size, at most ----
@@ -110,47 +114,57 @@ def a_stream(i, other):
                                          for k in range(15 if other else 10)]
 
 
-KINDS = [
-    ("32-byte strings", a_string, 109, 90, 1),
-    ("hashes of 5 small fields", a_hash, 176, 140, 1),
-    ("sets of 10 integers", a_set, 0.7, 0.5, 1),
-    ("lists of 20 small items", a_list, 0.7, 0.5, 1),
-    ("streams of 10 entries", a_stream, 0.7, 0.5, 4),
+KINDS = [  # how many, what, how one is made, asked for, aim
+    (5_000_000, "32-byte strings", a_string, 109, 90),
+    (1_000_000, "hashes of 5 small fields", a_hash, 176, 140),
+    (1_000_000, "sets of 10 integers", a_set, 0.7, 0.5),
+    (1_000_000, "lists of 20 small items", a_list, 0.7, 0.5),
+    (1_000_000, "streams of 10 entries", a_stream, 0.7, 0.5),
 ]
+QUICK_SHARE = 10
+KEYS_AT_ONCE = 1000
+REHASHING = "--hz", "500", "--enable-debug-command", "local"  # is soon done, and settled() sees it
 MEMORY_HEAD = ["data", "redis-server: bytes per key", "Redpoll", "ratio", "asked for", "aim",
                "half overwritten: redis-server", "Redpoll", "ratio"]
 
 
-def emptied(peer):
-    """What an empty server uses. A flush may free in the background."""
-    peer.cli("flushall")
+def batches(make, keys, other, step=1):
+    """The commands of every step-th key, some keys at a time: those of a million would take gigabytes here."""
+    for k in range(0, keys, KEYS_AT_ONCE):
+        yield b"".join(c for i in range(k, min(k + KEYS_AT_ONCE, keys), step) for c in make(i, other))
+
+
+def settled(peer):
+    """used_memory when nothing is freed in the background any more, and no table is moved into a larger one."""
     before, now = None, peer.used()
-    while now != before:
+    while now != before or (peer.name == "redis-server" and "ehashing" in peer.cli("debug", "htstats", "0")):
         time.sleep(0.5)
         before, now = now, peer.used()
     return now
 
 
-def per_key(peer, make, keys):
-    """Bytes of a key when all are new, and after every second one was written again in another size."""
-    empty = emptied(peer)
-    peer.pipe(b"".join(make(i, False)) for i in range(keys))
-    new = peer.used()
-    peer.pipe(b"".join(make(i, True)) for i in range(0, keys, 2))
-    return (new - empty) / keys, (peer.used() - empty) / keys
+def per_key(server, make, keys):
+    """Bytes of a key when all are new, and after every second one was written again in another size. The server has nothing
+    else, and ends: memory of the next kind is as new."""
+    with server as peer:
+        empty = settled(peer)
+        peer.pipe(batches(make, keys, False))
+        new = settled(peer)
+        peer.pipe(batches(make, keys, True, 2))
+        return (new - empty) / keys, (settled(peer) - empty) / keys
 
 
-def memory(both, keys):
-    """The table's rows."""
+def memory(build, quick):
+    """The table's rows, one server at a time: a million streams are 4.3 GB of redis-server's."""
     rows = []
-    for what, make, asked, aim, share in KINDS:
-        (new, over), (our_new, our_over) = (per_key(p, make, keys // share) for p in both)
+    for keys, what, make, asked, aim in KINDS:
+        keys //= QUICK_SHARE if quick else 1
+        new, over = per_key(redis_server(*REHASHING), make, keys)
+        our_new, our_over = per_key(redpoll(build), make, keys)
         unit = " bytes" if asked > 1 else "x"
-        rows.append([f"{keys // share} {what}", f"{new:.0f}", f"{our_new:.0f}", f"{our_new / new:.2f}", f"{asked}{unit}",
+        rows.append([f"{keys} {what}", f"{new:.0f}", f"{our_new:.0f}", f"{our_new / new:.2f}", f"{asked}{unit}",
                      f"{aim}{unit}", f"{over:.0f}", f"{our_over:.0f}", f"{our_over / over:.2f}"])
         print("  ".join(rows[-1]), flush=True)
-    for p in both:
-        p.cli("flushall")
     return rows
 
 
@@ -186,7 +200,12 @@ def us_per_call(peer, what, members):
 ENGINE_HEAD = ["a sorted set", "redis-server", "Redpoll", "ratio", "asked for"]
 
 
-def engine(both, members, rounds):
+def engine(build, members, rounds):
+    with both_peers(build) as both:
+        return engine_rows(both, members, rounds)
+
+
+def engine_rows(both, members, rounds):
     sizes = [fill(p, members) for p in both]
     rows = [[f"memory per member, of {members}", f"{sizes[0]:.0f} bytes", f"{sizes[1]:.0f} bytes",
              f"{sizes[1] / sizes[0]:.2f}", "0.7 at most, aim 0.5"]]

@@ -303,6 +303,7 @@ class Persist:
     def memory(self):
         """SETs at full rate on both servers in turns, without and with BGSAVEs; beyond the same without. Redpoll runs with
         the least memory made ready ahead, so that what it takes is seen when it takes it."""
+        self.admin().saved_s()
         self.restart("--prefault-memory", "0")
         folder = f"{self.folder}/redis"
         os.mkdir(folder)

@@ -62,7 +62,7 @@ static uint32_t split(char *line, const char **fields)
 static const char *field(const char *name)
 {
 	static char head[2048], row[2048];
-	const char *names[COLUMNS + 1], *values[COLUMNS + 1];
+	const char *names[COLUMNS + 1] = {0}, *values[COLUMNS + 1] = {0};
 
 	assert_int_equal(sscanf(printed(), "%2047[^\n]\n%2047[^\n]", head, row), 2);
 	assert_int_equal(split(head, names), COLUMNS);

@@ -43,7 +43,7 @@ static int set(struct options *o, const struct row *r, const char *text, struct 
 {
 	void *to = (char *)o + r->at;
 	struct options_many *many = to;
-	double v;
+	double v = 0;
 
 	switch (r->kind) {
 	case TEXT:

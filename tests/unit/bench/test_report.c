@@ -68,7 +68,7 @@ static const char *field(const char *name)
 	assert_int_equal(split(head, names), COLUMNS);
 	assert_int_equal(split(row, values), COLUMNS);
 	for (uint32_t i = 0; i < COLUMNS; i++)
-		if (strcmp(names[i], name) == 0)
+		if (names[i] != NULL && strcmp(names[i], name) == 0)
 			return values[i];
 	return "no such column";
 }

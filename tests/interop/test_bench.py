@@ -188,9 +188,12 @@ def _():
 @test("for a time: --seconds ends in time")
 def _():
     with Server() as s:
-        started = time.monotonic()
-        check(s.results("-c", "16", "--seconds", "1", "--verify", "-t", "get")["GET"])
-        assert 1 <= time.monotonic() - started < 5
+        took = []
+        while not took or (took[-1] > 5 and len(took) < 5):  # a loaded machine may take seconds to start a program
+            started = time.monotonic()
+            check(s.results("-c", "16", "--seconds", "1", "--verify", "-t", "get")["GET"])
+            took.append(time.monotonic() - started)
+        assert 1 <= took[-1] <= 5, took
 
 
 def arrivals_ms(admin):

@@ -12,6 +12,7 @@
 #define BUFFER_KEPT   (4u << 20)
 #define RETRY_US      1000000
 #define SECOND_US     1000000
+#define EVERYSEC_US   950000 /* between two rounds: with the look at the rings and the disk's time a second is promised */
 #define POLL_US       4000 /* everysec, no: between two looks at the rings; sleep is in whole ms, and 5 are promised */
 #define POLL_IDLE_US  100000
 #define UNASKED_US    1000 /* always: effects that nobody has asked a round for have one after that */
@@ -483,7 +484,7 @@ static bool round_due(const struct aof_writer *w)
 		return false;
 	if (w->policy == AOF_FSYNC_ALWAYS)
 		return w->now_us - w->round_ended_us >= UNASKED_US;
-	return w->policy == AOF_FSYNC_EVERYSEC && !w->spare_disk && w->now_us - w->last_round_us >= SECOND_US;
+	return w->policy == AOF_FSYNC_EVERYSEC && !w->spare_disk && w->now_us - w->last_round_us >= EVERYSEC_US;
 }
 
 bool aof_writer_due(const struct aof_writer *w)

@@ -28,6 +28,8 @@ static void *lua_memory(void *ctx, void *ptr, size_t old, size_t new)
 	if (rp_unlikely(new > old && e->memory_max != 0 && e->memory - old + new > e->memory_max && !e->emitting))
 		return NULL;
 	void *p = realloc(ptr, new);
+	if (rp_unlikely(p == NULL) && ptr != NULL && new <= old)
+		p = ptr; /* Lua counts on that what becomes smaller has room */
 	if (p != NULL)
 		count_memory(e, e->memory - old + new);
 	return p;

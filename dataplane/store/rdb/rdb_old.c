@@ -47,12 +47,13 @@ static bool zl_value(const uint8_t *p, size_t room, char *num, struct slice *out
 bool ziplist_each(const uint8_t *p, size_t len, rdb_item_fn fn, void *ctx)
 {
 	size_t at = ZL_HEADER, before = 0;
-	uint32_t total, n = 0;
+	uint32_t total, tail, n = 0;
 	uint16_t count;
 
 	if (len < ZL_HEADER + 1 || p[len - 1] != ZL_END)
 		return false;
 	memcpy(&total, p, sizeof total);
+	memcpy(&tail, p + 4, sizeof tail);
 	memcpy(&count, p + 8, sizeof count);
 	if (total != len)
 		return false;
@@ -72,7 +73,7 @@ bool ziplist_each(const uint8_t *p, size_t len, rdb_item_fn fn, void *ctx)
 		before = at - begin;
 		n++;
 	}
-	return count == UINT16_MAX || count == n;
+	return tail == at - before && (count == UINT16_MAX || count == n);
 }
 
 /* ---- zipmap: count, then length key, length free value free bytes ..., 0xff ---- */

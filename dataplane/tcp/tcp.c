@@ -121,6 +121,7 @@ struct tcp *tcp_create(const struct tcp_params *p, struct err *e)
 		tcp_destroy(t);
 		return NULL;
 	}
+	tcp_tune_poll(t);
 	return t;
 }
 

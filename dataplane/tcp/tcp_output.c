@@ -16,6 +16,7 @@ struct rte_mbuf *tcp_mbuf(struct tcp *t)
 	if (rp_unlikely(m == NULL)) {
 		t->count.no_mbuf++;
 		t->starved_us = tcp_now_us(t);
+		t->bufs_free = 0;
 	}
 	buf_prefetch_next(t->p.pool);
 	return m;

@@ -342,6 +342,9 @@ struct tcp {
 	uint16_t mss_cap;   /* payload that fits one buffer of the pool */
 	uint16_t ooo_bufs_max;
 	uint32_t snd_segs_max;
+	uint32_t bufs_free; /* of the packet pool, as of bufs_us, less what reassembly has kept since */
+	uint64_t bufs_us;
+	uint32_t ooo_bufs, ooo_scan; /* of all connections; where the next look for those that hold too many begins */
 	uint8_t rcv_ws;
 	struct tcp_link out, dead;
 	struct tcp_counters count;
@@ -505,6 +508,8 @@ void tcp_reass_insert(struct tcp_conn *c, struct tcp_seg *s);
 /* Next buffer that starts at rcv_nxt, trimmed and ready for the user, or NULL. */
 struct rte_mbuf *tcp_reass_pop(struct tcp_conn *c);
 void tcp_reass_free(struct tcp_conn *c);
+/* The same, and the peer is no longer told that we have it (RFC 2018 section 8). */
+void tcp_reass_renege(struct tcp_conn *c);
 
 /* tcp_output.c */
 /* Sends all that is allowed; returns segments. *done false: out of buffers, try again. */
@@ -609,7 +614,8 @@ void tcp_input_time_wait(struct tcp *t, struct tcp_tw *w, struct tcp_seg *s);
 uint32_t tcp_tw_poll(struct tcp *t);
 
 /* tcp_tune.c: the window that may be offered and what the user may queue now; when data may begin to flow; after the
- * user took data; when the user waits for room; may reassembly keep no buffer more? */
+ * user took data; when the user waits for room; may reassembly keep no buffer more? Once in a while: how many are free,
+ * and when they are few who has to give his back. */
 static inline uint32_t tcp_rcv_limit(const struct tcp_conn *c)
 {
 	return RP_MIN(c->t->p.rcv_buf, (uint32_t)TCP_RCV_BUF_BASE << c->rcv_grown);
@@ -622,6 +628,7 @@ void tcp_tune_start(struct tcp_conn *c);
 void tcp_tune_receive(struct tcp_conn *c);
 void tcp_tune_send(struct tcp_conn *c);
 bool tcp_tune_ooo_full(const struct tcp_conn *c);
+void tcp_tune_poll(struct tcp *t);
 
 /* tcp_wheel.c */
 void tcp_wheel_init(struct tcp_wheel *w, uint64_t now_us);

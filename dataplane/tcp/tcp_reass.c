@@ -1,6 +1,6 @@
 /* Out-of-order data: a sorted list without overlaps. What is already there wins over what comes again. Bounded by the
- * window in bytes and by ooo_bufs_max in buffers; small pieces are copied into their neighbour so that a peer that
- * sends crumbs cannot pin the pool. */
+ * window in bytes, and by ooo_bufs_max and a share of the free ones in buffers; small pieces are copied into their
+ * neighbour so that a peer that sends crumbs cannot pin the pool. */
 #include "tcp/tcp_priv.h"
 
 static inline struct buf_seg *rec(struct rte_mbuf *m)
@@ -23,6 +23,7 @@ static void unlink_next(struct tcp_conn *c, struct rte_mbuf *prev, struct rte_mb
 		c->ooo_tail = prev;
 	c->ooo_bytes -= rec(m)->len;
 	c->ooo_bufs--;
+	c->t->ooo_bufs--;
 }
 
 /* Last buffer that starts at or before seq, or NULL. */
@@ -93,6 +94,16 @@ static void link_after(struct tcp_conn *c, struct rte_mbuf *prev, struct tcp_seg
 		c->ooo_tail = m;
 	c->ooo_bytes += s->len;
 	c->ooo_bufs++;
+	c->t->ooo_bufs++;
+	c->t->bufs_free -= c->t->bufs_free > 0;
+}
+
+/* Does s cover all of the buffer behind prev? Then it takes its place. */
+static bool covers_next(struct tcp_conn *c, struct rte_mbuf *prev, const struct tcp_seg *s)
+{
+	struct rte_mbuf *next = prev != NULL ? rec(prev)->next : c->ooo_head;
+
+	return next != NULL && tcp_seq_leq(rec_end(next), s->seq + s->len);
 }
 
 void tcp_reass_insert(struct tcp_conn *c, struct tcp_seg *s)
@@ -110,6 +121,8 @@ void tcp_reass_insert(struct tcp_conn *c, struct tcp_seg *s)
 		}
 		trim_left(s, overlap);
 	}
+	/* Before followers go: what the peer was told that we have stays, or what covers it does. */
+	bool full = tcp_tune_ooo_full(c) && !covers_next(c, prev, s);
 	trim_right(c, prev, s);
 	c->t->count.ooo_in++;
 	uint32_t end = s->seq + s->len;
@@ -118,7 +131,7 @@ void tcp_reass_insert(struct tcp_conn *c, struct tcp_seg *s)
 		s->m = NULL;
 		return;
 	}
-	if (tcp_tune_ooo_full(c)) {
+	if (full) {
 		c->t->count.drop_ooo_limit++;
 		rte_pktmbuf_free(s->m);
 	} else {
@@ -154,5 +167,12 @@ void tcp_reass_free(struct tcp_conn *c)
 	}
 	c->ooo_tail = NULL;
 	c->ooo_bytes = 0;
+	c->t->ooo_bufs -= c->ooo_bufs;
 	c->ooo_bufs = 0;
+}
+
+void tcp_reass_renege(struct tcp_conn *c)
+{
+	tcp_reass_free(c);
+	c->nblocks = 0;
 }

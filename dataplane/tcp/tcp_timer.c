@@ -226,6 +226,8 @@ uint32_t tcp_poll_timers(struct tcp *t)
 	uint32_t fired = 0;
 	struct tcp_conn *c;
 
+	if (now - t->bufs_us >= TCP_CLOCK_US)
+		tcp_tune_poll(t);
 	t->depth++;
 	while (fired < TCP_TIMERS_PER_POLL && (c = tcp_wheel_pop(t, now)) != NULL) {
 		fired++;

@@ -7,9 +7,23 @@
  * peer's CPU, one ACK for all of it) is no part of the least round trip, and yet the window must cover it. */
 #define TUNE_LEAST_US 1000
 
+/* Out-of-order data: a peer that leaves gaps pins a buffer with each byte. So each connection may have a share of what
+ * is free now (dynamic thresholds, Choudhury and Hahne 1998), but for a part that is spared: however many peers do
+ * that, buffers stay free for all others. When few are, who holds more than that share by now gives all of it back. */
+#define OOO_SHARE  8  /* of the free ones */
+#define OOO_SPARED 32 /* of all */
+#define OOO_LOW    8  /* of all: fewer free ones are few */
+#define OOO_SLICE  256
+
 static bool pool_has_half(const struct tcp *t)
 {
-	return rte_mempool_avail_count(t->p.pool) >= t->p.pool->size / 2;
+	return t->bufs_free >= t->p.pool->size / 2;
+}
+
+static uint32_t ooo_share(const struct tcp *t)
+{
+	uint32_t spared = t->p.pool->size / OOO_SPARED;
+	return t->bufs_free > spared ? (t->bufs_free - spared) / OOO_SHARE : 0;
 }
 
 /* The peer may delay its ACKs: the least round trip is what counts. */
@@ -58,8 +72,38 @@ bool tcp_tune_ooo_full(const struct tcp_conn *c)
 {
 	const struct tcp *t = c->t;
 
+	if (c->ooo_bufs >= ooo_share(t))
+		return true;
 	if (rp_likely(c->ooo_bufs < t->ooo_bufs_max))
 		return false;
 	uint32_t most = RP_MIN((uint32_t)t->ooo_bufs_max << c->rcv_grown, (uint32_t)UINT16_MAX);
 	return c->ooo_bufs >= most || !pool_has_half(t);
+}
+
+/* A slice of the connections: what one gives back is the others' share, too, so no more is taken than must be. */
+static void take_back(struct tcp *t)
+{
+	const void *key;
+	void *entry;
+
+	for (uint32_t i = 0; i < OOO_SLICE; i++) {
+		if (rte_hash_iterate(t->table, &key, &entry, &t->ooo_scan) < 0) {
+			t->ooo_scan = 0;
+			return;
+		}
+		struct tcp_conn *c = entry;
+		if (tcp_entry_is_tw(entry) || c->ooo_bufs <= ooo_share(t))
+			continue;
+		t->bufs_free += c->ooo_bufs;
+		t->count.drop_ooo_low += c->ooo_bufs;
+		tcp_reass_renege(c);
+	}
+}
+
+void tcp_tune_poll(struct tcp *t)
+{
+	t->bufs_us = tcp_now_us(t);
+	t->bufs_free = rte_mempool_avail_count(t->p.pool);
+	if (rp_unlikely(t->bufs_free < t->p.pool->size / OOO_LOW && t->ooo_bufs > 0))
+		take_back(t);
 }

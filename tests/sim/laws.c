@@ -209,6 +209,22 @@ static const char *law_ooo(const struct tcp_conn *c)
 	return NULL;
 }
 
+/* What the peer is told that we have, we have: it may forget it. */
+static const char *law_blocks(const struct tcp_conn *c)
+{
+	for (uint32_t i = 0; i < c->nblocks; i++) {
+		const struct tcp_block *b = &c->sack->block[i];
+		uint32_t at = b->start;
+		for (struct rte_mbuf *m = c->ooo_head; m != NULL && at != b->end; m = rec(m)->next) {
+			if (tcp_seq_leq(rec(m)->seq, at) && tcp_seq_gt(rec(m)->seq + rec(m)->len, at))
+				at = rec(m)->seq + rec(m)->len;
+		}
+		if (tcp_seq_lt(at, b->end))
+			return "a SACK block tells of data that is not kept";
+	}
+	return NULL;
+}
+
 static const char *law_sequence(const struct tcp_conn *c)
 {
 	bool fin = c->flags & TCP_F_FIN_QUEUED;
@@ -224,7 +240,7 @@ const char *law_conn(const struct tcp_conn *c)
 {
 	static const char *(*const law[])(const struct tcp_conn *) = {
 		law_wheel, law_rtx_timer, law_ack_timer, law_reordering_timer, law_keep_timer,
-		law_probe, law_queue,     law_ooo,       law_sequence,
+		law_probe, law_queue,     law_ooo,       law_blocks,           law_sequence,
 	};
 	const char *broken = NULL;
 

@@ -101,12 +101,83 @@ static void test_tcp_reass__buffers_are_bounded(void **state)
 {
 	uint32_t isn = peer_establish(&P);
 
+	P.t->ooo_bufs_max = 20;
 	for (uint32_t i = 0; i < 300; i++) { /* nothing is contiguous */
 		inject_at(isn, 1 + 2 * i, "z");
 		P.nsegs = P.taken = 0;
 	}
 	assert_int_equal(P.c->ooo_bufs, P.t->ooo_bufs_max);
 	assert_true(tcp_counters(P.t)->drop_ooo_limit > 0);
+}
+
+/* Gaps alone, from one port after the other. */
+static uint32_t leave_gaps(uint16_t port, uint32_t n)
+{
+	peer_inject_from(&P, port, SYN, PEER_ISN, 0, 60000, NULL, NULL, 0);
+	uint32_t isn = P.seg[P.nsegs - 1].seq;
+	peer_inject_from(&P, port, ACK, PEER_ISN + 1, isn + 1, 60000, NULL, NULL, 0);
+	for (uint32_t i = 0; i < n; i++)
+		peer_inject_from(&P, port, ACK, PEER_ISN + 2 + 2 * i, isn + 1, 60000, NULL, "z", 1);
+	peer_advance(&P, 2000);
+	P.nsegs = P.taken = 0;
+	return isn;
+}
+
+static void test_tcp_reass__many_peers_with_gaps_leave_buffers_to_others(void **state)
+{
+	peer_stop(&P);
+	P.p.max_conns = P.p.max_syn = 128;
+	peer_start(&P);
+	for (uint16_t i = 0; i < 100; i++)
+		leave_gaps(PEER_PORT + i, 120);
+	assert_true(rte_mempool_avail_count(P.pool) > P.pool->size / 64);
+	assert_true(tcp_counters(P.t)->drop_ooo_limit > 0);
+	P.accepted = P.ngot = 0;
+	uint32_t isn = leave_gaps(PEER_PORT + 100, 0); /* who leaves none is served */
+	peer_inject_from(&P, PEER_PORT + 100, ACK, PEER_ISN + 1, isn + 1, 60000, NULL, "abc", 3);
+	expect_stream("abc");
+}
+
+static void test_tcp_reass__is_given_back_when_buffers_are_few(void **state)
+{
+	struct rte_mbuf *hog[420];
+	struct tcp_opts o = {.has = TCP_OPT_HAS_MSS | TCP_OPT_HAS_SACK_OK, .mss = 1460};
+
+	peer_inject_from(&P, PEER_PORT, SYN, PEER_ISN, 0, 60000, &o, NULL, 0);
+	uint32_t isn = peer_expect(&P, SYN | ACK)->seq;
+	peer_inject(&P, ACK, PEER_ISN + 1, isn + 1, NULL, 0);
+	for (uint32_t i = 0; i < 40; i++)
+		inject_at(isn, 1 + 2 * i, "z");
+	assert_int_equal(P.c->ooo_bufs, 40);
+	for (uint32_t i = 0; i < RP_ARRAY_LEN(hog); i++)
+		assert_non_null(hog[i] = buf_alloc(P.pool));
+	peer_advance(&P, 2000);
+	assert_int_equal(P.c->ooo_bufs, 0);
+	assert_int_equal(tcp_counters(P.t)->drop_ooo_low, 40);
+	rte_pktmbuf_free_bulk(hog, RP_ARRAY_LEN(hog));
+	P.nsegs = P.taken = 0;
+	inject_at(isn, 0, "abc"); /* what is behind that has to come again */
+	expect_stream("abc");
+	struct peer_seg *s = peer_expect(&P, ACK);
+	assert_int_equal(s->ack, PEER_ISN + 4);
+	assert_int_equal(s->opts.nblocks, 0);
+}
+
+static void test_tcp_reass__what_covers_others_takes_their_place(void **state)
+{
+	uint32_t isn = peer_establish(&P);
+
+	inject_at(isn, 3, "x");
+	inject_at(isn, 5, "y");
+	P.t->bufs_free = 0; /* no more is kept */
+	inject_at(isn, 8, "z");
+	assert_int_equal(tcp_counters(P.t)->drop_ooo_limit, 1);
+	inject_at(isn, 2, "cd");
+	assert_int_equal(P.c->ooo_bytes, 3);
+	inject_at(isn, 2, "cdefgh");
+	assert_int_equal(P.c->ooo_bytes, 6);
+	inject_at(isn, 0, "ab");
+	expect_stream("abcdefgh");
 }
 
 static void test_tcp_reass__fin_waits_for_its_data(void **state)
@@ -527,6 +598,9 @@ int main(void)
 		T(test_tcp_reass__in_order_data_overlaps_the_queue),
 		T(test_tcp_reass__crumbs_share_a_buffer),
 		T(test_tcp_reass__buffers_are_bounded),
+		T(test_tcp_reass__many_peers_with_gaps_leave_buffers_to_others),
+		T(test_tcp_reass__is_given_back_when_buffers_are_few),
+		T(test_tcp_reass__what_covers_others_takes_their_place),
 		T(test_tcp_reass__fin_waits_for_its_data),
 		T(test_tcp_rcv__old_bytes_are_trimmed),
 		T(test_tcp_rcv__window_closes_and_reopens),

@@ -17,9 +17,10 @@ void tcp_ecn_syn_ack(struct tcp_conn *c, uint8_t flags)
 
 uint8_t tcp_ecn_syn_flags(struct tcp_conn *c)
 {
-	/* Section 6.1.1.1: who swallows the first SYN may do so because of these bits. */
+	/* Section 6.1.1.1: who swallows the first SYN may do so because of these bits. But it may as well have arrived:
+	 * the peer's segments can be marked, and the marks are for us to echo (section 6.1.1). */
 	if (c->probes > 0) {
-		c->flags &= ~TCP_F_ECN;
+		c->no_ect = true;
 		return 0;
 	}
 	if (c->state == TCP_SYN_SENT)
@@ -45,7 +46,7 @@ void tcp_ecn_acked(struct tcp_conn *c, const struct tcp_seg *s)
 {
 	if ((c->flags & TCP_F_CWR) && tcp_seq_gt(s->ack, c->cwr_end))
 		c->flags &= ~TCP_F_CWR;
-	if (!(s->flags & RTE_TCP_ECE_FLAG) || (c->flags & (TCP_F_RECOVERY | TCP_F_LOSS | TCP_F_CWR)) ||
+	if (!(s->flags & RTE_TCP_ECE_FLAG) || c->no_ect || (c->flags & (TCP_F_RECOVERY | TCP_F_LOSS | TCP_F_CWR)) ||
 	    c->snd_una == c->snd_nxt)
 		return;
 	c->t->count.ecn_reductions++;

@@ -178,7 +178,7 @@ static uint8_t data_flags(struct tcp_conn *c, const struct buf_seg *s, uint32_t 
 	uint8_t flags = RTE_TCP_ACK_FLAG;
 
 	c->path.tx_soft = again;
-	if ((c->flags & TCP_F_ECN) && !again) {
+	if ((c->flags & TCP_F_ECN) && !again && !c->no_ect) {
 		c->path.tos = IP_ECT0;
 		flags |= (c->flags & TCP_F_CWR_DUE) ? RTE_TCP_CWR_FLAG : 0;
 		c->flags &= ~TCP_F_CWR_DUE;

@@ -201,6 +201,7 @@ struct tcp_conn {
 	uint8_t reo_mult, reo_persist;
 	uint8_t tlp_needless;
 	uint8_t nblocks;       /* of sack->block */
+	bool no_ect;           /* with TCP_F_ECN: we echo marks, but what we send is not to be marked */
 	struct tcp_sack *sack; /* NULL until tcp_sack_get() */
 
 	/* seldom */
@@ -578,7 +579,7 @@ void tcp_ecn_acked(struct tcp_conn *c, const struct tcp_seg *s);
  * the same window. */
 static inline void tcp_ecn_reduced(struct tcp_conn *c)
 {
-	c->flags |= (c->flags & TCP_F_ECN) ? TCP_F_CWR_DUE : 0;
+	c->flags |= (c->flags & TCP_F_ECN) && !c->no_ect ? TCP_F_CWR_DUE : 0;
 }
 
 /* tcp_pmtu.c: after a timeout: perhaps a black hole */

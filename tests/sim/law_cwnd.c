@@ -116,7 +116,7 @@ static void enter_recovery(struct tcp_conn *c)
 		l->ecn_point = l->point;
 	}
 	l->cuts++;
-	l->cwr_due = c->flags & TCP_F_ECN;
+	l->cwr_due = (c->flags & TCP_F_ECN) && !c->no_ect;
 	l->timed_out = false;
 	law_growth_reduced(&l->cubic, l->cwnd, false);
 	after(l, c);
@@ -143,7 +143,7 @@ static void timeout(struct tcp_conn *c, bool first)
 		law_growth_reduced(&l->cubic, l->cwnd, true);
 	l->cut = LAW_CUT_TIMEOUT;
 	l->cuts++;
-	l->cwr_due = c->flags & TCP_F_ECN;
+	l->cwr_due = (c->flags & TCP_F_ECN) && !c->no_ect;
 	l->point = c->snd_nxt;
 	l->timed_out = true;
 	l->timeout_una = c->snd_una;
@@ -318,7 +318,7 @@ void law_cwnd_arrived(struct law_cwnd *l, const struct tcp_conn *c, const struct
 	if (l->repeated > 0 && (c->flags & TCP_F_TS) && (s->opts.has & TCP_OPT_HAS_TS) &&
 	    tcp_seq_gt(s->ack, c->snd_una) && tcp_seq_lt(s->opts.tsecr, l->repeated_ts))
 		l->eifel = true;
-	if ((s->flags & RTE_TCP_ECE_FLAG) && (c->flags & TCP_F_ECN) && tcp_seq_gt(s->ack, c->snd_una) &&
+	if ((s->flags & RTE_TCP_ECE_FLAG) && (c->flags & TCP_F_ECN) && !c->no_ect && tcp_seq_gt(s->ack, c->snd_una) &&
 	    tcp_seq_gt(s->ack, l->ecn_point) && !in_force(l, c)) {
 		l->ece = true;
 		l->ece_ack = s->ack;

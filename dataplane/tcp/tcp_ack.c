@@ -223,12 +223,15 @@ static void take_ack(struct tcp_conn *c, const struct tcp_seg *s)
 bool tcp_ack_process(struct tcp_conn *c, const struct tcp_seg *s)
 {
 	if (rp_unlikely(tcp_seq_lt(s->ack, c->snd_una) || tcp_seq_gt(s->ack, c->snd_nxt))) {
-		if (tcp_seq_lt(s->ack, c->snd_una) && tcp_seq_geq(s->ack, c->snd_una - c->max_snd_wnd))
-			return true;    /* late, but its text is welcome */
+		if (tcp_seq_lt(s->ack, c->snd_una) && tcp_seq_geq(s->ack, c->snd_una - c->max_snd_wnd)) {
+			tcp_ts_update(c, s);
+			return true; /* late, but its text is welcome */
+		}
 		c->t->count.drop_ack++; /* RFC 5961 section 5.2 */
 		tcp_challenge_ack(c);
 		return false;
 	}
+	tcp_ts_update(c, s);
 	take_ack(c, s);
 	if (rp_unlikely(c->flags & TCP_F_WANT_ROOM))
 		tell_room(c);

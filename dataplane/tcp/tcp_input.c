@@ -98,11 +98,8 @@ static bool fast_path(struct tcp_conn *c, struct tcp_seg *s)
 	if (c->state != TCP_ESTABLISHED || (s->flags & SLOW_FLAGS) || s->ce || s->seq != c->rcv_nxt ||
 	    c->ooo_head != NULL || (c->flags & TCP_F_OOO_FIN) || s->len > c->rcv_adv - c->rcv_nxt)
 		return false;
-	if (c->flags & TCP_F_TS) {
-		if (!(s->opts.has & TCP_OPT_HAS_TS) || tcp_seq_lt(s->opts.tsval, c->ts_recent))
-			return false;
-		tcp_ts_update(c, s);
-	}
+	if ((c->flags & TCP_F_TS) && (!(s->opts.has & TCP_OPT_HAS_TS) || tcp_seq_lt(s->opts.tsval, c->ts_recent)))
+		return false;
 	c->last_rx_us = tcp_now_us(c->t);
 	c->probes = 0;
 	c->t->count.fast_path++;
@@ -112,6 +109,7 @@ static bool fast_path(struct tcp_conn *c, struct tcp_seg *s)
 			return true;
 	} else {
 		c->snd_wl1 = s->seq; /* keeps up, or it would seem to be ahead after 2 GiB */
+		tcp_ts_update(c, s);
 	}
 	if (s->len > 0)
 		tcp_input_text_in_order(c, s);

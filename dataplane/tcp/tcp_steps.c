@@ -44,7 +44,8 @@ static bool paws_ok(struct tcp_conn *c, const struct tcp_seg *s)
 	return false;
 }
 
-/* RFC 7323 section 4.3 (2): only a segment that begins at or before what we last acknowledged. */
+/* RFC 7323 section 4.3 (2): only a segment that begins at or before what we last acknowledged. Its ACK is acceptable:
+ * who guesses no more than where the window is does not choose what PAWS refuses. */
 void tcp_ts_update(struct tcp_conn *c, const struct tcp_seg *s)
 {
 	if (!(c->flags & TCP_F_TS) || !(s->opts.has & TCP_OPT_HAS_TS) || !tcp_seq_leq(s->seq, c->rcv_acked))
@@ -81,10 +82,11 @@ static void unacceptable(struct tcp_conn *c, struct tcp_seg *s)
 	ack_unacceptable(c, s);
 }
 
-/* Leaves only what lies inside the window. A SYN is not made any better by its text (RFC 5961 section 4.2). */
+/* Leaves only what lies inside the window. A SYN or RST is not made any better by its text (RFC 5961 sections 3.2 and
+ * 4.2): where it begins is what counts. */
 static void trim_to_window(struct tcp_conn *c, struct tcp_seg *s)
 {
-	if (s->flags & RTE_TCP_SYN_FLAG)
+	if (s->flags & (RTE_TCP_SYN_FLAG | RTE_TCP_RST_FLAG))
 		return;
 	if (tcp_seq_lt(s->seq, c->rcv_nxt)) {
 		uint32_t old = RP_MIN(c->rcv_nxt - s->seq, s->len);
@@ -127,7 +129,8 @@ static bool step_rst(struct tcp_conn *c, struct tcp_seg *s)
 		return true;
 	if (s->seq != c->rcv_nxt) {
 		c->t->count.drop_rst++;
-		tcp_challenge_ack(c);
+		if (tcp_seq_gt(s->seq, c->rcv_nxt)) /* else it lies before the window, and only its text does not */
+			tcp_challenge_ack(c);
 		return false;
 	}
 	c->t->count.rst_in++;
@@ -293,8 +296,6 @@ static bool step_text(struct tcp_conn *c, struct tcp_seg *s)
 		c->t->count.drop_after_fin++;
 		return false;
 	}
-	if (c->state == TCP_FIN_WAIT_2)
-		tcp_timer_keep_restart(c);
 	if (s->seq == c->rcv_nxt) {
 		tcp_input_text_in_order(c, s);
 		fill_holes(c);
@@ -314,6 +315,7 @@ static void peer_fin(struct tcp_conn *c)
 
 	c->flags &= ~TCP_F_OOO_FIN;
 	c->rcv_nxt++;
+	c->rcv_adv = tcp_seq_max(c->rcv_adv, c->rcv_nxt); /* a FIN needs no window: what follows begins behind it */
 	tcp_conn_ack_now(c);
 	if (c->state == TCP_ESTABLISHED)
 		c->state = TCP_CLOSE_WAIT;
@@ -345,13 +347,10 @@ static void step_fin(struct tcp_conn *c, bool fin, uint32_t fin_seq, bool text)
 
 void tcp_input_steps(struct tcp_conn *c, struct tcp_seg *s)
 {
-	if (!step_sequence(c, s) || !step_rst(c, s) || !step_syn(c, s))
+	if (!step_sequence(c, s) || !step_rst(c, s) || !step_syn(c, s) || !step_ack(c, s))
 		return;
-	tcp_ts_update(c, s);
 	if (c->flags & TCP_F_ECN)
 		tcp_ecn_received(c, s);
-	if (!step_ack(c, s))
-		return;
 	uint32_t fin_seq = s->seq + s->len; /* before the text is trimmed and given away */
 	bool text = s->len > 0;
 	if (step_text(c, s))

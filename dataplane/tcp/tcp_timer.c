@@ -168,7 +168,7 @@ static void on_keep(struct tcp_conn *c)
 	const struct tcp_params *p = &c->t->p;
 	uint64_t now = tcp_now_us(c->t);
 
-	if (c->state == TCP_FIN_WAIT_2) { /* closed by us, and the peer neither sends nor closes */
+	if (c->state == TCP_FIN_WAIT_2) { /* closed by us, and the peer does not: nobody reads what it sends */
 		tcp_conn_reset(c, TCP_CLOSED_TIMEOUT);
 		return;
 	}

@@ -116,6 +116,7 @@ struct net_path {
 	uint16_t mtu;       /* IP MTU of this path when it was made; see net_pmtu_get() */
 	uint8_t tos;
 	bool tx_soft; /* checksums of the next segment in software, whatever the device can do */
+	bool no_wait; /* what cannot leave at once is dropped: no frame waits for a neighbour */
 };
 
 /* Receives up to n frames from the queue and the steering rings; returns how many TCP segments it put into out (n <=
@@ -139,7 +140,7 @@ uint16_t net_pmtu_learn(struct net *n, const struct net_addr *remote, uint16_t m
 /* m: data begins at a TCP header of tcp_len bytes whose checksum field is 0, headroom for 40+18 bytes, nb_segs as
  * built; tso_segsz: payload of the segments that the device cuts it into, 0 if it is one. Adds IP and Ethernet, fills
  * or offloads checksums, and queues for TX. Ownership moves. While the neighbour is being resolved up to a few frames
- * per neighbour wait. */
+ * per neighbour wait, and of all together no more than a share of the pool, unless path->no_wait. */
 void net_tcp_output(struct net *n, struct net_path *path, struct rte_mbuf *m, uint8_t tcp_len);
 /* A peer acknowledged what the device had summed (train: cut into segments) for us, arrived: or only its repetition
  * with a checksum made in software. False: this help is no longer used. */

@@ -32,6 +32,7 @@ int neigh_table_init(struct net *n)
 	for (uint32_t i = 0; i < size; i++)
 		n->neigh[i].next = i + 1 < size ? i + 1 : NET_NEIGH_NONE;
 	n->neigh_free = 0;
+	n->waiting_max = RP_MAX(n->p.pool->size / (NET_NEIGH_SHARE * n->p.nworkers), n->p.arp_queue);
 	return 0;
 }
 
@@ -60,6 +61,7 @@ static void release(struct net *n, uint32_t idx)
 		link = &n->neigh[*link].next;
 	*link = e->next;
 	n->c.arp_queue_dropped += e->nwaiting;
+	n->nwaiting -= e->nwaiting;
 	rte_pktmbuf_free_bulk(e->waiting, e->nwaiting);
 	e->nwaiting = 0;
 	e->state = NEIGH_FREE;
@@ -188,8 +190,9 @@ void neigh_learn(struct net *n, const struct net_addr *a, const struct rte_ether
 		set_state(n, e, news == NEIGH_NEWS_CONFIRMED);
 	uint32_t k = e->nwaiting;
 	e->nwaiting = 0;
+	n->nwaiting -= k;
 	for (uint32_t i = 0; i < k; i++)
-		neigh_output(n, idx, e->waiting[i]);
+		neigh_output(n, idx, e->waiting[i], false);
 }
 
 /* An entry in use keeps its MAC until it has aged: no single forged segment moves a live peer. */
@@ -209,22 +212,35 @@ void neigh_hear(struct net *n, const struct net_addr *a, const struct rte_ether_
 
 static void wait_in_queue(struct net *n, struct neigh *e, struct rte_mbuf *m)
 {
+	bool full = n->nwaiting >= n->waiting_max; /* with frames for many who do not answer */
+	if (full && e->nwaiting == 0) {
+		rte_pktmbuf_free(m);
+		n->c.arp_queue_dropped++;
+		return;
+	}
 	/* The oldest waits longest in vain: TCP has given it up first. */
-	if (e->nwaiting == n->p.arp_queue) {
+	if (full || e->nwaiting == n->p.arp_queue) {
 		rte_pktmbuf_free(e->waiting[0]);
 		memmove(&e->waiting[0], &e->waiting[1], (e->nwaiting - 1) * sizeof(e->waiting[0]));
 		e->nwaiting--;
+		n->nwaiting--;
 		n->c.arp_queue_dropped++;
 	}
 	e->waiting[e->nwaiting++] = m;
+	n->nwaiting++;
 	n->c.arp_queued++;
 }
 
-void neigh_output(struct net *n, uint32_t idx, struct rte_mbuf *m)
+void neigh_output(struct net *n, uint32_t idx, struct rte_mbuf *m, bool no_wait)
 {
 	struct neigh *e = &n->neigh[idx];
 	if (rp_unlikely(e->state == NEIGH_INCOMPLETE)) {
-		wait_in_queue(n, e, m);
+		if (no_wait) {
+			rte_pktmbuf_free(m);
+			n->c.arp_queue_dropped++;
+		} else {
+			wait_in_queue(n, e, m);
+		}
 		return;
 	}
 	if (rp_unlikely(e->state == NEIGH_STALE)) {

@@ -192,5 +192,5 @@ void net_tcp_output(struct net *n, struct net_path *path, struct rte_mbuf *m, ui
 		path->neigh = neigh_get(n, &hop);
 		path->neigh_gen = n->neigh[path->neigh].gen;
 	}
-	neigh_output(n, path->neigh, m);
+	neigh_output(n, path->neigh, m, path->no_wait);
 }

@@ -27,6 +27,7 @@
 #define NET_OWN_MAX     (NET_MAX_ADDRS + 1) /* and the link-local address */
 #define NET_NEIGH_NONE  UINT32_MAX
 #define NET_NEIGH_QUEUE 16  /* room for frames that wait for one neighbour */
+#define NET_NEIGH_SHARE 16  /* of the packet buffers, in all workers: frames that wait for neighbours */
 #define NET_NEIGH_SLICE 128 /* entries looked at per net_poll_timers() */
 #define NET_RX_PROOF    64  /* verdicts of the device that are checked before they are believed */
 #define NET_SECOND_US   1000000
@@ -126,7 +127,8 @@ struct net {
 	uint32_t neigh_mask;
 	uint32_t neigh_free; /* list through next */
 	uint32_t neigh_scan;
-	struct net_addr heard; /* shared: the last that neigh_hear() saw; family 0: none */
+	uint32_t nwaiting, waiting_max; /* frames that wait for neighbours */
+	struct net_addr heard;          /* shared: the last that neigh_hear() saw; family 0: none */
 	struct rte_ether_addr heard_mac;
 
 	struct net_frags *frags; /* NULL: fragments are dropped */
@@ -298,8 +300,8 @@ void neigh_learn(struct net *n, const struct net_addr *a, const struct rte_ether
 		 bool create);
 /* Shared addresses: a segment of a came from mac. */
 void neigh_hear(struct net *n, const struct net_addr *a, const struct rte_ether_addr *mac);
-/* m: a complete frame but for its link header, for which headroom is left. Sends it or lets it wait. */
-void neigh_output(struct net *n, uint32_t idx, struct rte_mbuf *m);
+/* m: a complete frame but for its link header, for which headroom is left. Sends it, lets it wait, or drops it. */
+void neigh_output(struct net *n, uint32_t idx, struct rte_mbuf *m, bool no_wait);
 void neigh_confirm(struct net *n, uint32_t idx);
 uint32_t neigh_poll(struct net *n);
 

@@ -6,8 +6,10 @@ static bool find_path(struct tcp *t, const struct tcp_key *k, struct net_path *p
 	struct net_addr local, remote;
 
 	tcp_key_addrs(k, &local, &remote);
-	if (t->p.lower.path_init(t->p.lower.ctx, path, &local, &remote) == 0)
+	if (t->p.lower.path_init(t->p.lower.ctx, path, &local, &remote) == 0) {
+		path->no_wait = true; /* who asks again finds the neighbour known: strangers pin no buffers */
 		return true;
+	}
 	t->count.drop_path++;
 	return false;
 }

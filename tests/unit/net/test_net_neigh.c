@@ -2,6 +2,8 @@
 
 #include "world.h"
 
+#define NET_RESERVE_BUFS 64 /* the instance keeps them for itself */
+
 #define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 static struct net_path path_to(struct world *w, uint32_t ip)
@@ -52,6 +54,52 @@ static void test_net_neigh__waiting_queue_is_bounded_and_keeps_the_newest(void *
 	answer(w, PEER_IP, &peer_mac);
 	assert_int_equal(w->nsent, 9);
 	assert_int_equal(w->sent[8]->pkt_len, 54 + 19);
+}
+
+static void test_net_neigh__silent_hosts_hold_a_share_of_the_pool(void **state)
+{
+	struct world *w = *state;
+	struct net_path p = {0};
+	for (uint8_t host = 2; host < 62; host++) {
+		p = path_to(w, IP(10, 0, 0, host));
+		for (uint16_t i = 0; i < 3; i++)
+			net_tcp_output(w->net, &p, segment(w, i), 20);
+		world_flush(w);
+		world_forget(w);
+	}
+	uint32_t waiting = POOL_SIZE - NET_RESERVE_BUFS - rte_mempool_avail_count(w->pool);
+	assert_in_range(waiting, POOL_SIZE / 20, POOL_SIZE / 16);
+	answer(w, IP(10, 0, 0, 2), &peer_mac); /* what was there first has stayed */
+	assert_int_equal(w->nsent, 3);
+	assert_int_equal(w->sent[2]->pkt_len, 54 + 2);
+	for (uint16_t i = 5; i < 10; i++) /* there is room for three again */
+		net_tcp_output(w->net, &p, segment(w, i), 20);
+	world_flush(w);
+	world_forget(w);
+	answer(w, IP(10, 0, 0, 61), &peer_mac);
+	assert_int_equal(w->nsent, 3);
+	assert_int_equal(w->sent[2]->pkt_len, 54 + 9);
+	for (int i = 0; i < 10; i++)
+		world_advance(w, 500000);
+	world_flush(w);
+	world_forget(w);
+	assert_int_equal(rte_mempool_avail_count(w->pool), POOL_SIZE - NET_RESERVE_BUFS);
+}
+
+static void test_net_neigh__replies_without_state_do_not_wait(void **state)
+{
+	struct world *w = *state;
+	struct net_path p = path_to(w, PEER_IP);
+	p.no_wait = true;
+	net_tcp_output(w->net, &p, segment(w, 1), 20);
+	world_flush(w);
+	assert_int_equal(w->nsent, 1);
+	sent_arp(w, 0, RTE_ARP_OP_REQUEST);
+	answer(w, PEER_IP, &peer_mac);
+	assert_int_equal(w->nsent, 1);
+	net_tcp_output(w->net, &p, segment(w, 2), 20);
+	world_flush(w);
+	assert_int_equal(w->nsent, 2);
 }
 
 static void test_net_neigh__silent_host_is_asked_again_then_given_up(void **state)
@@ -196,6 +244,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_net_neigh__frames_wait_for_the_answer_in_order),
 		T(test_net_neigh__waiting_queue_is_bounded_and_keeps_the_newest),
+		T(test_net_neigh__silent_hosts_hold_a_share_of_the_pool),
+		T(test_net_neigh__replies_without_state_do_not_wait),
 		T(test_net_neigh__silent_host_is_asked_again_then_given_up),
 		T(test_net_neigh__aged_entry_is_probed_by_unicast_and_kept_if_it_answers),
 		T(test_net_neigh__aged_entry_without_answer_expires),

@@ -83,7 +83,8 @@ static void set_trial(struct tcp *t)
 static void set_keys(struct tcp *t)
 {
 	rng_init(&t->rng, t->p.seed);
-	t->hash_seed = rng_next(&t->rng);
+	for (int i = 0; i < 4; i++)
+		t->hash_seed[i] = rng_next(&t->rng);
 	for (int i = 0; i < 2; i++) {
 		t->isn_key[i] = rng_next(&t->rng);
 		t->ts_key[i] = rng_next(&t->rng);

@@ -9,14 +9,17 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
 	return (uint64_t)x ^ (uint64_t)(x >> 64);
 }
 
+/* Secrets on both sides of each product: the peer chooses its address and port, and a factor that it can make 0 would
+ * put as many connections as it likes into one bucket. */
 uint32_t tcp_key_hash(const struct tcp *t, const struct tcp_key *k)
 {
+	const uint64_t *s = t->hash_seed;
 	uint64_t w[5];
 
 	memcpy(w, k, sizeof(w)); /* all but the last padding */
-	uint64_t h = fold(w[0] ^ t->hash_seed, w[2] ^ 0x9e3779b97f4a7c15ULL);
-	h = fold(h ^ w[1], w[3] ^ 0xd6e8feb86659fd93ULL);
-	h = fold(h ^ w[4], t->hash_seed ^ 0xa0761d6478bd642fULL);
+	uint64_t h = fold(w[0] ^ s[0], w[2] ^ s[1]);
+	h = fold(h ^ w[1], w[3] ^ s[2]);
+	h = fold(h ^ w[4], s[3]);
 	return (uint32_t)(h ^ h >> 32);
 }
 

@@ -354,7 +354,7 @@ struct tcp {
 	uint8_t tx_trial;    /* what the device's help is not proven for yet, see tcp_tx_judge() */
 	uint8_t trains_off;  /* families that get no trains, tcp_family_bit() */
 	struct rng rng;
-	uint64_t hash_seed;
+	uint64_t hash_seed[4];
 	uint64_t isn_key[2], ts_key[2], cookie_key[2];
 	uint64_t cookie_us; /* a SYN cookie was last sent */
 	struct tcp_rate challenge_rate, rst_rate;

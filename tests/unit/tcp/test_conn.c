@@ -320,11 +320,27 @@ static void test_tcp_abort__tells_peer_and_user(void **state)
 	assert_int_equal(P.closed, 1);
 }
 
+/* An address that makes a public factor of the hash 0 would hide all else: each such connection in one bucket. */
+static void test_tcp_conn__hash_has_no_factor_that_peers_can_clear(void **state)
+{
+	const uint64_t factor[2] = {0x9e3779b97f4a7c15ULL, 0xd6e8feb86659fd93ULL};
+
+	for (int i = 0; i < 2; i++) {
+		struct tcp_key k = {.family = 6, .laddr = {0x20, 1}};
+		memcpy(k.raddr + 8 * i, &factor[i], 8);
+		uint32_t first = tcp_key_hash(P.t, &k);
+		k.laddr[0]++;
+		k.raddr[8 * !i]++;
+		assert_int_not_equal(tcp_key_hash(P.t, &k), first);
+	}
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(test_tcp_conn__hash_has_no_factor_that_peers_can_clear),
 		T(test_tcp_open__passive),
 		T(test_tcp_open__active),
 		T(test_tcp_open__active_refused),

@@ -95,9 +95,10 @@ static void on_pto(struct tcp_conn *c)
 		return;
 	}
 	c->flags &= ~TCP_F_PTO;
-	if (tcp_tlp_wanted(c))
-		tcp_output_probe(c);
-	tcp_timer_rtx_restart(c);
+	if (tcp_tlp_wanted(c) && !tcp_output_probe(c)) /* no buffer: the timeout takes the probe's place */
+		tcp_timer_set(c, TCP_T_RTX, tcp_now_us(c->t) + tcp_rto_now(c));
+	else
+		tcp_timer_rtx_restart(c);
 }
 
 static void on_reo(struct tcp_conn *c)

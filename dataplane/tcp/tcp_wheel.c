@@ -39,7 +39,10 @@ void tcp_wheel_add(struct tcp *t, struct tcp_conn *c, uint64_t at_us)
 		add_at(w, c, TCP_WHEEL_SLOTS + span % TCP_WHEEL_FAR, span << TCP_WHEEL_FAR_SHIFT);
 		return;
 	}
-	tick = RP_MIN(RP_MAX(tick, w->tick + 1), w->tick + TCP_WHEEL_SLOTS - 1);
+	/* Not before the next tick, even if it is due: what a timer sets must not come into the slot that is being
+	 * served, or who always is due would stop the wheel for all. */
+	tick = RP_MAX(tick, RP_MAX(w->tick, tick_of(tcp_now_us(t))) + 1);
+	tick = RP_MIN(tick, w->tick + TCP_WHEEL_SLOTS - 1);
 	add_at(w, c, tick % TCP_WHEEL_SLOTS, RP_MIN(at_us, tick << TCP_WHEEL_SHIFT));
 }
 

@@ -114,6 +114,53 @@ static void test_tcp_wheel__far_deadlines_rest(void **state)
 	assert_int_equal(tcp_wheel_next_us(&P.t->wheel), UINT64_MAX);
 }
 
+static void test_tcp_wheel__what_is_due_again_waits_for_the_next_tick(void **state)
+{
+	static struct tcp_conn c;
+	uint64_t now = P.now.mono_us;
+
+	while (tcp_wheel_pop(P.t, now) != NULL)
+		;
+	tcp_list_init(&c.wheel_link);
+	tcp_wheel_add(P.t, &c, now + 5000);
+	P.now.mono_us = now += 20000;
+	tcp_set_now(P.t, &P.now);
+	assert_ptr_equal(tcp_wheel_pop(P.t, now), &c);
+	tcp_wheel_add(P.t, &c, now - 10000);
+	assert_null(tcp_wheel_pop(P.t, now));
+	assert_ptr_equal(tcp_wheel_pop(P.t, now + 2048), &c);
+}
+
+/* A tail loss probe that finds no buffer is always due: it must not stop the wheel for everybody. */
+static void test_tcp_timer__probe_without_a_buffer(void **state)
+{
+	struct tcp_opts o = {.has = TCP_OPT_HAS_MSS | TCP_OPT_HAS_SACK_OK, .mss = 1460};
+	struct rte_mbuf *hog[512];
+	uint32_t n = 0;
+
+	peer_inject_from(&P, PEER_PORT, SYN, PEER_ISN, 0, 60000, &o, NULL, 0);
+	uint32_t isn = peer_expect(&P, SYN | ACK)->seq;
+	peer_advance(&P, 1000);
+	peer_inject(&P, ACK, PEER_ISN + 1, isn + 1, NULL, 0);
+	P.hold = true;
+	for (int i = 0; i < 3; i++)
+		peer_send(&P, (uint8_t[1460]){0}, 1460);
+	tcp_poll_output(P.t);
+	assert_int_equal(P.nsegs - P.taken, 3);
+	P.taken = P.nsegs;
+	assert_true(P.c->flags & TCP_F_PTO);
+	while ((hog[n] = buf_alloc(P.pool)) != NULL)
+		n++;
+	peer_advance(&P, 100000);
+	assert_in_range(P.t->wheel.tick, (P.now.mono_us >> TCP_WHEEL_SHIFT) - 2, P.now.mono_us >> TCP_WHEEL_SHIFT);
+	assert_int_equal(P.nsegs, P.taken);
+	P.hold = false;
+	rte_pktmbuf_free_bulk(hog, n);
+	peer_release_held(&P);
+	peer_advance(&P, 1000000);
+	assert_true(P.nsegs > P.taken); /* all goes on */
+}
+
 static void test_tcp_timer__acks_do_not_touch_the_wheel(void **state)
 {
 	uint32_t isn = peer_establish(&P), seq = isn + 1;
@@ -226,6 +273,8 @@ int main(void)
 		T(test_tcp_rto__backs_off_and_gives_up),
 		T(test_tcp_wheel__fires_in_time_never_early),
 		T(test_tcp_wheel__far_deadlines_rest),
+		T(test_tcp_wheel__what_is_due_again_waits_for_the_next_tick),
+		T(test_tcp_timer__probe_without_a_buffer),
 		T(test_tcp_timer__acks_do_not_touch_the_wheel),
 		T(test_tcp_keepalive__answered),
 		T(test_tcp_keepalive__unanswered),

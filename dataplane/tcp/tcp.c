@@ -177,19 +177,22 @@ static bool tuple_free(const struct tcp *t, const struct tcp_key *k)
 }
 
 /* A TIME_WAIT record in the way goes; the ISN lies behind all that it knows to have been sent. */
-static uint32_t take_tuple(struct tcp *t, const struct tcp_key *k, uint32_t hash)
+static struct tcp_conn *take_tuple(struct tcp *t, const struct tcp_key *k, int *err)
 {
-	uint32_t iss = tcp_isn(t, k);
+	uint32_t hash = tcp_key_hash(t, k);
 	void *e = tcp_table_find(t, k, hash);
+	struct tcp_conn *c = tcp_conn_new(t, k, hash, err);
 
-	if (e == NULL)
-		return iss;
-	struct tcp_tw *w = tcp_entry_tw(e);
-	if (tcp_seq_leq(iss, w->snd_nxt))
-		iss = w->snd_nxt + 65536;
-	tcp_tw_drop(t, w);
-	t->count.tw_reused++;
-	return iss;
+	if (c == NULL)
+		return NULL;
+	c->iss = tcp_isn(t, k);
+	if (e != NULL) {
+		struct tcp_tw *w = tcp_entry_tw(e);
+		if (tcp_seq_leq(c->iss, w->snd_nxt))
+			c->iss = w->snd_nxt + 65536;
+		tcp_tw_replaced(t, w);
+	}
+	return c;
 }
 
 /* A port whose replies come to this worker and whose tuple is free; 0: none. */
@@ -234,15 +237,12 @@ struct tcp_conn *tcp_connect(struct tcp *t, const struct net_addr *remote, uint1
 	*err = t->count.conns >= t->p.max_conns ? -ENOBUFS : connect_key(t, remote, rport, lport, &k);
 	if (*err != 0)
 		return NULL;
-	uint32_t hash = tcp_key_hash(t, &k);
-	uint32_t iss = take_tuple(t, &k, hash);
-	c = tcp_conn_new(t, &k, hash, err);
+	c = take_tuple(t, &k, err);
 	if (c == NULL)
 		return NULL;
 	c->flags |= TCP_F_ACTIVE | TCP_F_OWED;
 	c->state = TCP_SYN_SENT;
 	c->user = user;
-	c->iss = iss;
 	c->snd_una = c->recover = c->iss;
 	c->snd_nxt = c->snd_end = c->iss + 1;
 	t->count.conns++;

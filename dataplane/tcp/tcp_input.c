@@ -119,7 +119,7 @@ static bool fast_path(struct tcp_conn *c, struct tcp_seg *s)
 static void arrive(struct tcp *t, void *entry, struct tcp_seg *s)
 {
 	if (entry == NULL) {
-		tcp_input_listen(t, s, false, 0);
+		tcp_input_listen(t, s, NULL);
 	} else if (tcp_entry_is_tw(entry)) {
 		tcp_input_time_wait(t, tcp_entry_tw(entry), s);
 	} else {

@@ -83,15 +83,26 @@ static struct tcp_conn *half_open(struct tcp *t, const struct tcp_seg *s, uint32
 
 /* At the limit of half-open connections none is kept: the answer carries what it would remember. A reused tuple waits:
  * a cookie cannot be chosen behind what the predecessor sent. */
-static void at_syn_limit(struct tcp *t, const struct tcp_seg *s, bool have_floor)
+static void at_syn_limit(struct tcp *t, const struct tcp_seg *s, const struct tcp_tw *old)
 {
-	if (t->p.no_syn_cookies || have_floor)
+	if (t->p.no_syn_cookies || old != NULL)
 		t->count.drop_syn_limit++;
 	else
 		tcp_cookie_send(t, s);
 }
 
-static void accept_syn(struct tcp *t, struct tcp_seg *s, bool have_floor, uint32_t snd_floor)
+/* It could not be answered: as if its SYN had been lost. */
+static void take_back(struct tcp_conn *c, struct tcp_tw *old)
+{
+	struct tcp *t = c->t;
+
+	t->count.drop_syn_nomem++;
+	tcp_conn_kill(c, TCP_CLOSED_NOMEM);
+	if (old != NULL)
+		tcp_table_set(t, &old->key, old->hash, tcp_tw_entry(old));
+}
+
+static void accept_syn(struct tcp *t, struct tcp_seg *s, struct tcp_tw *old)
 {
 	struct tcp_conn *c;
 	uint32_t iss = tcp_isn(t, s->key);
@@ -99,21 +110,22 @@ static void accept_syn(struct tcp *t, struct tcp_seg *s, bool have_floor, uint32
 	if (!may_accept(t))
 		return;
 	if (t->count.syn_received >= t->p.max_syn) {
-		at_syn_limit(t, s, have_floor);
+		at_syn_limit(t, s, old);
 		return;
 	}
-	if (have_floor && tcp_seq_leq(iss, snd_floor))
-		iss = snd_floor + 65536; /* behind all that the predecessor sent */
+	if (old != NULL && tcp_seq_leq(iss, old->snd_nxt))
+		iss = old->snd_nxt + 65536; /* behind all that the predecessor sent */
 	c = half_open(t, s, s->seq, iss, &s->opts);
 	if (c == NULL)
 		return;
 	if (tcp_ecn_wanted(t, s->flags))
 		c->flags |= TCP_F_ECN;
 	if (!tcp_output_syn(c)) {
-		t->count.drop_syn_nomem++;
-		tcp_conn_kill(c, TCP_CLOSED_NOMEM);
+		take_back(c, old);
 		return;
 	}
+	if (old != NULL)
+		tcp_tw_replaced(t, old);
 	tcp_timer_rtx_restart(c);
 }
 
@@ -140,7 +152,7 @@ static bool accept_cookie(struct tcp *t, struct tcp_seg *s)
 	return true;
 }
 
-void tcp_input_listen(struct tcp *t, struct tcp_seg *s, bool have_floor, uint32_t snd_floor)
+void tcp_input_listen(struct tcp *t, struct tcp_seg *s, struct tcp_tw *old)
 {
 	if (s->flags & RTE_TCP_RST_FLAG) {
 		t->count.drop_no_conn++;
@@ -157,7 +169,7 @@ void tcp_input_listen(struct tcp *t, struct tcp_seg *s, bool have_floor, uint32_
 		tcp_reply_rst(t, s);
 		return;
 	}
-	accept_syn(t, s, have_floor, snd_floor);
+	accept_syn(t, s, old);
 }
 
 static void take_peer_syn(struct tcp_conn *c, const struct tcp_seg *s)

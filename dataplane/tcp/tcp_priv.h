@@ -173,7 +173,7 @@ struct tcp_conn {
 	struct tcp_link out_link;      /* output list or list of the dead */
 
 	uint64_t last_rx_us;
-	uint64_t progress_us; /* snd_una last moved, or the queue stopped being idle */
+	uint64_t progress_us; /* snd_una last moved, or something was sent when nothing was under way */
 	uint64_t last_tx_us;  /* last payload, for the restart after idle */
 	uint64_t ts_recent_us;
 	uint32_t srtt_us, rttvar_us, rto_us; /* RFC 6298; srtt 0: no sample yet */
@@ -436,8 +436,9 @@ static inline uint32_t tcp_ts_now(const struct tcp *t, uint32_t off)
 
 /* tcp_listen.c: listeners, arrival in LISTEN and SYN_SENT */
 bool tcp_listener_match(const struct tcp *t, const struct tcp_key *k);
-/* snd_floor: the new ISN must lie behind this one (a TIME_WAIT record being reused); have_floor says whether. */
-void tcp_input_listen(struct tcp *t, struct tcp_seg *s, bool have_floor, uint32_t snd_floor);
+/* old: the TIME_WAIT record whose place a new connection takes, behind all that it sent; NULL: none. It stays if the
+ * segment makes no connection. */
+void tcp_input_listen(struct tcp *t, struct tcp_seg *s, struct tcp_tw *old);
 void tcp_input_syn_sent(struct tcp_conn *c, struct tcp_seg *s);
 
 /* tcp_steps.c: arrival in every other state, RFC 9293 section 3.10.7.4 */
@@ -608,6 +609,8 @@ void tcp_tw_enter(struct tcp_conn *c);
  * the cookie again, open another one, and bring the same bytes a second time. */
 void tcp_tw_reset(struct tcp_conn *c);
 void tcp_tw_drop(struct tcp *t, struct tcp_tw *w);
+/* A connection has taken its place in the table. */
+void tcp_tw_replaced(struct tcp *t, struct tcp_tw *w);
 /* May an active open take this record's place (RFC 6191)? */
 bool tcp_tw_reusable(const struct tcp *t, const struct tcp_tw *w);
 /* Arrival in TIME_WAIT. */

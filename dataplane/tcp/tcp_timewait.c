@@ -9,12 +9,23 @@ static void restart(struct tcp *t, struct tcp_tw *w)
 	tcp_list_push(&t->tw_list, &w->link);
 }
 
-void tcp_tw_drop(struct tcp *t, struct tcp_tw *w)
+static void release(struct tcp *t, struct tcp_tw *w)
 {
-	tcp_table_remove(t, &w->key, w->hash);
 	tcp_list_remove(&w->link);
 	pool_put(&t->tws, w);
 	t->count.time_wait--;
+}
+
+void tcp_tw_drop(struct tcp *t, struct tcp_tw *w)
+{
+	tcp_table_remove(t, &w->key, w->hash);
+	release(t, w);
+}
+
+void tcp_tw_replaced(struct tcp *t, struct tcp_tw *w)
+{
+	t->count.tw_reused++;
+	release(t, w);
 }
 
 static struct tcp_tw *take(struct tcp *t)
@@ -92,10 +103,7 @@ void tcp_input_time_wait(struct tcp *t, struct tcp_tw *w, struct tcp_seg *s)
 		return;
 	}
 	if (newer_syn(w, s) && tcp_listener_match(t, s->key)) {
-		uint32_t floor = w->snd_nxt;
-		t->count.tw_reused++;
-		tcp_tw_drop(t, w);
-		tcp_input_listen(t, s, true, floor);
+		tcp_input_listen(t, s, w);
 		return;
 	}
 	t->count.drop_time_wait++;

@@ -212,6 +212,35 @@ static void test_tcp_time_wait__newer_syn_reuses(void **state)
 	assert_int_equal(tcp_counters(P.t)->time_wait, 0);
 }
 
+static void test_tcp_time_wait__outlives_a_syn_that_is_refused(void **state)
+{
+	struct rte_mbuf *hog[512];
+	uint32_t n = 0, isn = to_time_wait();
+
+	P.t->p.max_conns = 0;
+	peer_inject(&P, SYN, PEER_ISN + 1000, 0, NULL, 0);
+	P.t->p.max_conns = 8;
+	P.t->p.max_syn = 0;
+	peer_inject(&P, SYN, PEER_ISN + 1000, 0, NULL, 0);
+	P.t->p.max_syn = 4;
+	peer_expect_silence(&P);
+	assert_int_equal(tcp_counters(P.t)->time_wait, 1);
+	while (rte_mempool_avail_count(P.pool) > 1) /* none to answer with */
+		assert_non_null(hog[n++] = buf_alloc(P.pool));
+	peer_inject(&P, SYN, PEER_ISN + 1000, 0, NULL, 0);
+	peer_expect_silence(&P);
+	assert_int_equal(tcp_counters(P.t)->drop_syn_nomem, 1);
+	rte_pktmbuf_free_bulk(hog, n);
+	assert_int_equal(tcp_counters(P.t)->tw_reused, 0);
+	peer_inject(&P, FIN | ACK, PEER_ISN + 5, isn + 2, NULL, 0);
+	assert_int_equal(peer_expect(&P, ACK)->ack, PEER_ISN + 6);
+	peer_advance(&P, 20000);
+	peer_inject(&P, SYN, PEER_ISN + 1000, 0, NULL, 0);
+	peer_expect(&P, SYN | ACK);
+	assert_int_equal(tcp_counters(P.t)->tw_reused, 1);
+	assert_int_equal(tcp_counters(P.t)->time_wait, 0);
+}
+
 static void test_tcp_time_wait__oldest_makes_room(void **state)
 {
 	for (uint16_t port = 100; port < 106; port++) {
@@ -354,6 +383,7 @@ int main(void)
 		T(test_tcp_close__passive),
 		T(test_tcp_close__active_through_time_wait),
 		T(test_tcp_time_wait__newer_syn_reuses),
+		T(test_tcp_time_wait__outlives_a_syn_that_is_refused),
 		T(test_tcp_time_wait__oldest_makes_room),
 		T(test_tcp_close__simultaneous),
 		T(test_tcp_close__fin_wait_2_is_bounded),

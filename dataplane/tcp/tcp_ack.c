@@ -121,6 +121,19 @@ static bool is_dup_ack(const struct tcp_conn *c, const struct tcp_seg *s)
 	       c->snd_wnd == (uint32_t)s->wnd << c->snd_ws;
 }
 
+/* If this is too little to send, the persist timer runs on, and not longer than it would have: a window that opens and
+ * closes by a crumb puts nothing off. */
+static void window_opened(struct tcp_conn *c)
+{
+	uint64_t now = tcp_now_us(c->t), at = now + tcp_rto_now(c);
+
+	c->backoff = 0;
+	if (!(c->flags & TCP_F_FIN_QUEUED))
+		c->progress_us = now;
+	if (c->deadline[TCP_T_RTX] > at)
+		tcp_timer_set(c, TCP_T_RTX, at);
+}
+
 static void update_window(struct tcp_conn *c, const struct tcp_seg *s)
 {
 	uint32_t wnd = (uint32_t)s->wnd << c->snd_ws;
@@ -138,11 +151,8 @@ static void update_window(struct tcp_conn *c, const struct tcp_seg *s)
 	c->max_snd_wnd = RP_MAX(c->max_snd_wnd, wnd);
 	if (c->snd_new == NULL)
 		return;
-	if ((c->flags & TCP_F_PERSIST) && wnd > 0) {
-		c->flags &= ~TCP_F_PERSIST;
-		c->backoff = 0;
-		tcp_timer_clear(c, TCP_T_RTX);
-	}
+	if ((c->flags & TCP_F_PERSIST) && wnd > 0)
+		window_opened(c);
 	tcp_conn_want_output(c);
 }
 

@@ -443,7 +443,8 @@ static void output_timers(struct tcp_conn *c)
 		c->flags |= TCP_F_PERSIST;
 		c->backoff = 0;
 		c->probes = 0;
-		c->progress_us = tcp_now_us(c->t);
+		if (!(c->flags & TCP_F_FIN_QUEUED)) /* then only what is sent or acknowledged is progress */
+			c->progress_us = tcp_now_us(c->t);
 		tcp_timer_set(c, TCP_T_RTX, tcp_now_us(c->t) + tcp_rto_now(c));
 	}
 }
@@ -451,14 +452,14 @@ static void output_timers(struct tcp_conn *c)
 static bool output_data(struct tcp_conn *c, uint32_t *sent)
 {
 	uint64_t now = tcp_now_us(c->t);
+	bool idle = c->snd_una == c->snd_nxt; /* until now */
 
-	if (c->snd_una == c->snd_nxt) { /* idle until now */
-		c->progress_us = (c->flags & TCP_F_PERSIST) ? c->progress_us : now;
-		if (c->snd_new != NULL && now - c->last_tx_us > c->rto_us)
-			c->t->cc->restart(c);
-	}
+	if (idle && c->snd_new != NULL && now - c->last_tx_us > c->rto_us)
+		c->t->cc->restart(c);
 	c->flags &= ~TCP_F_CWND_LIMITED;
 	bool ok = output_lost(c, sent) && output_unsent(c, sent) && output_fin(c, sent);
+	if (idle && c->snd_una != c->snd_nxt)
+		c->progress_us = now;
 	output_timers(c);
 	return ok;
 }

@@ -31,6 +31,7 @@ const volatile struct xdp_filter filter;
 #define ICMP4_FRAGMENTATION_NEEDED   4 /* code */
 #define ICMP6_TOO_BIG                2
 #define ICMP6_NEIGHBOUR_SOLICITATION 135
+#define ICMP6_NEIGHBOUR_ADVERTISE    136
 
 struct vlan_tag {
 	__be16 tci, proto;
@@ -53,10 +54,10 @@ struct arp_ipv4 {
 	__u8 sha[ETH_ALEN], sip[4], tha[ETH_ALEN], tip[4];
 };
 
-struct icmp6_ns {
+struct icmp6_nd {
 	__u8 type, code;
 	__be16 csum;
-	__u32 reserved;
+	__u32 flags;
 	__u32 target[4];
 };
 
@@ -148,11 +149,22 @@ static __always_inline int take_v4(const void *l3, const void *end)
 	return ip->protocol == IPPROTO_TCP && to_our_port(l4, end);
 }
 
-/* A solicitation for us, also to our solicited-node group (RFC 4861, 7.2.2). */
-static __always_inline int take_ns(const void *l4, const void *end)
+static __always_inline int to_all_nodes(const __u32 *a)
 {
-	const struct icmp6_ns *ns = l4;
-	return (void *)(ns + 1) <= end && ns->type == ICMP6_NEIGHBOUR_SOLICITATION && ours_v6(ns->target);
+	return a[0] == bpf_htonl(0xff020000) && a[1] == 0 && a[2] == 0 && a[3] == bpf_htonl(1);
+}
+
+/* A solicitation for us, also to our solicited-node group (RFC 4861, 7.2.2). To all nodes: who has our address says so,
+ * be it the answer to our duplicate address detection (RFC 4862, 5.4.4). What others say of themselves there, the
+ * gateway too, is for the kernel: no frame can go to both, and we ask again when an address has aged. */
+static __always_inline int take_nd(const __u32 *daddr, const void *l4, const void *end)
+{
+	const struct icmp6_nd *nd = l4;
+
+	if ((void *)(nd + 1) > end || !ours_v6(nd->target))
+		return 0;
+	return nd->type == ICMP6_NEIGHBOUR_SOLICITATION ||
+	       (nd->type == ICMP6_NEIGHBOUR_ADVERTISE && to_all_nodes(daddr));
 }
 
 static __always_inline int take_v6(const void *l3, const void *end)
@@ -167,7 +179,7 @@ static __always_inline int take_v6(const void *l3, const void *end)
 	if (!filter.exclusive)
 		return to_us && ip->nexthdr == IPPROTO_TCP && to_our_port(ip + 1, end);
 	if (ip->nexthdr == IPPROTO_ICMPV6)
-		return to_us || take_ns(ip + 1, end);
+		return to_us || take_nd(ip->daddr.in6_u.u6_addr32, ip + 1, end);
 	return to_us && (ip->nexthdr == IPPROTO_TCP || ip->nexthdr == IPPROTO_FRAGMENT);
 }
 

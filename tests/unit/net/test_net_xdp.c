@@ -17,13 +17,15 @@
 #include "net/xdp.h"
 #include "net/xdp_filter.h"
 
+#define NS    135
+#define NA    136
 #define PORT  6379
 #define FIRST 61000
 #define LAST  61999
 
 static const uint8_t us4[4] = {10, 0, 0, 1}, peer4[4] = {10, 0, 0, 2};
 static const uint8_t us6[16] = {0x20, 1, 0xd, 0xb8, [15] = 1}, peer6[16] = {0x20, 1, 0xd, 0xb8, [15] = 2};
-static const uint8_t group6[16] = {0xff, 2, [11] = 1, 0xff, 0, 0, 1};
+static const uint8_t group6[16] = {0xff, 2, [11] = 1, 0xff, 0, 0, 1}, all6[16] = {0xff, 2, [15] = 1};
 
 struct frame {
 	uint32_t len;
@@ -108,13 +110,13 @@ static struct frame error6(const uint8_t *dst, uint8_t type, const uint8_t *quot
 	return f;
 }
 
-static struct frame solicitation(const uint8_t *dst, const uint8_t *target)
+static struct frame discovery(uint8_t type, const uint8_t *dst, const uint8_t *target)
 {
 	struct frame f = ethernet(0x86dd);
 	put(&f, (uint8_t[8]){0x60, [5] = 24, IPPROTO_ICMPV6, 255}, 8);
 	put(&f, peer6, 16);
 	put(&f, dst, 16);
-	put(&f, (uint8_t[8]){135}, 8);
+	put(&f, (uint8_t[8]){type}, 8);
 	put(&f, target, 16);
 	return f;
 }
@@ -181,7 +183,8 @@ static void test_net_xdp__shared_leaves_the_rest_to_the_kernel(void **state)
 	assert_false(takes(p, ipv6(e6, us6, IPPROTO_TCP, 22)));
 	assert_false(takes(p, ipv6(e6, peer6, IPPROTO_TCP, PORT)));
 	assert_false(takes(p, ipv6(e6, us6, IPPROTO_ICMPV6, PORT)));
-	assert_false(takes(p, solicitation(group6, us6)));
+	assert_false(takes(p, discovery(NS, group6, us6)));
+	assert_false(takes(p, discovery(NA, all6, us6)));
 	assert_false(takes(p, arp(peer4, us4)));
 	assert_false(takes(p, ipv4(tagged(7, 0x0800), us4, IPPROTO_TCP, 0, 0, PORT)));
 	bpf_object__close(p);
@@ -232,7 +235,9 @@ static void test_net_xdp__exclusive_takes_all_that_is_for_the_address(void **sta
 	assert_true(takes(p, ipv6(e6, us6, IPPROTO_TCP, 22)));
 	assert_true(takes(p, ipv6(e6, us6, IPPROTO_FRAGMENT, 0)));
 	assert_true(takes(p, ipv6(e6, us6, IPPROTO_ICMPV6, 0)));
-	assert_true(takes(p, solicitation(group6, us6)));
+	assert_true(takes(p, discovery(NS, group6, us6)));
+	assert_true(takes(p, discovery(NA, us6, peer6)));
+	assert_true(takes(p, discovery(NA, all6, us6))); /* somebody else has our address */
 	bpf_object__close(p);
 }
 
@@ -243,7 +248,10 @@ static void test_net_xdp__exclusive_leaves_what_is_for_others(void **state)
 	assert_false(takes(p, ipv4(ethernet(0x0800), peer4, IPPROTO_TCP, 0, 0, PORT)));
 	assert_false(takes(p, ipv4(ethernet(0x0800), us4, IPPROTO_UDP, 0, 0, PORT)));
 	assert_false(takes(p, arp(peer4, peer4)));
-	assert_false(takes(p, solicitation(group6, peer6)));
+	assert_false(takes(p, discovery(NS, group6, peer6)));
+	assert_false(takes(p, discovery(NA, all6, peer6)));
+	assert_false(takes(p, discovery(NA, peer6, us6)));
+	assert_false(takes(p, discovery(NA + 1, all6, us6)));
 	assert_false(takes(p, ipv6(ethernet(0x86dd), us6, IPPROTO_UDP, PORT)));
 	assert_false(takes(p, ethernet(0x88cc)));
 	bpf_object__close(p);

@@ -90,8 +90,10 @@ static void derive(struct net *n)
 	gateway_set(n, &p->gateway6);
 	n->rings = p->nworkers > 1 && p->steer_in && p->steer_out;
 	n->steer = n->rings && !p->rss;
-	if (p->port)
+	if (p->port) {
 		offloads_of(&n->p, port_info(p->port));
+		n->p.no_link_local = port_info(p->port)->beside_kernel;
+	}
 	n->accept_partial = p->accept_partial_csum || (p->port && port_info(p->port)->rx_partial_csum);
 	n->echo_tokens = NET_ECHO_BURST;
 	n->rx_unproven = NET_RX_PROOF;

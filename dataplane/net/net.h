@@ -6,7 +6,8 @@
  * together, what belongs to another worker goes through its steering ring, the rest is counted and dropped. Output: an
  * upper layer builds a segment whose data begins at the TCP header and calls net_tcp_output().
  *
- * With an IPv6 address configured the instance also owns the link-local address of its MAC (RFC 4291, appendix A).
+ * With an IPv6 address configured the instance also owns the link-local address of its MAC (RFC 4291, appendix A), but
+ * where that is the kernel's.
  *
  * RFC 826 (ARP), 5227 (conflict), 791, 1122, 792 (ICMP echo), 1191 (PMTU); 8200 (IPv6), 4861 (ND), 4862 (duplicate
  * address detection), 4443 (ICMPv6), 8201 (PMTU), 5722 (fragments); IEEE 802.1Q.
@@ -69,7 +70,8 @@ struct net_params {
 	 * net_neigh_msg (see xdp_neigh.h; NULL: nobody is asked). */
 	bool shared;
 	struct rte_ring *neigh_ask, *neigh_told;
-	uint16_t vlan; /* 802.1Q id of every frame; 0: untagged */
+	bool no_link_local; /* port_info.beside_kernel: what is sent to it does not come to us */
+	uint16_t vlan;      /* 802.1Q id of every frame; 0: untagged */
 
 	/* 0: the default, if none is said to mean "none" */
 	uint32_t arp_entries; /* neighbour table size; default 1024 */

@@ -54,8 +54,9 @@ int net_own_init(struct net *n, struct err *e)
 		n->has6 = true;
 		has_link_local |= net_is_link_local(&a->addr);
 	}
-	/* Shared: the kernel's may be another, and only it takes part in Neighbour Discovery. */
-	if (n->has6 && !has_link_local && !n->p.shared) {
+	/* Shared: the kernel's may be another, and only it takes part in Neighbour Discovery. Beside the kernel: the
+	 * gateway's answers would go to it, so a configured address asks. */
+	if (n->has6 && !has_link_local && !n->p.shared && !n->p.no_link_local) {
 		struct net_addr ll = link_local(&n->p.mac);
 		own_add(n, &ll, 64);
 	}

@@ -301,6 +301,7 @@ static int xdp_setup(struct port *p, const struct port_params *pp, struct err *e
 	if (!p->xdp)
 		return -1;
 	p->info.shared = xdp_is_shared(p->xdp);
+	p->info.beside_kernel = !p->info.shared;
 	if (p->info.shared) {
 		char kernels[IFNAMSIZ];
 		xdp_iface_vlan(p->dev.arg, pp->vlan, kernels, sizeof(kernels));

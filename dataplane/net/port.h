@@ -77,6 +77,7 @@ struct port_info {
 	bool tx_ext_bufs;     /* bytes outside of the packet pool may be sent: the driver copies them by address */
 	bool rx_partial_csum; /* a sender on this host may leave the TCP checksum unfinished (see port.c): accepted */
 	bool shared;          /* the kernel has our addresses too and answers ARP and ICMP for them: see net_params */
+	bool beside_kernel; /* it does not, but has the interface: the link-local address of its MAC is the kernel's */
 };
 
 /* Bytes of one packet buffer, headroom included, for an IP MTU (0: the device's, at most PORT_MTU_PLAIN). Every frame

@@ -85,6 +85,21 @@ static void test_net_nd__far_host_goes_through_the_gateway(void **state)
 	assert_memory_equal(sent_nd(w, 0, NS)->target, gw6, 16);
 }
 
+/* The link-local address is the kernel's: it would get the answers to what it seems to have asked. */
+static void test_net_nd__beside_the_kernel_a_configured_address_asks(void **state)
+{
+	struct world *w = *state;
+	w->params.no_link_local = true;
+	world6_again(w);
+	send_one(w, far6);
+	assert_memory_equal(sent_nd(w, 0, NS)->target, gw6, 16);
+	assert_memory_equal(frame_ip6(w->sent[0])->src_addr, our6, 16);
+	world_input(w, frame_nd(w, NA, gw6, our6, gw6, ND_S | ND_O, &peer_mac));
+	assert_int_equal(w->nsent, 2);
+	assert_memory_equal(frame_ip6(w->sent[1])->dst_addr, far6, 16);
+	assert_true(rte_is_same_ether_addr(sent_to(w, 1), &peer_mac));
+}
+
 static void test_net_nd__advertisement_without_question_makes_no_entry(void **state)
 {
 	struct world *w = *state;
@@ -308,6 +323,7 @@ int main(void)
 		T(test_net_nd__link_local_address_is_ours),
 		T(test_net_nd__frames_wait_for_the_advertisement),
 		T(test_net_nd__far_host_goes_through_the_gateway),
+		T(test_net_nd__beside_the_kernel_a_configured_address_asks),
 		T(test_net_nd__advertisement_without_question_makes_no_entry),
 		T(test_net_nd__stale_then_delay_then_probe_then_reachable),
 		T(test_net_nd__progress_of_a_connection_spares_the_probe),

@@ -75,7 +75,7 @@ static uint32_t burst(struct port *p, uint16_t queue, struct rte_mbuf **m, uint3
 	return done;
 }
 
-/* Done once for each frame. Returns how many may be sent. */
+/* Done once for each frame. Returns how many may be sent: those that the driver refuses are dropped. */
 static uint16_t prepare(struct port *p, uint16_t queue, struct rte_mbuf **m, uint16_t n)
 {
 	for (uint16_t i = 0; p->train_fds && i < n; i++)
@@ -83,7 +83,14 @@ static uint16_t prepare(struct port *p, uint16_t queue, struct rte_mbuf **m, uin
 			port_train_prepare(m[i]);
 	if (!p->info.tx_csum_tcp && !p->info.tx_csum_ip)
 		return n;
-	return rte_eth_tx_prepare(p->q[queue].port_id, p->q[queue].queue, m, n);
+	uint16_t k = rte_eth_tx_prepare(p->q[queue].port_id, p->q[queue].queue, m, n);
+	while (rp_unlikely(k < n)) {
+		rte_pktmbuf_free(m[k]);
+		n--;
+		memmove(&m[k], &m[k + 1], (n - k) * sizeof(m[0]));
+		k += rte_eth_tx_prepare(p->q[queue].port_id, p->q[queue].queue, &m[k], n - k);
+	}
+	return n;
 }
 
 /* A frame that the device never takes (its driver may lack memory for that very one) must not stop all others. */
@@ -114,8 +121,7 @@ static void send_late(struct port *p, uint16_t queue)
 static uint16_t send_now(struct port *p, uint16_t queue, struct rte_mbuf **m, uint16_t n)
 {
 	struct port_queue *q = &p->q[queue];
-	n = make_sendable(p, m, n);
-	uint32_t ready = prepare(p, queue, m, n), done = 0;
+	uint32_t ready = prepare(p, queue, m, make_sendable(p, m, n)), done = 0;
 	if (rp_unlikely(q->nlate > 0))
 		send_late(p, queue);
 	if (rp_likely(q->nlate == 0))
@@ -124,8 +130,8 @@ static uint16_t send_now(struct port *p, uint16_t queue, struct rte_mbuf **m, ui
 		q->late_tsc = rte_rdtsc();
 	while (rp_unlikely(done < ready) && q->nlate < PORT_TX_LATE_MAX)
 		q->late[q->nlate++] = m[done++];
-	if (rp_unlikely(done < n))
-		rte_pktmbuf_free_bulk(m + done, n - done);
+	if (rp_unlikely(done < ready))
+		rte_pktmbuf_free_bulk(m + done, ready - done);
 	uint32_t lost = RP_MIN(q->given_up, done);
 	q->given_up -= lost;
 	return (uint16_t)(done - lost);

@@ -128,6 +128,40 @@ static void test_net_port__null_device_end_to_end(void **state)
 	port_close(p);
 }
 
+static uint16_t refuse_marked(void *queue, struct rte_mbuf **m, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++)
+		if (*rte_pktmbuf_mtod(m[i], uint8_t *) == 1)
+			return i;
+	return n;
+}
+
+/* What the driver refuses is dropped alone. */
+static void test_net_port__a_refused_frame_takes_no_other_along(void **state)
+{
+	struct err e = {0};
+	struct port_params pp = {.nworkers = 1, .mbufs = 4095, .device = "vdev:net_ring0"};
+	struct port *p = port_open(&pp, &e);
+	struct rte_mbuf *m[8], *back[RP_MAX_BURST];
+	if (!p)
+		fail_msg("%s", e.text);
+	p->info.tx_csum_tcp = true;
+	rte_eth_fp_ops[p->port_id].tx_pkt_prepare = refuse_marked;
+	for (uint8_t i = 0; i < 8; i++) {
+		m[i] = rte_pktmbuf_alloc(port_pool(p, 0));
+		uint8_t *at = (uint8_t *)rte_pktmbuf_append(m[i], 60);
+		at[0] = i == 0 || i == 3 || i == 4 || i == 7;
+		at[1] = i;
+	}
+	assert_int_equal(port_tx_burst(p, 0, m, 8), 4);
+	assert_int_equal(port_rx_burst(p, 0, back, RP_MAX_BURST), 4);
+	for (uint8_t i = 0; i < 4; i++)
+		assert_int_equal(rte_pktmbuf_mtod(back[i], uint8_t *)[1], ((uint8_t[]){1, 2, 5, 6})[i]);
+	rte_pktmbuf_free_bulk(back, 4);
+	assert_int_equal(rte_mempool_avail_count(port_pool(p, 0)), 4095);
+	port_close(p);
+}
+
 #define FRAMES 3000 /* more than device and ring hold, less than there are buffers */
 
 /* Sends as long as there is room, then takes everything out: nothing was lost, and the order is kept. */
@@ -176,6 +210,7 @@ int main(void)
 		cmocka_unit_test(test_net_port_device__check_names_the_mend),
 		cmocka_unit_test(test_net_port_eal__refusals_before_eal_starts),
 		cmocka_unit_test(test_net_port__null_device_end_to_end),
+		cmocka_unit_test(test_net_port__a_refused_frame_takes_no_other_along),
 		cmocka_unit_test(test_net_port__full_device_loses_nothing_while_there_is_room),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

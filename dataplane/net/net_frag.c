@@ -60,7 +60,8 @@ void net_frag_fini(struct net *n)
 
 static uint32_t hash(const struct net_frag *f, uint32_t n)
 {
-	return net_flow_hash_worker(n, &f->dst, (uint16_t)f->id, &f->src, (uint16_t)(f->id >> 16 ^ f->proto));
+	uint32_t proto = f->src.family == 6 ? 0 : f->proto; /* as in same() */
+	return net_flow_hash_worker(n, &f->dst, (uint16_t)f->id, &f->src, (uint16_t)(f->id >> 16 ^ proto));
 }
 
 static bool same(const struct frag_entry *x, const struct net_frag *f)

@@ -96,6 +96,24 @@ static void test_net_frag__ipv6(void **state)
 	rte_pktmbuf_free(whole);
 }
 
+/* RFC 8200, 4.5: the next header of the first fragment counts, those of the others may be anything. */
+static void test_net_frag__ipv6_next_headers_may_differ(void **state)
+{
+	struct world *w = *state;
+	w->params.frag_entries = 1024;
+	world6_again(w);
+	struct rte_mbuf *whole = frame_tcp6(w, peer6, our6, 4000, 6379, 1400);
+	for (uint8_t next = 0; next < 16; next++) {
+		struct rte_mbuf *m = piece6(w, whole, next, 720, 700);
+		*rte_pktmbuf_mtod_offset(m, uint8_t *, 14 + 40) = next * 16;
+		assert_null(world_input(w, m));
+		m = world_input(w, piece6(w, whole, next, 0, 720));
+		assert_non_null(m);
+		rte_pktmbuf_free(m);
+	}
+	rte_pktmbuf_free(whole);
+}
+
 static void test_net_frag__ping_is_answered(void **state)
 {
 	struct world *w = *state;
@@ -219,6 +237,7 @@ int main(void)
 		T(test_net_frag__any_order_makes_the_whole),
 		T(test_net_frag__datagrams_do_not_mix),
 		T(test_net_frag__ipv6),
+		T(test_net_frag__ipv6_next_headers_may_differ),
 		T(test_net_frag__ping_is_answered),
 		T(test_net_frag__data_behind_the_end_fills_no_hole),
 		T(test_net_frag__overlap_ends_the_datagram),

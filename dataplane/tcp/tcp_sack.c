@@ -112,12 +112,13 @@ void tcp_sack_blocks(struct tcp_conn *c, const struct tcp_seg *s, struct tcp_ack
 	memcpy(tcp_sack_get(c)->known, good, sizeof(good));
 }
 
+/* RFC 2018 section 8. It had arrived and was given up: none of it is under way. */
 void tcp_sack_reneged(struct tcp_conn *c)
 {
 	for (struct rte_mbuf *m = c->snd_head; m != NULL && m != c->snd_new; m = rec(m)->next) {
 		if (rec(m)->flags & TCP_SEG_SACKED) {
-			rec(m)->flags = (rec(m)->flags & ~TCP_SEG_SACKED) | TCP_SEG_INFLIGHT;
-			c->in_flight += rec(m)->len;
+			rec(m)->flags &= ~TCP_SEG_SACKED;
+			tcp_sendq_mark_lost(c, m);
 		}
 	}
 	c->sacked_segs = 0;

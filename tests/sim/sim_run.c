@@ -13,9 +13,11 @@
  *   - the first repetition after a reduction for a loss, after a partial acknowledgement where there is no SACK
  *     (RFC 5681 section 3.2 step 2, RFC 6582 section 3.2 step 3) and after the path has become narrower
  *   - a tail loss probe (RFC 8985 section 7.3), which is counted
- * A duplicate ACK takes a segment out of what is under way: that is limited transmit (RFC 3042) and the inflation of
- * the window in a recovery without SACK (RFC 5681 section 3.2 step 4). Nothing may leave on top of what was already
- * under way when the window shrank. */
+ * A duplicate ACK takes a segment out of what is under way, two at most before a recovery: that is limited transmit
+ * (RFC 3042) and the inflation of the window in a recovery without SACK (RFC 5681 section 3.2 step 4). Nothing may
+ * leave on top of what was already under way when the window shrank. */
+#define LIMITED 2
+
 struct flight {
 	uint32_t cuts, mss;    /* seen */
 	bool at_once;          /* one repetition may leave whatever the window says */
@@ -34,9 +36,13 @@ static struct flight *flight_of(const struct side *d)
 	return &flights.of[d->pair->id][d->end];
 }
 
-static uint32_t pipe_of(const struct tcp_conn *c)
+static uint32_t pipe_of(const struct flight *f, const struct tcp_conn *c)
 {
-	return c->in_flight - RP_MIN(c->in_flight, c->dup_bytes);
+	uint32_t gone = c->dup_bytes;
+
+	if (!(c->flags & TCP_F_RECOVERY))
+		gone = RP_MIN(gone, LIMITED * RP_MAX(f->widest, (uint32_t)tcp_mss(c)));
+	return c->in_flight - RP_MIN(c->in_flight, gone);
 }
 
 /* Before the law of the window has heard of it. */
@@ -55,7 +61,7 @@ static void flight_sent(struct side *d, const struct wire_seg *g)
 	bool excused = again && f->at_once && (c->flags & TCP_F_RTX_NOW);
 	if (excused)
 		f->at_once = false;
-	flights.over[d->end] += pipe_of(c) > c->cwnd && !excused;
+	flights.over[d->end] += pipe_of(f, c) > c->cwnd && !excused;
 }
 
 /* Several may arrive before the connection hears of the first, and it need not hear of all. */

@@ -99,7 +99,8 @@ static void new_ack(struct tcp_conn *c, const struct tcp_seg *s, struct tcp_acke
 	t->p.lower.confirm(t->p.lower.ctx, &c->path);
 }
 
-/* RFC 5681 section 3.2; the first two let one new segment go each (RFC 3042), by dup_bytes. */
+/* RFC 5681 section 3.2; the first two let one new segment go each (RFC 3042), by dup_bytes, and no more where no recovery
+ * may begin. */
 static void dup_ack(struct tcp_conn *c)
 {
 	c->t->count.dup_acks_in++;
@@ -107,9 +108,12 @@ static void dup_ack(struct tcp_conn *c)
 		return;
 	if (c->dupacks < UINT8_MAX)
 		c->dupacks++;
-	c->dup_bytes = RP_MIN(c->dup_bytes + tcp_conn_mss(c), c->in_flight);
+	bool begins = !(c->flags & TCP_F_RECOVERY) && c->dupacks == TCP_DUPACK_THRESHOLD &&
+		      tcp_seq_gt(c->snd_una, c->recover);
+	if ((c->flags & TCP_F_RECOVERY) || begins || c->dupacks < TCP_DUPACK_THRESHOLD)
+		c->dup_bytes = RP_MIN(c->dup_bytes + tcp_conn_mss(c), c->in_flight);
 	tcp_conn_want_output(c);
-	if ((c->flags & TCP_F_RECOVERY) || c->dupacks != TCP_DUPACK_THRESHOLD || !tcp_seq_gt(c->snd_una, c->recover))
+	if (!begins)
 		return;
 	tcp_recovery_enter(c);
 	retransmit_head(c);

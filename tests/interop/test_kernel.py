@@ -203,9 +203,9 @@ def serve(c):
         data = c.recv(1 << 16)
         if not data:
             return
-        n = data.count(b"*3\r\n")
+        n = data.count(b"*3\\r\\n")
         answered += n
-        c.sendall(b"+OK\r\n" * n)
+        c.sendall(b"+OK\\r\\n" * n)
     if resets:
         c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     else:
@@ -232,7 +232,7 @@ while True:
 """
 
 
-@test("as client of a kernel's servers that reset, or half-close, one connection after the other: all requests are answered")
+@test("as client of a kernel's servers that reset, or half-close, one connection after the other: it opens others, and counts what was lost")
 def _():
     with Lab(server="redis") as lab:
         there = (LAB, "exec", "-s", "--name", lab.name, "--")
@@ -240,10 +240,11 @@ def _():
             server = subprocess.Popen([*there, "/usr/bin/python3", "-c", LEAVING_SERVER, how], stdout=subprocess.PIPE, text=True)
             try:
                 assert server.stdout.readline() == "ready\n"
-                done = json.loads(run(*bench("--address", "10.77.0.4/24", "-h", FAMILIES["IPv4"], "-p", "7000", "-c", "20", "-n", "2500", "-d",
-                                             "3", "-t", "set", "--json")))
-                told = done["tests"][0]
-                assert told["requests"] >= 2500 and told["reopened"] >= 200, told
+                words = bench("--address", "10.77.0.4/24", "-h", FAMILIES["IPv4"], "-p", "7000", "-c", "20", "-n", "2500", "-d", "3", "-t", "set",
+                              "--json")
+                told = json.loads(run(*(w for w in words if w != "-q"), check=False).stdout)[0]
+                assert told["requests"] == 2500 and told["reopened"] >= 200, told
+                assert told["lost"] <= told["reopened"] and told["errors"] == told["wrong"] == 0, told  # it says what had no answer
                 if how == "fins":
                     closed, reset = map(int, server.stdout.readline().split())
                     assert closed > 0 and reset == 0, (closed, reset)

@@ -149,7 +149,8 @@ static void test_net_port__a_refused_frame_takes_no_other_along(void **state)
 	rte_eth_fp_ops[p->port_id].tx_pkt_prepare = refuse_marked;
 	for (uint8_t i = 0; i < 8; i++) {
 		m[i] = rte_pktmbuf_alloc(port_pool(p, 0));
-		uint8_t *at = (uint8_t *)rte_pktmbuf_append(m[i], 60);
+		rte_pktmbuf_append(m[i], 60);
+		uint8_t *at = rte_pktmbuf_mtod(m[i], uint8_t *);
 		at[0] = i == 0 || i == 3 || i == 4 || i == 7;
 		at[1] = i;
 	}

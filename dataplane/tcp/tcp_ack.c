@@ -99,8 +99,8 @@ static void new_ack(struct tcp_conn *c, const struct tcp_seg *s, struct tcp_acke
 	t->p.lower.confirm(t->p.lower.ctx, &c->path);
 }
 
-/* RFC 5681 section 3.2; the first two let one new segment go each (RFC 3042), by dup_bytes, and no more where no recovery
- * may begin. */
+/* RFC 5681 section 3.2; the first two let one new segment go each (RFC 3042), by dup_bytes, and no more where no
+ * recovery may begin. */
 static void dup_ack(struct tcp_conn *c)
 {
 	c->t->count.dup_acks_in++;

@@ -244,6 +244,10 @@ static void watch_window(struct tcp_world *w, struct tw_slot *s, uint32_t slot, 
 		s->edge_known = false;
 		return;
 	}
+	/* Another connection in its place, whose SYN never left: its frame waited for a neighbour in vain. */
+	if (s->edge_irs != c->irs)
+		s->edge_known = false;
+	s->edge_irs = c->irs;
 	uint32_t edge = rte_be_to_cpu_32(h->recv_ack) + ((uint32_t)rte_be_to_cpu_16(h->rx_win) << c->rcv_ws);
 	rp_assert(!s->edge_known || (int32_t)(edge - s->edge) > -(1 << c->rcv_ws));
 	s->edge = s->edge_known ? tcp_seq_max(edge, s->edge) : edge;

@@ -46,7 +46,8 @@ struct tw_slot {
 	uint32_t seq;  /* behind the last segment to us */
 	uint32_t sent; /* behind the last segment of ours */
 	uint32_t tsval;
-	uint32_t edge; /* of our receive window */
+	uint32_t edge;     /* of our receive window */
+	uint32_t edge_irs; /* of the connection whose it is */
 	bool edge_known;
 };
 

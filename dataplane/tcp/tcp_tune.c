@@ -72,12 +72,9 @@ bool tcp_tune_ooo_full(const struct tcp_conn *c)
 {
 	const struct tcp *t = c->t;
 
-	if (c->ooo_bufs >= ooo_share(t))
-		return true;
-	if (rp_likely(c->ooo_bufs < t->ooo_bufs_max))
-		return false;
-	uint32_t most = RP_MIN((uint32_t)t->ooo_bufs_max << c->rcv_grown, (uint32_t)UINT16_MAX);
-	return c->ooo_bufs >= most || !pool_has_half(t);
+	if (rp_likely(pool_has_half(t)))
+		return c->ooo_bufs >= RP_MIN((uint32_t)t->ooo_bufs_max << c->rcv_grown, (uint32_t)UINT16_MAX);
+	return c->ooo_bufs >= RP_MIN(ooo_share(t), (uint32_t)t->ooo_bufs_max);
 }
 
 /* A slice of the connections: what one gives back is the others' share, too, so no more is taken than must be. */

@@ -143,14 +143,12 @@ static void test_net_port__a_refused_frame_takes_no_other_along(void **state)
 	struct port_params pp = {.nworkers = 1, .mbufs = 4095, .device = "vdev:net_ring0"};
 	struct port *p = port_open(&pp, &e);
 	struct rte_mbuf *m[8], *back[RP_MAX_BURST];
-	if (!p)
-		fail_msg("%s", e.text);
+	rp_assert(p != NULL);
 	p->info.tx_csum_tcp = true;
 	rte_eth_fp_ops[p->port_id].tx_pkt_prepare = refuse_marked;
 	for (uint8_t i = 0; i < 8; i++) {
 		m[i] = rte_pktmbuf_alloc(port_pool(p, 0));
-		rte_pktmbuf_append(m[i], 60);
-		uint8_t *at = rte_pktmbuf_mtod(m[i], uint8_t *);
+		uint8_t *at = (uint8_t *)rte_pktmbuf_append(m[i], 60);
 		at[0] = i == 0 || i == 3 || i == 4 || i == 7;
 		at[1] = i;
 	}

@@ -95,7 +95,7 @@ static int wrapped(lua_State *L)
 	pass_on_end(L);
 	if (lua_toboolean(L, 1))
 		return lua_gettop(L) - 1;
-	if (lua_type(L, -1) == LUA_TSTRING) {
+	if (lua_isstring(L, -1)) {
 		luaL_where(L, 1);
 		lua_insert(L, -2);
 		lua_concat(L, 2);
@@ -348,7 +348,7 @@ static bool read_in_base(lua_State *L, int base, lua_Number *n)
 /* Upvalue 1 is Lua's. */
 static int base_tonumber(lua_State *L)
 {
-	int base = (int)luaL_optinteger(L, 2, 10);
+	int base = (int)luaL_optnumber(L, 2, 10);
 	lua_Number n;
 
 	if (base != 10) {

@@ -186,6 +186,7 @@ void script_engine_run(struct script_engine *e, const struct script_code *code, 
 		reply_errorf(out, "ERR %s script: %s", lua_tostring(L, -1), code->name);
 		lua_pop(L, 1);
 	}
+	e->emitting = false;
 	if (code->function)
 		use_env(L, e->eval_env);
 	if (rp_unlikely(lua_gethook(L) != NULL))

@@ -12,6 +12,7 @@
 #include "ctrlplane/script/script_thread_priv.h"
 #include "session/monitor.h"
 
+#define STACK_BYTES     ((size_t)16 << 20) /* nested data of scripts is walked by calls */
 #define SLEEP_MS        100
 #define SEEN_PARCELS    8    /* of MONITOR's lines that wait while a script runs */
 #define BACKGROUND_MASK 0xff /* iterations between two looks at memory and buffers */
@@ -279,6 +280,7 @@ int script_thread_start(struct script_thread *t)
 	cpu_set_t cpus;
 
 	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	if (t->cpu >= 0) {
 		CPU_ZERO(&cpus);
 		CPU_SET((unsigned)t->cpu, &cpus);

@@ -53,7 +53,9 @@ void cmd_err_arity(struct cmd_ctx *c)
 
 struct object *cmd_read(struct cmd_ctx *c, struct slice key)
 {
-	return store_read(cmd_store(c, key), c->db, key);
+	struct store *s = cmd_store(c, key);
+
+	return rp_unlikely(c->client_flags & CLIENT_F_NO_TOUCH) ? store_look(s, c->db, key) : store_read(s, c->db, key);
 }
 
 static struct object *expect_string(struct cmd_ctx *c, struct object *o, bool *wrong)

@@ -221,8 +221,8 @@ static uint32_t note_clocks(const struct cmd_ctx *c, struct untouched *at, uint3
 	return known;
 }
 
-/* For a client that does not touch: keys that stay have the clocks that they had. Without memory to remember those of a
- * request with very many keys, they are touched. */
+/* For a client that does not touch: what changes a key leaves it the clock that it had (what reads it looks without a
+ * trace, cmd_read()). Without memory to remember those of a request with very many keys, they are touched. */
 static void run_untouched(struct cmd_ctx *c)
 {
 	struct untouched few[UNTOUCHED_INLINE], *at = few;
@@ -247,11 +247,13 @@ static void run_untouched(struct cmd_ctx *c)
 		heap_free(c->env->heap, at);
 }
 
-/* TOUCH is there to touch, and RESTORE says itself when its key was used. */
+/* TOUCH is there to touch, RESTORE says itself when its key was used, and the others put another key in its place. */
 static bool leaves_clocks(const struct cmd_ctx *c)
 {
-	return (c->cmd->route == CMD_KEYS || c->cmd->route == CMD_HOME_KEYS) && c->cmd->fn != cmd_touch &&
-	       c->cmd->fn != cmd_restore;
+	cmd_fn fn = c->cmd->fn;
+
+	return (c->cmd->route == CMD_KEYS || c->cmd->route == CMD_HOME_KEYS) && fn != cmd_touch && fn != cmd_restore &&
+	       fn != cmd_rename && fn != cmd_renamenx && fn != cmd_copy;
 }
 
 uint64_t cmd_run(struct cmd_ctx *c)

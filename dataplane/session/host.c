@@ -558,11 +558,14 @@ static void close_if_idle(void *ctx, struct session *s)
 	struct idle_check *k = ctx;
 	int64_t idle_us = (int64_t)k->h->now.mono_us - s->cl.last_us;
 	if (idle_us < (int64_t)k->h->conf.timeout_s * 1000000 || s->abort || s->flight_head != NULL ||
-	    s->wait != WAIT_NONE || (s->cl.flags & (CLIENT_F_PUBSUB | CLIENT_F_MONITOR)))
+	    s->gate != NULL || s->wait != WAIT_NONE || (s->cl.flags & (CLIENT_F_PUBSUB | CLIENT_F_MONITOR)))
 		return;
-	k->h->count.killed_idle++;
+	k->h->count.killed_idle += !s->closing;
 	k->closed++;
-	session_kill(s, s->closing || s->out_head != NULL); /* who does not read has no answers to wait for */
+	/* Who does not read has no answers to wait for; who has not come to the end of those that were sent in as long
+	 * again, neither. */
+	session_kill(s, s->closing || s->out_head != NULL);
+	s->cl.last_us = (int64_t)k->h->now.mono_us;
 }
 
 uint32_t host_poll_idle(struct session_host *h)

@@ -261,7 +261,8 @@ void session_out_gated(struct session *s, struct rte_mbuf *head, struct rte_mbuf
 
 void session_out_now(struct session *s, struct rte_mbuf *head, struct rte_mbuf *tail, size_t bytes)
 {
-	if (rp_unlikely(s->gone)) {
+	/* Behind a reply that was dropped none leaves: it would be taken for that one. */
+	if (rp_unlikely(s->gone || s->abort)) {
 		buf_chain_free(head, s->host->heap);
 		return;
 	}
@@ -323,6 +324,7 @@ static bool pump_ref(struct session *s, struct rte_mbuf *m)
 			n = pump_copy(s, ref, room);
 		if (n == 0)
 			return false;
+		s->cl.last_us = (int64_t)s->host->now.mono_us;
 		ref->off += n;
 		ref->len -= n;
 		s->out_bytes -= n;
@@ -332,7 +334,6 @@ static bool pump_ref(struct session *s, struct rte_mbuf *m)
 
 void session_pump(struct session *s)
 {
-	s->cl.last_us = (int64_t)s->host->now.mono_us;
 	while (s->out_head != NULL && !s->gone && s->tr->room(s->transport) > 0) {
 		struct rte_mbuf *m = s->out_head;
 		if (m->data_len == 0 && !pump_ref(s, m)) {
@@ -348,6 +349,7 @@ void session_pump(struct session *s)
 			continue;
 		}
 		s->out_bytes -= m->data_len;
+		s->cl.last_us = (int64_t)s->host->now.mono_us;
 		s->tr->send(s->transport, m, m->data_len);
 	}
 }

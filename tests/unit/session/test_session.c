@@ -216,6 +216,42 @@ static void test_session__large_value_leaves_as_room_allows(void **state)
 	rig_destroy(r);
 }
 
+static char key_of_shard(struct rig *r, uint32_t shard)
+{
+	char key = 'a';
+
+	while (cmd_shard_of(&r->host[0]->env, (struct slice){&key, 1}) != shard)
+		key++;
+	return key;
+}
+
+/* A reply beyond the limit goes, and its client: no later one may be taken for it. */
+static void test_session__nothing_leaves_behind_a_reply_that_is_too_long(void **state)
+{
+	struct rig *r = rig_create(2, 23);
+	struct rig_conn *c = rig_open(r, 0);
+	char away = key_of_shard(r, 1), here = key_of_shard(r, 0), words[512];
+
+	r->conf.output_normal.hard_bytes = 50000;
+	for (uint32_t i = 0; i <= r->n; i++)
+		host_set_conf(r->host[i], &r->conf);
+	for (int i = 0; i < 600; i++) {
+		snprintf(words, sizeof words, "RPUSH %c %0100d", away, i);
+		ask(c, words);
+	}
+	rig_settle(r);
+	c->out_len = 0;
+	snprintf(words, sizeof words, "LRANGE %c 0 -1", away);
+	ask(c, words);
+	snprintf(words, sizeof words, "GET %c", here);
+	ask(c, words);
+	rig_settle(r);
+	assert_int_equal(c->out_len, 0);
+	assert_true(c->aborted);
+	assert_int_equal(r->host[0]->count.killed_output, 1);
+	rig_destroy(r);
+}
+
 static void test_session__part_of_a_large_request_does_not_hold_the_window_shut(void **state)
 {
 	struct rig *r = rig_create(1, 21);
@@ -435,6 +471,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_session__protocol_error_answers_what_came_before_then_closes),
 		cmocka_unit_test(test_session__slow_reader_stops_its_own_requests_only),
 		cmocka_unit_test(test_session__large_value_leaves_as_room_allows),
+		cmocka_unit_test(test_session__nothing_leaves_behind_a_reply_that_is_too_long),
 		cmocka_unit_test(test_session__part_of_a_large_request_does_not_hold_the_window_shut),
 		cmocka_unit_test(test_session__killed_while_it_waits_leaves_nothing_behind),
 		cmocka_unit_test(test_session__over_maxmemory_what_needs_memory_is_refused),

@@ -6,6 +6,8 @@
 
 #define HELD_MAX            32          /* requests of one batch on shards that we go on holding for them */
 #define REPLIES_WAITING_MAX (64 * 1024) /* bytes of replies behind a request in flight */
+#define BUFS_PER_REQUEST    32          /* of the free packet buffers, for each that a session has in a batch */
+#define BUFS_FEW            (BATCH_PER_SESSION * BUFS_PER_REQUEST)
 
 /* A request that cannot go on now: it owns its arguments from here on and is the session's next one. */
 static void keep(struct session *s, struct batch_entry *e, enum session_wait how)
@@ -301,13 +303,23 @@ static bool next_request(struct session_host *h, struct session *s, struct batch
 	}
 }
 
+/* How many requests of one session a batch takes. While packet buffers are few their replies together must not want
+ * half of them: that closes a client. */
+static uint32_t most_of_one(struct session_host *h)
+{
+	if (rp_likely(h->bufs_free >= BUFS_FEW))
+		return BATCH_PER_SESSION;
+	host_poll_buffers(h);
+	return RP_MAX(RP_MIN(h->bufs_free / BUFS_PER_REQUEST, (uint32_t)BATCH_PER_SESSION), 1u);
+}
+
 /* Returns true if the session may have more for the next batch. */
 static bool parse_session(struct session_host *h, struct session *s)
 {
-	uint32_t sent = 0;
+	uint32_t sent = 0, most = most_of_one(h);
 	struct tx_parse tx;
 	tx_parse_begin(s, &tx);
-	for (uint32_t n = 0; n < BATCH_PER_SESSION; n++) {
+	for (uint32_t n = 0; n < most; n++) {
 		if (s->closing || s->wait != WAIT_NONE)
 			return false;
 		if (h->nbatch == BATCH_REQUESTS || BATCH_ARGS - h->arena_used < 8)

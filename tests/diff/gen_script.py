@@ -103,7 +103,7 @@ SCRIPTS = [(30, through)]
 
 WORDS = {
     "sum": script("return redis.call('get', KEYS[1])", "return tonumber(ARGV[1]) + tonumber(ARGV[2])",
-                  "return {KEYS[1], ARGV[1], ARGV[2]}", "return redis.call('set', KEYS[1], ARGV[1] + 0)"),
+                  "return {KEYS[1], ARGV[1], ARGV[2]}", "return redis.call('echo', ARGV[1] + 0)"),
     "formatted": script("return tostring(tonumber(ARGV[1]))", "return 'n:' .. (tonumber(ARGV[1]) or 'none')",
                         "return tonumber(ARGV[1])"),
     "json": script("return cjson.encode({ARGV[1], 1, {a = 'b'}})", "return cjson.decode(ARGV[1])",

@@ -246,6 +246,7 @@ static int boot_worker(struct ctrl *c, const struct memory_plan *m, uint32_t id,
 				  .tsc_hz = c->clock.tsc_hz,
 				  .adaptive = cf->idle == CONFIG_IDLE_ADAPTIVE,
 				  .spin_us = (uint32_t)cf->idle_spin_us,
+				  .rx_burst = (uint32_t)cf->rx_burst,
 				  .up = upcalls_table()};
 	rng_system(&p.seed, sizeof p.seed);
 	fill_net(c, id, &p.net);

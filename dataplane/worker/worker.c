@@ -36,7 +36,7 @@ static uint32_t worker_poll_rx(struct worker *w)
 {
 	struct rte_mbuf *seg[RP_MAX_BURST];
 	uint64_t frames = net_counters(w->net)->rx_packets;
-	uint32_t n = net_poll_rx(w->net, seg, RP_MAX_BURST);
+	uint32_t n = net_poll_rx(w->net, seg, w->rx_burst);
 	/* Now, with the frames in hand: if we lost the CPU before, no request is executed at a time before it was sent.
 	 */
 	worker_set_now(w);
@@ -311,6 +311,7 @@ struct worker *worker_create(const struct worker_params *p, struct err *e)
 	w->up = p->up;
 	w->adaptive = p->adaptive;
 	w->spin_us = p->spin_us;
+	w->rx_burst = p->rx_burst;
 	w->sleep_us = 50;
 	w->listen_port = p->listen_port;
 	clock_init(&w->clock, p->tsc_hz);

@@ -99,6 +99,7 @@ struct worker_params {
 	uint64_t tsc_hz;
 	bool adaptive;
 	uint32_t spin_us;
+	uint32_t rx_burst; /* frames taken at once, 8 to RP_MAX_BURST: some drivers give none when asked for less than 4 */
 	struct worker_upcalls up;
 };
 
@@ -126,6 +127,7 @@ struct worker {
 	bool snap_rests;        /* this iteration left it out */
 	bool adaptive, draining;
 	uint32_t spin_us, sleep_us;
+	uint32_t rx_burst;
 	uint32_t nworkers;
 	uint32_t nqueues;          /* of the port; workers beyond them send through worker id % nqueues */
 	uint32_t send_share_bytes; /* unacknowledged bytes that a connection may have now */

@@ -1,4 +1,5 @@
 """Process to process: redpoll-bench and Redpoll over memif, a CPU each and no kernel between. One function a row."""
+import contextlib
 import json
 import os
 import shutil
@@ -64,6 +65,15 @@ class Server:
         end(self.process, signal.SIGTERM)
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    @contextlib.contextmanager
+    def standing_still(self):
+        """While something else is measured: its worker polls, on the CPU of all servers."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
     def command(self, *options):
         return [f"{self.build}/tools/bench/redpoll-bench", "--device", f"memif:{self.folder}/memif.sock,client",
                 *self.addresses, "-h", f"{NETWORK}.1", "-d", str(VALUE), "-r", str(KEYS), "--cores", CLIENT_CPU,
@@ -112,6 +122,13 @@ class Direct:
             self.main.stop()
             self.main = None
 
+    def standing_still(self):
+        return self.main.standing_still() if self.main else contextlib.nullcontext()
+
+    def of_redis(self, test, pipeline=1):
+        with self.standing_still():
+            return self.kernel.of_redis(test, pipeline)
+
     def rounds_of(self, *options):
         return [self.server().bench("--seconds", str(self.seconds), *options) for _ in range(self.rounds)]
 
@@ -143,7 +160,7 @@ class Direct:
     def throughput(self, test, pipeline, asked, aim):
         depth = f"pipeline {pipeline}" if pipeline > 1 else "no pipeline"
         return self.beside_redis(f"{test.upper()}, {depth}, {CONNECTIONS} connections", self.rps(test, pipeline),
-                                 self.kernel.of_redis(test.upper(), pipeline), asked, aim)
+                                 self.of_redis(test.upper(), pipeline), asked, aim)
 
     def open_loop(self):
         """Each round is taken beside the machine's floor, while the server stands still."""
@@ -154,11 +171,8 @@ class Direct:
             for _ in range(self.rounds):
                 done += [self.server().bench("--seconds", str(self.seconds), "-c", str(CONNECTIONS), "-t", test, "--rate",
                                              f"{rate:.0f}")]
-                self.server().process.send_signal(signal.SIGSTOP)
-                try:
+                with self.standing_still():
                     floors.append(floor(self.build, rate, self.seconds, FLOOR_MIB)["p99"])
-                finally:
-                    self.server().process.send_signal(signal.SIGCONT)
             p50, p99 = (median(r["latency_ms"][p] for r in done) * 1000 for p in ("p50", "p99"))
             unsent = max(r["unsent"] for r in done)
             ours.append(f"{test.upper()} {p99:.1f} us (p50 {p50:.1f}) at {rate / 1000:.0f} k/s" +
@@ -173,7 +187,7 @@ class Direct:
 
     def connect(self):
         ours = median(r["rps"] for r in self.rounds_of("-c", str(CONNECTIONS), "-k", "0", "-t", "get"))
-        return self.beside_redis("GET, a connection each", ours, self.kernel.of_redis("CONNECT"), "10", "20")
+        return self.beside_redis("GET, a connection each", ours, self.of_redis("CONNECT"), "10", "20")
 
     def idle(self):
         self.stop_main()
@@ -216,7 +230,7 @@ class Direct:
         options = ("-d", str(MIB), "-r", "16", "--dbnum", "1", "-t", "get")
         self.server().bench("--load", "-c", "1", "-n", "16", *options)
         ours = median(r["rps"] for r in self.rounds_of("-c", "16", *options)) * MIB
-        redis = self.kernel.of_redis("MIB") * MIB
+        redis = self.of_redis("MIB") * MIB
         self.stop_main()
         device = testpmd.copy(FRAME, self.rounds) * PAYLOAD
         return ["1 MiB GETs", f"{ours / 1e9:.2f} GB/s", f"redis-server {redis / 1e9:.2f} GB/s", f"{ours / redis:.1f}", "3",
@@ -244,7 +258,7 @@ def types_row(d, test):
     """Without pipeline and with; as many requests as redis-server gets, so that its pops find as much to take."""
     row = [test.upper()]
     for pipeline, asked in ((1, "12"), (16, "8")):
-        redis = d.kernel.of_redis(test.upper(), pipeline)
+        redis = d.of_redis(test.upper(), pipeline)
         ours = median(d.server().bench("-n", str(int(REQUESTS[pipeline] * d.kernel.scale)), "-c", str(CONNECTIONS), "-P",
                                        str(pipeline), "-t", test)["rps"] for _ in range(d.rounds))
         row += [f"{redis / 1000:.1f}", f"{ours / 1000:.0f}", f"{ours / redis:.1f}", asked]

@@ -247,14 +247,6 @@ class Persist:
         self.stop()
         self.server = Server(self.build, "--dir", self.folder, *options, loads=False)
 
-    @contextlib.contextmanager
-    def standing_still(self):
-        self.server.process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self.server.process.send_signal(signal.SIGCONT)
-
     def admin(self):
         return Admin(socket.AF_INET, ("127.0.0.1", int(self.server.admin)))
 
@@ -268,7 +260,7 @@ class Persist:
 
     def floors(self, rate, written):
         """Without and with writes to the disk, so many bytes per second, while the server stands still."""
-        with self.standing_still():
+        with self.server.standing_still():
             quiet = self.floor(rate)
             writer = Writer(self.folder, written)
             writer.start()
@@ -314,7 +306,7 @@ class Persist:
             ours, theirs = [], []
             for _ in range(self.rounds):
                 ours.append(self.memory_here(seconds))
-                with self.standing_still():
+                with self.server.standing_still():
                     theirs.append(redis.memory(seconds))
         finally:
             redis.stop()

@@ -88,9 +88,7 @@ struct rte_mbuf *net_tcp_segment(struct net *n, struct net_rx *rx)
 		return NULL;
 	}
 	rte_pktmbuf_adj(m, NET_ETH_LEN + rx->ip_len);
-	m->l2_len = NET_ETH_LEN;
-	m->l3_len = rx->ip_len;
-	m->l4_len = hlen;
+	m->tx_offload = rte_mbuf_tx_offload(NET_ETH_LEN, rx->ip_len, hlen, 0, 0, 0, 0);
 	buf_priv(m)->ref.blob = NULL;
 	n->c.rx_tcp++;
 	return m;

@@ -64,14 +64,11 @@ void net_path_confirm(struct net *n, struct net_path *path)
 static void ipv4_fill_nosum(struct net *n, struct rte_ipv4_hdr *ip, uint32_t src, uint32_t dst, uint8_t proto,
 			    uint8_t tos, uint16_t total_len)
 {
-	ip->version_ihl = RTE_IPV4_VHL_DEF;
-	ip->type_of_service = tos;
-	ip->total_length = rte_cpu_to_be_16(total_len);
-	ip->packet_id = rte_cpu_to_be_16(n->ip_id++);
-	ip->fragment_offset = RTE_BE16(RTE_IPV4_HDR_DF_FLAG);
-	ip->time_to_live = NET_TTL;
-	ip->next_proto_id = proto;
-	ip->hdr_checksum = 0;
+	char *p = (char *)ip;
+
+	be32_store(p, (uint32_t)RTE_IPV4_VHL_DEF << 24 | (uint32_t)tos << 16 | total_len);
+	be32_store(p + 4, (uint32_t)n->ip_id++ << 16 | RTE_IPV4_HDR_DF_FLAG);
+	be32_store(p + 8, (uint32_t)NET_TTL << 24 | (uint32_t)proto << 16);
 	ip->src_addr = src;
 	ip->dst_addr = dst;
 }
@@ -116,7 +113,8 @@ static void tcp_csum(struct rte_mbuf *m, bool device, uint64_t sum, uint64_t fam
 		tcp->cksum = csum_fold(sum);
 		m->ol_flags |= family_flag | RTE_MBUF_F_TX_TCP_CKSUM | (m->tso_segsz != 0 ? RTE_MBUF_F_TX_TCP_SEG : 0);
 	} else {
-		tcp->cksum = (uint16_t)~csum_fold(csum_add_mbuf(sum, m, 0, m->pkt_len));
+		sum = csum_add_words(sum, tcp, m->l4_len);
+		tcp->cksum = (uint16_t)~csum_fold(csum_add_mbuf(sum, m, m->l4_len, m->pkt_len - m->l4_len));
 	}
 }
 
@@ -127,7 +125,6 @@ static void ipv4_wrap(struct net *n, const struct net_path *path, struct rte_mbu
 	bool device = device_sums(n, path, m);
 
 	tcp_csum(m, device, csum_pseudo_v4(src, dst, IPPROTO_TCP, pseudo_len(m)), RTE_MBUF_F_TX_IPV4);
-	m->l3_len = NET_IPV4_LEN;
 	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)rte_pktmbuf_prepend(m, NET_IPV4_LEN);
 	ipv4_fill_nosum(n, ip, src, dst, IPPROTO_TCP, path->tos, NET_IPV4_LEN + seg_len);
 	if (n->p.tx_csum_ip && device)
@@ -142,7 +139,6 @@ static void ipv6_wrap(struct net *n, const struct net_path *path, struct rte_mbu
 	uint16_t seg_len = (uint16_t)m->pkt_len;
 
 	tcp_csum(m, device_sums(n, path, m), csum_pseudo_v6(src, dst, IPPROTO_TCP, pseudo_len(m)), RTE_MBUF_F_TX_IPV6);
-	m->l3_len = NET_IPV6_LEN;
 	net_ipv6_fill((struct rte_ipv6_hdr *)rte_pktmbuf_prepend(m, NET_IPV6_LEN), src, dst, IPPROTO_TCP, path->tos,
 		      NET_TTL, seg_len);
 }
@@ -176,10 +172,12 @@ bool net_tx_verdict(struct net *n, uint8_t family, bool train, bool arrived)
 
 void net_tcp_output(struct net *n, struct net_path *path, struct rte_mbuf *m, uint8_t tcp_len)
 {
+	bool is_ip4 = path->local.family == 4;
+
 	m->ol_flags &= ~RTE_MBUF_F_TX_OFFLOAD_MASK;
-	m->l2_len = n->l2_len;
-	m->l4_len = tcp_len;
-	if (rp_likely(path->local.family == 4))
+	m->tx_offload = rte_mbuf_tx_offload(n->l2_len, is_ip4 ? NET_IPV4_LEN : NET_IPV6_LEN, tcp_len, m->tso_segsz, 0,
+					    0, 0);
+	if (rp_likely(is_ip4))
 		ipv4_wrap(n, path, m);
 	else
 		ipv6_wrap(n, path, m);

@@ -7,6 +7,7 @@
 #include <rte_ip.h>
 #include <rte_tcp.h>
 
+#include "base/be32.h"
 #include "mem/buf.h"
 #include "net/csum.h"
 #include "net/net.h"

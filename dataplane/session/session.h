@@ -85,11 +85,11 @@ struct session {
 	uint16_t fill;   /* payload bytes per reply buffer */
 	uint8_t wait;    /* enum session_wait */
 	bool live;       /* this place of the pool is in use */
-	bool eof;        /* the client sends no more */
-	bool dry;        /* no complete request is left in `in` */
+	bool eof;        /* the client sends no more; it and the next two are looked at as one word, seldom written */
 	bool gone;       /* the transport is no more */
 	bool closing;    /* no further request is taken; closed when its replies are out */
 	bool close_sent; /* the transport was told to close */
+	bool dry;        /* no complete request is left in `in` */
 	bool ready;      /* on the ready list */
 	bool abort;      /* to be closed at once, dropping what is unsent */
 	bool doomed;     /* on the list of sessions to be looked at after the batch */

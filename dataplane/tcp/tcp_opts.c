@@ -1,6 +1,6 @@
 #include "tcp/tcp_opts.h"
 
-#include <rte_byteorder.h>
+#include "base/be32.h"
 
 enum {
 	KIND_END = 0,
@@ -12,24 +12,11 @@ enum {
 	KIND_TS = 8,
 };
 
-static inline uint32_t load_be32(const uint8_t *p)
-{
-	uint32_t v;
-	memcpy(&v, p, sizeof(v));
-	return rte_be_to_cpu_32(v);
-}
-
-static inline void store_be32(uint8_t *p, uint32_t v)
-{
-	v = rte_cpu_to_be_32(v);
-	memcpy(p, &v, sizeof(v));
-}
-
 static void parse_sack(const uint8_t *p, uint32_t len, struct tcp_opts *o)
 {
 	o->nblocks = RP_MIN((len - 2) / 8, (uint32_t)TCP_SACK_BLOCKS);
 	for (uint32_t i = 0; i < o->nblocks; i++)
-		o->block[i] = (struct tcp_block){load_be32(p + 2 + 8 * i), load_be32(p + 6 + 8 * i)};
+		o->block[i] = (struct tcp_block){be32_load(p + 2 + 8 * i), be32_load(p + 6 + 8 * i)};
 }
 
 static void parse_one(const uint8_t *p, uint32_t len, struct tcp_opts *o)
@@ -41,8 +28,8 @@ static void parse_one(const uint8_t *p, uint32_t len, struct tcp_opts *o)
 		o->wscale = RP_MIN(p[2], TCP_WSCALE_MAX);
 		o->has |= TCP_OPT_HAS_WSCALE;
 	} else if (p[0] == KIND_TS && len == 10) {
-		o->tsval = load_be32(p + 2);
-		o->tsecr = load_be32(p + 6);
+		o->tsval = be32_load(p + 2);
+		o->tsecr = be32_load(p + 6);
 		o->has |= TCP_OPT_HAS_TS;
 	} else if (p[0] == KIND_SACK_OK && len == 2) {
 		o->has |= TCP_OPT_HAS_SACK_OK;
@@ -72,28 +59,28 @@ bool tcp_opts_parse(const uint8_t *p, uint32_t len, struct tcp_opts *o)
 
 bool tcp_opts_parse_ts_only(const uint8_t *p, uint32_t len, struct tcp_opts *o)
 {
-	if (len != TCP_OPT_TS_BYTES || load_be32(p) != (KIND_NOP << 24 | KIND_NOP << 16 | KIND_TS << 8 | 10))
+	if (len != TCP_OPT_TS_BYTES || be32_load(p) != (KIND_NOP << 24 | KIND_NOP << 16 | KIND_TS << 8 | 10))
 		return false;
 	o->has = TCP_OPT_HAS_TS;
 	o->nblocks = 0;
-	o->tsval = load_be32(p + 4);
-	o->tsecr = load_be32(p + 8);
+	o->tsval = be32_load(p + 4);
+	o->tsecr = be32_load(p + 8);
 	return true;
 }
 
 void tcp_opts_emit_ts(uint8_t *p, uint32_t tsval, uint32_t tsecr)
 {
-	store_be32(p, KIND_NOP << 24 | KIND_NOP << 16 | KIND_TS << 8 | 10);
-	store_be32(p + 4, tsval);
-	store_be32(p + 8, tsecr);
+	be32_store(p, KIND_NOP << 24 | KIND_NOP << 16 | KIND_TS << 8 | 10);
+	be32_store(p + 4, tsval);
+	be32_store(p + 8, tsecr);
 }
 
 uint32_t tcp_opts_emit_sack(uint8_t *p, const struct tcp_block *b, uint32_t n)
 {
-	store_be32(p, KIND_NOP << 24 | KIND_NOP << 16 | KIND_SACK << 8 | (2 + 8 * n));
+	be32_store(p, KIND_NOP << 24 | KIND_NOP << 16 | KIND_SACK << 8 | (2 + 8 * n));
 	for (uint32_t i = 0; i < n; i++) {
-		store_be32(p + 4 + 8 * i, b[i].start);
-		store_be32(p + 8 + 8 * i, b[i].end);
+		be32_store(p + 4 + 8 * i, b[i].start);
+		be32_store(p + 8 + 8 * i, b[i].end);
 	}
 	return 4 + 8 * n;
 }
@@ -103,11 +90,11 @@ uint32_t tcp_opts_emit_syn(uint8_t *p, const struct tcp_opts *o)
 	uint8_t *start = p;
 
 	if (o->has & TCP_OPT_HAS_MSS) {
-		store_be32(p, KIND_MSS << 24 | 4 << 16 | o->mss);
+		be32_store(p, KIND_MSS << 24 | 4 << 16 | o->mss);
 		p += 4;
 	}
 	if (o->has & TCP_OPT_HAS_WSCALE) {
-		store_be32(p, KIND_NOP << 24 | KIND_WSCALE << 16 | 3 << 8 | o->wscale);
+		be32_store(p, KIND_NOP << 24 | KIND_WSCALE << 16 | 3 << 8 | o->wscale);
 		p += 4;
 	}
 	if (o->has & TCP_OPT_HAS_TS) {
@@ -115,7 +102,7 @@ uint32_t tcp_opts_emit_syn(uint8_t *p, const struct tcp_opts *o)
 		p += TCP_OPT_TS_BYTES;
 	}
 	if (o->has & TCP_OPT_HAS_SACK_OK) {
-		store_be32(p, KIND_NOP << 24 | KIND_NOP << 16 | KIND_SACK_OK << 8 | 2);
+		be32_store(p, KIND_NOP << 24 | KIND_NOP << 16 | KIND_SACK_OK << 8 | 2);
 		p += 4;
 	}
 	return (uint32_t)(p - start);

@@ -18,7 +18,7 @@ struct rte_mbuf *tcp_mbuf(struct tcp *t)
 		t->starved_us = tcp_now_us(t);
 		t->bufs_free = 0;
 	}
-	buf_prefetch_next(t->p.pool);
+	buf_prefetch_ahead(t->p.pool);
 	return m;
 }
 
@@ -60,40 +60,44 @@ static uint16_t window_field(struct tcp_conn *c, uint8_t ws)
 	return (uint16_t)wnd;
 }
 
-/* Timestamp, and as many SACK blocks as a segment with len bytes of payload has room for. */
-static uint32_t put_options(struct tcp_conn *c, uint8_t *p, uint32_t len, uint8_t flags)
+/* As many SACK blocks as a segment has room for beside its payload and n bytes of other options. */
+static uint32_t put_sack(struct tcp_conn *c, struct rte_mbuf *m, uint32_t n)
 {
-	uint32_t n = 0;
-
-	if (c->flags & TCP_F_TS) {
-		tcp_opts_emit_ts(p, tcp_ts_now(c->t, c->ts_off), c->ts_recent);
-		n = TCP_OPT_TS_BYTES;
-	}
-	if (rp_likely(c->nblocks == 0 && !(c->flags & TCP_F_DSACK_DUE)) || (flags & RTE_TCP_RST_FLAG))
-		return n;
-	uint32_t mss = tcp_conn_mss(c);
+	uint8_t opts[TCP_OPT_MAX];
+	uint32_t mss = tcp_conn_mss(c), len = m->pkt_len;
 	uint32_t room = len == 0 ? TCP_OPT_MAX - n : mss > len ? RP_MIN(mss - len, TCP_OPT_MAX - n) : 0;
-	return n + tcp_sack_emit(c, p + n, room);
+	uint32_t olen = tcp_sack_emit(c, opts, room);
+
+	memcpy(rte_pktmbuf_prepend(m, (uint16_t)olen), opts, olen);
+	return olen;
+}
+
+/* Timestamp and SACK blocks. */
+static uint32_t put_options(struct tcp_conn *c, struct rte_mbuf *m, uint8_t flags)
+{
+	uint32_t n = c->flags & TCP_F_TS ? TCP_OPT_TS_BYTES : 0, sacks = 0;
+
+	if (rp_unlikely(c->nblocks != 0 || (c->flags & TCP_F_DSACK_DUE)) && !(flags & RTE_TCP_RST_FLAG))
+		sacks = put_sack(c, m, n);
+	if (n != 0)
+		tcp_opts_emit_ts((uint8_t *)rte_pktmbuf_prepend(m, TCP_OPT_TS_BYTES), tcp_ts_now(c->t, c->ts_off),
+				 c->ts_recent);
+	return n + sacks;
 }
 
 /* Writes the header in front of the payload of m. Everything the header acknowledges counts as acknowledged. */
 static uint8_t put_header(struct tcp_conn *c, struct rte_mbuf *m, uint32_t seq, uint8_t flags)
 {
-	uint8_t opts[TCP_OPT_MAX];
-	uint32_t olen = put_options(c, opts, m->pkt_len, flags);
-	uint8_t hlen = (uint8_t)(sizeof(struct rte_tcp_hdr) + olen);
-	struct rte_tcp_hdr *h = (struct rte_tcp_hdr *)rte_pktmbuf_prepend(m, hlen);
+	uint8_t hlen = (uint8_t)(sizeof(struct rte_tcp_hdr) + put_options(c, m, flags));
+	char *h = rte_pktmbuf_prepend(m, sizeof(struct rte_tcp_hdr));
+	uint32_t ports = (uint32_t)rte_be_to_cpu_16(c->lport) << 16 | rte_be_to_cpu_16(c->rport);
 
-	h->src_port = c->lport;
-	h->dst_port = c->rport;
-	h->sent_seq = rte_cpu_to_be_32(seq);
-	h->recv_ack = rte_cpu_to_be_32((flags & RTE_TCP_ACK_FLAG) ? c->rcv_nxt : 0);
-	h->data_off = (uint8_t)(hlen / 4 << 4);
-	h->tcp_flags = flags | ((c->flags & TCP_F_ECE) ? RTE_TCP_ECE_FLAG : 0);
-	h->rx_win = rte_cpu_to_be_16(window_field(c, c->rcv_ws));
-	h->cksum = 0;
-	h->tcp_urp = 0;
-	memcpy(h + 1, opts, olen);
+	be32_store(h, ports);
+	be32_store(h + 4, seq);
+	be32_store(h + 8, (flags & RTE_TCP_ACK_FLAG) ? c->rcv_nxt : 0);
+	flags |= (c->flags & TCP_F_ECE) ? RTE_TCP_ECE_FLAG : 0;
+	be32_store(h + 12, (uint32_t)(hlen / 4) << 28 | (uint32_t)flags << 16 | window_field(c, c->rcv_ws));
+	be32_store(h + 16, 0); /* checksum; no urgent pointer */
 	c->rcv_acked = c->rcv_nxt;
 	c->flags &= ~TCP_F_ACK_NOW;
 	tcp_timer_clear(c, TCP_T_DELACK);

@@ -13,6 +13,7 @@
 #include <rte_hash.h>
 #include <rte_tcp.h>
 
+#include "base/be32.h"
 #include "base/hash.h"
 #include "mem/pool.h"
 #include "tcp/tcp.h"

@@ -222,6 +222,7 @@ void tcp_sendq_ack(struct tcp_conn *c, uint32_t ack, struct tcp_acked *a)
 		uint32_t covered = RP_MIN(ack - s->seq, (uint32_t)s->len);
 		if (s->next != NULL) {
 			rte_prefetch0(rec(s->next));
+			rte_prefetch0(s->next);
 			rte_prefetch0(&s->next->next);
 		}
 		if (s->flags & TCP_SEG_INFLIGHT)

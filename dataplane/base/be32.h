@@ -1,0 +1,21 @@
+/* Words of packet headers, in network order at any address. Headers are made of them, one store each, and are summed by
+ * them: a CPU that reads in one piece what it has just written in several, or in others, waits until all of it has left
+ * its store buffer. */
+#pragma once
+
+#include <rte_byteorder.h>
+
+#include "base/defs.h"
+
+static inline uint32_t be32_load(const void *p)
+{
+	uint32_t v;
+	memcpy(&v, p, sizeof v);
+	return rte_be_to_cpu_32(v);
+}
+
+static inline void be32_store(void *p, uint32_t v)
+{
+	v = rte_cpu_to_be_32(v);
+	memcpy(p, &v, sizeof v);
+}

@@ -45,10 +45,10 @@ static struct journal_iter *earliest(struct unit *u)
 static bool put_select(struct aof_merge *m, struct aof_buf *out, uint32_t db)
 {
 	char text[16];
-	struct slice argv[] = {SLICE("SELECT"), {text, (size_t)snprintf(text, sizeof text, "%u", db)}};
 
-	if (m->db == db)
+	if (rp_likely(m->db == db))
 		return true;
+	struct slice argv[] = {SLICE("SELECT"), {text, (size_t)snprintf(text, sizeof text, "%u", db)}};
 	m->db = db;
 	return aof_buf_command(out, 2, argv);
 }

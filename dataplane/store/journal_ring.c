@@ -24,13 +24,16 @@ struct journal_ring {
 	uint64_t head_seen; /* of the consumer's head, as of the last look */
 	uint64_t units;
 	struct journal_block *overflow, *overflow_last;
-	bool lost;          /* producer sets, the reader clears while it holds the shard */
-	uint64_t overflows; /* producer writes, anybody reads relaxed */
+
+	/* Seldom written: the consumer asks for each unit, and must not take the producer's line for that. */
+	bool lost RP_CACHE_ALIGNED; /* producer sets, the reader clears while it holds the shard */
+	uint64_t overflows;         /* producer writes, anybody reads relaxed */
 
 	uint64_t tail RP_CACHE_ALIGNED; /* producer writes (release) */
 	uint64_t head RP_CACHE_ALIGNED; /* consumer writes (release), now and then: producers look at it all the time */
 
 	uint64_t at RP_CACHE_ALIGNED; /* consumer: taken up to here */
+	uint64_t tail_seen;           /* consumer: of the producer's tail, as of the last look */
 };
 
 /* ---- set-up ---- */
@@ -274,7 +277,9 @@ static void give_back(struct journal_ring *r)
 
 const struct journal_unit_head *journal_ring_peek(struct journal_ring *r)
 {
-	if (r->at == __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE)) {
+	if (r->at == r->tail_seen)
+		r->tail_seen = __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE);
+	if (r->at == r->tail_seen) {
 		give_back(r);
 		return NULL;
 	}

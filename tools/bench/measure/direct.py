@@ -10,7 +10,7 @@ import tempfile
 
 from . import testpmd
 from .common import CLIENT_CPU, KEYS, SERVER_CPU, VALUE, Failed, end, floor, median, sh, wait_for
-from .kernel import REQUESTS
+from .kernel import JUMBO, REQUESTS
 
 NETWORK = "10.78.0"
 CONNECTIONS = 64
@@ -226,15 +226,29 @@ class Direct:
         buffers = max(0, now["mbufs_in_use"] - before["mbufs_in_use"]) * BUFFER_BYTES
         return (now["client_bytes"] - before["client_bytes"] + buffers) / IDLE
 
+    def mib_rps(self, server, *options):
+        options = (*options, "-d", str(MIB), "-r", "16", "--dbnum", "1", "-t", "get")
+        server.bench("--load", "-c", "1", "-n", "16", *options)
+        return median(server.bench("--seconds", str(self.seconds), "-c", "16", *options)["rps"] for _ in range(self.rounds))
+
     def mib(self):
-        options = ("-d", str(MIB), "-r", "16", "--dbnum", "1", "-t", "get")
-        self.server().bench("--load", "-c", "1", "-n", "16", *options)
-        ours = median(r["rps"] for r in self.rounds_of("-c", "16", *options)) * MIB
+        ours = self.mib_rps(self.server()) * MIB
         redis = self.of_redis("MIB") * MIB
         self.stop_main()
         device = testpmd.copy(FRAME, self.rounds) * PAYLOAD
         return ["1 MiB GETs", f"{ours / 1e9:.2f} GB/s", f"redis-server {redis / 1e9:.2f} GB/s", f"{ours / redis:.1f}", "3",
                 f"{device / redis:.1f}: testpmd copies {device / 1e9:.2f} GB/s of payload, same frames"]
+
+    def mib_jumbo(self):
+        self.stop_main()
+        server = Server(self.build, "--mtu", str(JUMBO), loads=False)
+        try:
+            ours = self.mib_rps(server, "--mtu", str(JUMBO)) * MIB
+        finally:
+            server.stop()
+        redis = self.of_redis("MIB_JUMBO") * MIB
+        return [f"the same, MTU {JUMBO} on both", f"{ours / 1e9:.2f} GB/s", f"redis-server {redis / 1e9:.2f} GB/s",
+                f"{ours / redis:.1f}", "3", ""]
 
     def packets(self):
         _, packets, frame = self.get_costs()
@@ -276,6 +290,7 @@ ROWS = {
     "connect": Direct.connect,
     "cycles": Direct.cycles,
     "mib": Direct.mib,
+    "mib_jumbo": Direct.mib_jumbo,
     "packets": Direct.packets,
     "idle": Direct.idle,
 }

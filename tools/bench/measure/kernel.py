@@ -13,6 +13,7 @@ WANTED = {1: 1.2, 16: 1.5, 64: 1.5}
 REQUESTS = {1: 150_000, 16: 600_000, 64: 1_200_000}
 MSET_SHARE = 6  # an MSET sets ten keys: fewer of them take as long
 MIB = 1 << 20
+JUMBO = 9000
 DEFAULT_SET_N, DEFAULT_SET_WANTED = 200_000, "1.3"
 DEFAULT_SET_HEAD = ["command", "redis-server, k/s", "af_packet, k/s", "ratio", "asked for"]
 
@@ -105,6 +106,19 @@ class Server:
         self.benchmark("-t", "set", "-n", "200", "-c", "1", *options)
         return self.benchmark("-t", "get", "-n", "2000", "-c", "16", *options)
 
+    def mib_jumbo(self):
+        self.start()
+        self.set_mtu(JUMBO)
+        try:
+            return self.mib()
+        finally:
+            self.set_mtu(1500)
+
+    def set_mtu(self, mtu):
+        """Of both ends of the veth pair."""
+        for side, link in ((["-s"], "s0"), ([], "c0")):
+            sh(LAB, "exec", *side, "--name", self.lab, "--", "ip", "link", "set", link, "mtu", str(mtu))
+
 
 class Kernel:
     def __init__(self, devices, build, rounds, scale):
@@ -148,10 +162,10 @@ class Kernel:
         return rows
 
     def of_redis(self, test, depth=1):
-        """Requests per second of redis-server; measured now if it was not yet. test: also CONNECT and MIB."""
+        """Requests per second of redis-server; measured now if it was not yet. test: also CONNECT, MIB, MIB_JUMBO."""
         key = test, depth, "redis"
         if key not in self.result:
-            how = {"CONNECT": self.redis.connect, "MIB": self.redis.mib}.get(
+            how = {"CONNECT": self.redis.connect, "MIB": self.redis.mib, "MIB_JUMBO": self.redis.mib_jumbo}.get(
                 test, lambda: self.redis.measure(test, depth, self.scale))
             self.result[key] = [how() for _ in range(self.rounds)]
         return median(r for r, _ in self.result[key])

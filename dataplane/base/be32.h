@@ -3,7 +3,7 @@
  * its store buffer. */
 #pragma once
 
-#include <rte_byteorder.h>
+#include <endian.h>
 
 #include "base/defs.h"
 
@@ -11,11 +11,11 @@ static inline uint32_t be32_load(const void *p)
 {
 	uint32_t v;
 	memcpy(&v, p, sizeof v);
-	return rte_be_to_cpu_32(v);
+	return be32toh(v);
 }
 
 static inline void be32_store(void *p, uint32_t v)
 {
-	v = rte_cpu_to_be_32(v);
+	v = htobe32(v);
 	memcpy(p, &v, sizeof v);
 }

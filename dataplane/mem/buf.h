@@ -61,8 +61,8 @@ static inline struct rte_mbuf *buf_alloc(struct rte_mempool *pool)
 	return m;
 }
 
-/* Fetches the third buffer from now that the pool will give: in a long send queue it was last touched many segments ago,
- * and two are often taken right after each other. */
+/* Fetches the third buffer from now that the pool will give: in a long send queue it was last touched many segments
+ * ago, and two are often taken right after each other. */
 static inline void buf_prefetch_ahead(struct rte_mempool *pool)
 {
 	const struct rte_mempool_cache *k = rte_mempool_default_cache(pool, rte_lcore_id());

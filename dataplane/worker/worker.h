@@ -99,8 +99,7 @@ struct worker_params {
 	uint64_t tsc_hz;
 	bool adaptive;
 	uint32_t spin_us;
-	uint32_t rx_burst; /* frames taken at once, 8 to RP_MAX_BURST: some drivers give none when asked for less than 4
-			    */
+	uint32_t rx_burst; /* frames taken at once, 8 to RP_MAX_BURST: some drivers give none if asked for 1 to 3 */
 	struct worker_upcalls up;
 };
 

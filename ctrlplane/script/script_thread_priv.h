@@ -33,6 +33,7 @@ struct script_thread {
 	int nice;      /* its priority to the kernel from the beginning */
 	bool can_wait; /* it may lower it, as it can raise it again */
 	bool waits;    /* and has */
+	int tid;       /* atomic: the kernel's name of it, 0 before it has begun; the script thread writes */
 	int cpu;
 	uint32_t stop, hurry; /* atomic; control writes. hurry: enum script_hurry */
 	bool torn;            /* a script was ended that had written: nothing runs any more */

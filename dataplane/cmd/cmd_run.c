@@ -164,19 +164,19 @@ static void journal_words(struct cmd_ctx *c)
 }
 
 /* Set once at boot by cmd_run_init(), constant afterwards. */
-static double ns_per_cycle = 1;
+static uint64_t ns_per_cycle = 1ull << 32; /* in parts of 2^-32 */
 
 void cmd_run_init(void)
 {
 	uint64_t hz = rte_get_tsc_hz();
 
 	if (hz != 0)
-		ns_per_cycle = 1e9 / (double)hz;
+		ns_per_cycle = (uint64_t)(1e9 / (double)hz * 0x1p32);
 }
 
 static inline uint32_t hist_bucket(uint64_t cycles)
 {
-	uint64_t ns = (uint64_t)((double)cycles * ns_per_cycle) | 1;
+	uint64_t ns = (uint64_t)((unsigned __int128)cycles * ns_per_cycle >> 32) | 1;
 
 	return RP_MIN(63u - (uint32_t)__builtin_clzll(ns), CMD_HIST_BUCKETS - 1u);
 }

@@ -57,6 +57,8 @@ struct script_thread {
 	uint64_t run_id;            /* atomic: raised at begin and end, odd while one runs; this thread writes */
 	uint64_t run_began_us;      /* atomic, monotonic */
 	uint64_t busy_look_us;      /* of the run: when those who wait are looked at next; the script thread's */
+	uint64_t cpu_look_us;       /* of the run: when its time on the CPU is looked at next; the script thread's */
+	uint64_t cpu_began_us;      /* that time at the first look */
 	uint64_t kill_id;           /* atomic: the run_id that shall end; control writes */
 	bool run_wrote;             /* atomic */
 	bool run_function;          /* atomic */

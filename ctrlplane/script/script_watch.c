@@ -13,15 +13,21 @@
 /* Of a long script where CPUs are shared: a sixteenth of what those get whom it has no business with. */
 #define LONG_NICE    12
 #define BUSY_LOOK_US 10000 /* between two looks at who waits for a script that takes too long */
+#define CPU_LOOK_US  10000 /* between two looks at how much it computed */
 
 static __thread struct script_engine *engine_of_thread; /* for the signal handler */
 
-static uint64_t mono_us(void)
+static uint64_t clock_us(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static uint64_t mono_us(void)
+{
+	return clock_us(CLOCK_MONOTONIC);
 }
 
 /* ---- script thread ---- */
@@ -38,9 +44,30 @@ static bool set_nice(int to)
 	return setpriority(PRIO_PROCESS, 0, to) == 0;
 }
 
+/* Of the run under way. */
+static bool told_to_end(const struct script_thread *t)
+{
+	return __atomic_load_n(&t->hurry, __ATOMIC_SEQ_CST) != SCRIPT_HURRY_NOT ||
+	       __atomic_load_n(&t->kill_id, __ATOMIC_SEQ_CST) == t->run_id;
+}
+
 static void go_last(struct script_thread *t)
 {
-	t->waits = t->settings.shares_cpu && t->can_wait && set_nice(LONG_NICE);
+	t->waits = set_nice(LONG_NICE);
+	/* Told in this instant: who told may have raised it before it was lowered. */
+	if (told_to_end(t))
+		t->waits = !set_nice(t->nice);
+}
+
+/* Who computes long gives way. Who waits long, for shards or for the control thread's answers, must not: each of its
+   waits would then end behind threads that poll. */
+static void consider_last(struct script_thread *t, uint64_t us)
+{
+	if (t->waits || !t->settings.shares_cpu || !t->can_wait || us < t->cpu_look_us)
+		return;
+	t->cpu_look_us = us + CPU_LOOK_US;
+	if (clock_us(CLOCK_THREAD_CPUTIME_ID) - t->cpu_began_us >= SCRIPT_LOOK_US)
+		go_last(t);
 }
 
 void script_signal_setup(struct script_thread *t)
@@ -146,8 +173,10 @@ enum script_end script_interrupted(void *ctx)
 	}
 	if (!t->shown) {
 		show(t);
-		go_last(t);
+		t->cpu_began_us = clock_us(CLOCK_THREAD_CPUTIME_ID);
+		t->cpu_look_us = 0;
 	}
+	consider_last(t, us);
 	return SCRIPT_GO_ON;
 }
 
@@ -232,14 +261,14 @@ enum script_kill script_thread_kill(struct script_thread *t, bool function)
 		return SCRIPT_KILL_UNKILLABLE;
 	if (__atomic_load_n(&t->run_function, __ATOMIC_RELAXED) != function)
 		return SCRIPT_KILL_OTHER;
-	__atomic_store_n(&t->kill_id, id, __ATOMIC_RELAXED);
+	__atomic_store_n(&t->kill_id, id, __ATOMIC_SEQ_CST);
 	end_soon(t);
 	return SCRIPT_KILL_OK;
 }
 
 void script_thread_hurry(struct script_thread *t, enum script_hurry how)
 {
-	__atomic_store_n(&t->hurry, (uint32_t)how, __ATOMIC_RELAXED);
+	__atomic_store_n(&t->hurry, (uint32_t)how, __ATOMIC_SEQ_CST);
 	if (how != SCRIPT_HURRY_NOT)
 		end_soon(t);
 }

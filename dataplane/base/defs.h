@@ -41,9 +41,39 @@ struct slice {
 
 #define SLICE(lit) ((struct slice){(lit), sizeof(lit) - 1})
 
+/* In one store: compilers copy a slice as a whole, and a load that spans two stores under way waits for both. */
+static inline void slice_put(struct slice *to, const char *ptr, size_t len)
+{
+	typedef uint64_t words __attribute__((vector_size(16), aligned(8), may_alias));
+
+	*(words *)to = (words){(uintptr_t)ptr, len};
+}
+
+/* Most keys are short: two pairs of words, which may overlap, instead of a call. */
+static inline bool bytes_eq(const char *a, const char *b, size_t n)
+{
+	if (rp_likely(n >= 8 && n <= 16)) {
+		uint64_t x[4];
+		memcpy(&x[0], a, 8);
+		memcpy(&x[1], b, 8);
+		memcpy(&x[2], a + n - 8, 8);
+		memcpy(&x[3], b + n - 8, 8);
+		return ((x[0] ^ x[1]) | (x[2] ^ x[3])) == 0;
+	}
+	if (n >= 4 && n < 8) {
+		uint32_t x[4];
+		memcpy(&x[0], a, 4);
+		memcpy(&x[1], b, 4);
+		memcpy(&x[2], a + n - 4, 4);
+		memcpy(&x[3], b + n - 4, 4);
+		return ((x[0] ^ x[1]) | (x[2] ^ x[3])) == 0;
+	}
+	return n == 0 || memcmp(a, b, n) == 0;
+}
+
 static inline bool slice_eq(struct slice a, struct slice b)
 {
-	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+	return a.len == b.len && bytes_eq(a.ptr, b.ptr, a.len);
 }
 
 static inline bool slice_begins(struct slice a, struct slice prefix)

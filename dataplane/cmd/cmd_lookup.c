@@ -3,8 +3,11 @@
  */
 #include "cmd/table.h"
 
-#define LOOKUP_SLOTS 1024 /* a power of two, several times the number of rows */
+#define LOOKUP_BITS  11
+#define LOOKUP_SLOTS (1u << LOOKUP_BITS) /* several times the number of rows: most are found at the first probe */
+#define LOOKUP_ROWS  512
 #define LOOKUP_NAME  32
+#define LOOKUP_SHORT 8 /* a name below that is one word: most of those that are sent are, and need a third of the work */
 #define LOOKUP_WHOLE 24 /* the words of a key hold so many bytes; what is longer is compared once more */
 
 struct name_key {
@@ -15,7 +18,7 @@ struct name_key {
 /* Built once at boot by cmd_lookup_init(), constant afterwards. */
 static struct {
 	uint16_t slot[LOOKUP_SLOTS]; /* id + 1; 0: free */
-	struct name_key key[LOOKUP_SLOTS / 2];
+	struct name_key key[LOOKUP_ROWS];
 } lookup;
 
 /* ASCII upper case to lower case in all eight bytes at once. */
@@ -43,37 +46,51 @@ static inline uint32_t load_u32(const char *p)
 	return x;
 }
 
-/* Reads no byte beyond s: a slice may end where its memory ends. The words overlap where the length is no multiple of
- * their size; with the length they still tell every name apart. */
+/* All of a name of 1 to LOOKUP_SHORT - 1 bytes; none beyond it is read: a slice may end where its memory ends. The
+ * pieces overlap where the length is no multiple of their size; with the length they still tell every name apart. */
+static inline uint64_t short_word(struct slice s)
+{
+	if (s.len >= 4)
+		return load_u32(s.ptr) | (uint64_t)load_u32(s.ptr + s.len - 4) << 32;
+	return (uint8_t)s.ptr[0] | (uint64_t)(uint8_t)s.ptr[s.len / 2] << 8 |
+	       (uint64_t)(uint8_t)s.ptr[s.len - 1] << 16;
+}
+
+static inline uint64_t rest_of(struct slice s, int32_t parent)
+{
+	return (uint64_t)(uint32_t)(parent + 1) << 32 | s.len;
+}
+
 static inline bool key_make(struct slice s, int32_t parent, struct name_key *k)
 {
 	if (s.len == 0 || s.len > LOOKUP_NAME)
 		return false;
-	uint64_t a, b = 0, c = 0;
-	if (s.len >= 8) {
-		a = load_u64(s.ptr);
-		b = load_u64(s.ptr + (s.len > 16 ? 8 : 0));
-		c = load_u64(s.ptr + s.len - 8);
-	} else if (s.len >= 4) {
-		a = load_u32(s.ptr) | (uint64_t)load_u32(s.ptr + s.len - 4) << 32;
-	} else {
-		a = (uint8_t)s.ptr[0] | (uint64_t)(uint8_t)s.ptr[s.len / 2] << 8 |
-		    (uint64_t)(uint8_t)s.ptr[s.len - 1] << 16;
+	*k = (struct name_key){.rest = rest_of(s, parent)};
+	if (s.len < LOOKUP_SHORT) {
+		k->word[0] = fold_word(short_word(s));
+		return true;
 	}
-	k->word[0] = fold_word(a);
-	k->word[1] = fold_word(b);
-	k->word[2] = fold_word(c);
-	k->rest = (uint64_t)(uint32_t)(parent + 1) << 32 | s.len;
+	k->word[0] = fold_word(load_u64(s.ptr));
+	k->word[1] = fold_word(load_u64(s.ptr + (s.len > 16 ? 8 : 0)));
+	k->word[2] = fold_word(load_u64(s.ptr + s.len - 8));
 	return true;
 }
 
+static inline uint32_t slot_of(uint64_t words, uint64_t rest)
+{
+	words ^= rest << 57 ^ rest >> 32 << 43;
+	return (uint32_t)(words * 0x9e3779b97f4a7c15ull >> (64 - LOOKUP_BITS));
+}
+
+/* Of a short name: its first word. */
 static inline uint32_t key_slot(const struct name_key *k)
 {
-	uint64_t h = k->word[0] ^ (k->word[2] << 23 | k->word[2] >> 41) ^ k->word[1] * 31;
+	return slot_of(k->word[0] ^ (k->word[2] << 23 | k->word[2] >> 41) ^ k->word[1] * 31, k->rest);
+}
 
-	h ^= k->rest << 57 ^ k->rest >> 32 << 43;
-	h *= 0x9e3779b97f4a7c15ull;
-	return (uint32_t)(h >> 54) & (LOOKUP_SLOTS - 1);
+static inline uint32_t slot_after(uint32_t slot)
+{
+	return (slot + 1) & (LOOKUP_SLOTS - 1);
 }
 
 static inline bool key_eq(const struct name_key *a, const struct name_key *b)
@@ -81,13 +98,25 @@ static inline bool key_eq(const struct name_key *a, const struct name_key *b)
 	return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] && a->rest == b->rest;
 }
 
-static inline const struct cmd *find(struct slice name, int32_t parent)
+static inline const struct cmd *find_short(struct slice name, int32_t parent)
+{
+	uint64_t word = fold_word(short_word(name)), rest = rest_of(name, parent);
+
+	for (uint32_t i = slot_of(word, rest); lookup.slot[i]; i = slot_after(i)) {
+		const struct name_key *k = &lookup.key[lookup.slot[i] - 1u];
+		if (rp_likely(k->word[0] == word && k->rest == rest))
+			return cmd_at(lookup.slot[i] - 1u);
+	}
+	return NULL;
+}
+
+static const struct cmd *find_long(struct slice name, int32_t parent)
 {
 	struct name_key k;
 
-	if (rp_unlikely(!key_make(name, parent, &k)))
+	if (!key_make(name, parent, &k))
 		return NULL;
-	for (uint32_t i = key_slot(&k); lookup.slot[i]; i = (i + 1) & (LOOKUP_SLOTS - 1)) {
+	for (uint32_t i = key_slot(&k); lookup.slot[i]; i = slot_after(i)) {
 		uint32_t id = lookup.slot[i] - 1u;
 		if (rp_likely(key_eq(&lookup.key[id], &k)))
 			return rp_likely(name.len <= LOOKUP_WHOLE) || slice_is(name, cmd_own_name(cmd_at(id)))
@@ -97,9 +126,14 @@ static inline const struct cmd *find(struct slice name, int32_t parent)
 	return NULL;
 }
 
+static inline const struct cmd *find(struct slice name, int32_t parent)
+{
+	return rp_likely(name.len - 1 < LOOKUP_SHORT - 1) ? find_short(name, parent) : find_long(name, parent);
+}
+
 void cmd_lookup_init(void)
 {
-	rp_assert(cmd_count < LOOKUP_SLOTS / 2);
+	rp_assert(cmd_count < LOOKUP_ROWS);
 	memset(&lookup, 0, sizeof lookup);
 	for (uint32_t id = 0; id < cmd_count; id++) {
 		const struct cmd *cmd = cmd_at(id);
@@ -109,7 +143,7 @@ void cmd_lookup_init(void)
 		uint32_t i = key_slot(k);
 		while (lookup.slot[i]) {
 			rp_assert(!key_eq(&lookup.key[lookup.slot[i] - 1], k));
-			i = (i + 1) & (LOOKUP_SLOTS - 1);
+			i = slot_after(i);
 		}
 		lookup.slot[i] = (uint16_t)(id + 1);
 	}

@@ -88,8 +88,7 @@ static inline size_t parse_common(const char *s, size_t len, const struct resp_l
 		p = short_length(p + 1, end, &bulk);
 		if (rp_unlikely(!p || bulk >= RESP_BIG_BULK || bulk > lim->max_bulk || (size_t)(end - p) < bulk + 2))
 			return 0;
-		arg->ptr = p;
-		arg->len = bulk;
+		slice_put(arg, p, bulk);
 		p += bulk + 2; /* like Redis, what ends the argument is not looked at */
 	}
 	*argc = n;

@@ -94,12 +94,32 @@ static struct object *find_candidate(const struct index *ix, uint64_t hash)
 	return NULL;
 }
 
+/* find_candidate() as far as the bucket itself goes. *more: what it has besides, if that must be looked at. */
+static struct object *find_first(const struct index *ix, uint64_t hash, const struct bucket **more)
+{
+	uint32_t at = bucket_of(&ix->b, hash);
+	const struct bucket *b = bucket_at(&ix->b, at);
+	uint32_t m = candidates(b, wanted(&ix->b, at, hash));
+
+	*more = m == 0 ? b->more : NULL;
+	return m != 0 ? slot_object(b->slot[__builtin_ctz(m)]) : NULL;
+}
+
 void index_find_bulk(const struct index *ix, const struct slice *key, const uint64_t *hash, uint32_t n,
 		     struct object **out)
 {
+	uint64_t later = 0; /* those that may lie in an overflow bucket: one in ten, each a wait for memory on its own */
+
 	for (uint32_t i = 0; i < n; i++)
 		rte_prefetch0(bucket_at(&ix->b, bucket_of(&ix->b, hash[i])));
 	for (uint32_t i = 0; i < n; i++) {
+		const struct bucket *more;
+		out[i] = find_first(ix, hash[i], &more);
+		rte_prefetch0(more != NULL ? (const void *)more : out[i]);
+		later |= (uint64_t)(more != NULL) << i;
+	}
+	for (uint64_t rest = later; rest != 0; rest &= rest - 1) {
+		uint32_t i = (uint32_t)__builtin_ctzll(rest);
 		out[i] = find_candidate(ix, hash[i]);
 		rte_prefetch0(out[i]);
 	}
@@ -109,6 +129,7 @@ void index_find_bulk(const struct index *ix, const struct slice *key, const uint
 			out[i] = index_find(ix, key[i], hash[i]);
 	}
 }
+_Static_assert(RP_MAX_BURST <= 64, "a bit for each key");
 
 /* ---- changing -------------------------------------------------------------------------------------------------- */
 

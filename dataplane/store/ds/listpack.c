@@ -310,60 +310,63 @@ bool lp_valid(const uint8_t *p, size_t len)
 
 /* ---- editing ---- */
 
-static struct coded code_i64(int64_t v)
+/* They fill *c, never to be copied: a load of all of what was just written byte by byte waits for each of them. */
+static void code_i64(struct coded *c, int64_t v)
 {
-	struct coded c = {.head_len = 1};
 	uint32_t bytes;
+	c->data = (struct slice){NULL, 0};
+	c->head_len = 1;
 	if (v >= 0 && v <= 127) {
-		c.head[0] = (uint8_t)v;
+		c->head[0] = (uint8_t)v;
 		bytes = 0;
 	} else if (v >= -4096 && v <= 4095) {
-		c.head[0] = 0xc0 | (uint8_t)((uint64_t)v >> 8 & 0x1f);
-		c.head[1] = (uint8_t)v;
-		c.head_len = 2;
+		c->head[0] = 0xc0 | (uint8_t)((uint64_t)v >> 8 & 0x1f);
+		c->head[1] = (uint8_t)v;
+		c->head_len = 2;
 		bytes = 0;
 	} else if (v >= INT16_MIN && v <= INT16_MAX) {
-		c.head[0] = 0xf1;
+		c->head[0] = 0xf1;
 		bytes = 2;
 	} else if (v >= -(1 << 23) && v < 1 << 23) {
-		c.head[0] = 0xf2;
+		c->head[0] = 0xf2;
 		bytes = 3;
 	} else if (v >= INT32_MIN && v <= INT32_MAX) {
-		c.head[0] = 0xf3;
+		c->head[0] = 0xf3;
 		bytes = 4;
 	} else {
-		c.head[0] = 0xf4;
+		c->head[0] = 0xf4;
 		bytes = 8;
 	}
 	for (uint32_t i = 0; i < bytes; i++)
-		c.head[c.head_len++] = (uint8_t)((uint64_t)v >> 8 * i);
-	c.back_len = back_encode(c.back, c.head_len);
-	return c;
+		c->head[c->head_len++] = (uint8_t)((uint64_t)v >> 8 * i);
+	c->back_len = back_encode(c->back, c->head_len);
 }
 
-static struct coded code_string(struct slice v)
+static void code_string(struct coded *c, struct slice v)
 {
-	struct coded c = {.data = v};
+	c->data = v;
 	if (v.len < 64) {
-		c.head[0] = 0x80 | (uint8_t)v.len;
-		c.head_len = 1;
+		c->head[0] = 0x80 | (uint8_t)v.len;
+		c->head_len = 1;
 	} else if (v.len < 4096) {
-		c.head[0] = 0xe0 | (uint8_t)(v.len >> 8);
-		c.head[1] = (uint8_t)v.len;
-		c.head_len = 2;
+		c->head[0] = 0xe0 | (uint8_t)(v.len >> 8);
+		c->head[1] = (uint8_t)v.len;
+		c->head_len = 2;
 	} else {
-		c.head[0] = 0xf0;
-		store32(c.head + 1, (uint32_t)v.len);
-		c.head_len = 5;
+		c->head[0] = 0xf0;
+		store32(c->head + 1, (uint32_t)v.len);
+		c->head_len = 5;
 	}
-	c.back_len = back_encode(c.back, c.head_len + v.len);
-	return c;
+	c->back_len = back_encode(c->back, c->head_len + v.len);
 }
 
-static struct coded code(struct slice v)
+static void code(struct coded *c, struct slice v)
 {
 	int64_t num;
-	return num_parse_i64(v, &num) ? code_i64(num) : code_string(v);
+	if (num_parse_i64(v, &num))
+		code_i64(c, num);
+	else
+		code_string(c, v);
 }
 
 static inline size_t coded_bytes(const struct coded *c)
@@ -373,17 +376,27 @@ static inline size_t coded_bytes(const struct coded *c)
 
 size_t lp_entry_bytes(struct slice v)
 {
-	struct coded c = code(v);
+	struct coded c;
+	code(&c, v);
 	return coded_bytes(&c);
+}
+
+/* n > 0, mostly 1. */
+static inline void put_few(uint8_t *to, const uint8_t *from, uint32_t n)
+{
+	uint32_t i = 0;
+	do
+		to[i] = from[i];
+	while (++i < n);
 }
 
 static void coded_write(uint8_t *p, const struct coded *c)
 {
-	memcpy(p, c->head, c->head_len);
+	put_few(p, c->head, c->head_len);
 	p += c->head_len;
 	if (c->data.len > 0)
 		memcpy(p, c->data.ptr, c->data.len);
-	memcpy(p + c->data.len, c->back, c->back_len);
+	put_few(p + c->data.len, c->back, c->back_len);
 }
 
 /* `del` bytes at off become the entry c. */
@@ -399,7 +412,8 @@ static bool put(struct cbuf *b, size_t off, size_t del, const struct coded *c)
 
 bool lp_insert(struct cbuf *b, size_t off, struct slice v)
 {
-	struct coded c = code(v);
+	struct coded c;
+	code(&c, v);
 	return put(b, off, 0, &c);
 }
 
@@ -415,19 +429,22 @@ bool lp_prepend(struct cbuf *b, struct slice v)
 
 bool lp_replace(struct cbuf *b, size_t off, struct slice v)
 {
-	struct coded c = code(v);
+	struct coded c;
+	code(&c, v);
 	return put(b, off, lp_entry_size(b->p, off), &c);
 }
 
 bool lp_append_i64(struct cbuf *b, int64_t v)
 {
-	struct coded c = code_i64(v);
+	struct coded c;
+	code_i64(&c, v);
 	return put(b, b->len - 1, 0, &c);
 }
 
 bool lp_replace_i64(struct cbuf *b, size_t off, int64_t v)
 {
-	struct coded c = code_i64(v);
+	struct coded c;
+	code_i64(&c, v);
 	return put(b, off, lp_entry_size(b->p, off), &c);
 }
 
@@ -445,7 +462,8 @@ static inline void writer_add(struct lp_writer *w, const struct coded *c)
 
 void lp_writer_put(struct lp_writer *w, struct slice v)
 {
-	struct coded c = code(v);
+	struct coded c;
+	code(&c, v);
 	writer_add(w, &c);
 }
 
@@ -457,7 +475,8 @@ void lp_writer_put_i64(struct lp_writer *w, int64_t v)
 		w->n++;
 		return;
 	}
-	struct coded c = code_i64(v);
+	struct coded c;
+	code_i64(&c, v);
 	writer_add(w, &c);
 }
 
@@ -523,7 +542,8 @@ static void move_head(uint8_t *to, const uint8_t *from, size_t bytes, uint32_t a
 
 uint8_t *lp_push_front(uint8_t *p, size_t room, struct slice v)
 {
-	struct coded c = code(v);
+	struct coded c;
+	code(&c, v);
 	size_t ins = coded_bytes(&c);
 	if (ins > room || c.data.len > LP_MAX_BYTES || lp_bytes(p) + ins > LP_MAX_BYTES)
 		return NULL;

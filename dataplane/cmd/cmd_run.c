@@ -270,11 +270,13 @@ uint64_t cmd_run(struct cmd_ctx *c)
 		run_untouched(c);
 	else
 		c->cmd->fn(c);
-	c->env->stats[c->cmd->id].changes += c->dirty;
 	if (rp_unlikely(c->track != NULL) && (c->cmd->flags & CMD_F_READONLY))
 		cmd_track_keys(c);
-	if (c->dirty && !c->effect_done && c->env->nstores)
-		journal_words(c);
+	if (c->dirty) {
+		c->env->stats[c->cmd->id].changes += c->dirty;
+		if (!c->effect_done && c->env->nstores)
+			journal_words(c);
+	}
 	if (rp_likely(c->tsc == begin)) /* else it ended with a command of its own */
 		c->tsc = rte_rdtsc();
 	uint64_t cycles = c->tsc - begin;

@@ -8,6 +8,8 @@
 #define SHRINK_HALVES 4
 #define STEPS_MAX     2 /* splits by one insert, when memory was short before */
 
+#define OBJ_HEAD_BYTES 40
+
 #define WALK_AHEAD   16u
 #define RANDOM_TRIES 64
 #define RANDOM_SLOTS (2 * BUCKET_SLOTS)
@@ -105,6 +107,16 @@ static struct object *find_first(const struct index *ix, uint64_t hash, const st
 	return m != 0 ? slot_object(b->slot[__builtin_ctz(m)]) : NULL;
 }
 
+/* Key and short value lie in the first OBJ_HEAD_BYTES; of small blocks every third begins in one cache line and ends in
+ * the next. */
+static inline void prefetch_object(const struct object *o)
+{
+	if (o == NULL) /* there is no page, which takes long to find out */
+		return;
+	rte_prefetch0(o);
+	rte_prefetch0((const char *)o + OBJ_HEAD_BYTES - 1);
+}
+
 void index_find_bulk(const struct index *ix, const struct slice *key, const uint64_t *hash, uint32_t n,
 		     struct object **out)
 {
@@ -115,13 +127,17 @@ void index_find_bulk(const struct index *ix, const struct slice *key, const uint
 	for (uint32_t i = 0; i < n; i++) {
 		const struct bucket *more;
 		out[i] = find_first(ix, hash[i], &more);
-		rte_prefetch0(more != NULL ? (const void *)more : out[i]);
-		later |= (uint64_t)(more != NULL) << i;
+		if (rp_unlikely(more != NULL)) {
+			rte_prefetch0(more);
+			later |= 1ull << i;
+		} else {
+			prefetch_object(out[i]);
+		}
 	}
 	for (uint64_t rest = later; rest != 0; rest &= rest - 1) {
 		uint32_t i = (uint32_t)__builtin_ctzll(rest);
 		out[i] = find_candidate(ix, hash[i]);
-		rte_prefetch0(out[i]);
+		prefetch_object(out[i]);
 	}
 	for (uint32_t i = 0; i < n; i++) {
 		/* Of two with the same bits the first may hide the right one. */

@@ -95,10 +95,11 @@ static bool put_first(struct store_puts *t, struct store_put *p, struct slice ke
 
 bool store_puts_add(struct store_puts *t, struct store *s, struct slice key, struct slice v, struct blob *take)
 {
-	struct string_form f = string_form_of(v);
+	struct string_form f;
 	uint64_t hash;
 	struct object *o = space_find_live(s, t->db, key, &hash);
 
+	string_form_init(&f, v);
 	if (rp_unlikely(o != NULL && (o->flags & OBJ_F_PUT))) {
 		if (!put_again(t, &t->put[o->version], key, &f, take))
 			return false;

@@ -71,8 +71,9 @@ struct object *store_set_string(struct store *s, uint32_t db, struct slice key, 
 {
 	uint64_t hash;
 	struct object *o = space_find_live(s, db, key, &hash);
-	struct string_form f = string_form_of(v);
+	struct string_form f;
 
+	string_form_init(&f, v);
 	if (v.len > OBJ_INLINE_MAX && (f.blob = string_blob(s, v, take)) == NULL)
 		return NULL;
 	if (o != NULL)

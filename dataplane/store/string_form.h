@@ -15,19 +15,21 @@ struct string_form {
 	uint8_t enc;
 };
 
-static inline struct string_form string_form_of(struct slice v)
+/* Of the value v. Not to be copied while fresh: a load across stores under way waits for all of them. */
+static inline void string_form_init(struct string_form *f, struct slice v)
 {
-	struct string_form f = {.bytes = v, .area = v.len, .enc = ENC_RAW};
-
-	if (v.len < NUM_I64_CHARS && num_parse_i64(v, &f.num)) {
-		f.enc = ENC_INT;
-		f.area = sizeof f.num;
+	f->bytes = v;
+	f->blob = NULL;
+	f->area = v.len;
+	f->enc = ENC_RAW;
+	if (v.len < NUM_I64_CHARS && num_parse_i64(v, &f->num)) {
+		f->enc = ENC_INT;
+		f->area = sizeof f->num;
 	} else if (v.len <= OBJ_EMBSTR_MAX) {
-		f.enc = ENC_EMBSTR;
+		f->enc = ENC_EMBSTR;
 	} else if (v.len > OBJ_INLINE_MAX) {
-		f.area = sizeof f.blob;
+		f->area = sizeof f->blob;
 	}
-	return f;
 }
 
 /* Writes the value into o, whose block is large enough; frees nothing. f->bytes may lie in o's own value. */
@@ -54,6 +56,9 @@ static inline bool string_fits(const struct store *s, const struct object *o, si
 {
 	if ((bool)(o->flags & OBJ_F_EXPIRE) != expire)
 		return false;
+	/* A string in place that takes as much: no look at what the heap knows of the block, a miss of its own. */
+	if (o->type == OBJ_STRING && !(o->flags & OBJ_F_BLOB) && o->vlen == area)
+		return true;
 	size_t have = heap_usable(s->heap, o), need = obj_head_bytes(klen, expire) + area;
 	return need <= have && (have <= STRING_SLACK_MIN || have <= 2 * need);
 }

@@ -7,7 +7,8 @@
 #define LOOKUP_SLOTS (1u << LOOKUP_BITS) /* several times the number of rows: most are found at the first probe */
 #define LOOKUP_ROWS  512
 #define LOOKUP_NAME  32
-#define LOOKUP_SHORT 8 /* a name below that is one word: most of those that are sent are, and need a third of the work */
+#define LOOKUP_SHORT \
+	8 /* a name below that is one word: most of those that are sent are, and need a third of the work */
 #define LOOKUP_WHOLE 24 /* the words of a key hold so many bytes; what is longer is compared once more */
 
 struct name_key {
@@ -52,8 +53,7 @@ static inline uint64_t short_word(struct slice s)
 {
 	if (s.len >= 4)
 		return load_u32(s.ptr) | (uint64_t)load_u32(s.ptr + s.len - 4) << 32;
-	return (uint8_t)s.ptr[0] | (uint64_t)(uint8_t)s.ptr[s.len / 2] << 8 |
-	       (uint64_t)(uint8_t)s.ptr[s.len - 1] << 16;
+	return (uint8_t)s.ptr[0] | (uint64_t)(uint8_t)s.ptr[s.len / 2] << 8 | (uint64_t)(uint8_t)s.ptr[s.len - 1] << 16;
 }
 
 static inline uint64_t rest_of(struct slice s, int32_t parent)

@@ -224,24 +224,25 @@ static void drop_unit(struct journal_ring *r)
 
 void journal_ring_publish(struct journal_ring *r, uint64_t txid, uint64_t shards, uint64_t mark)
 {
-	struct journal_unit_head h = {.txid = txid,
-				      .shards = shards,
-				      .mark = mark,
-				      .overflow = r->overflow,
-				      .bytes = (uint32_t)(r->pos - r->tail - sizeof h)};
+	struct journal_unit_head *h = (struct journal_unit_head *)(r->buf + (r->tail & (r->size - 1)));
 
-	if (rp_unlikely(room(r) < sizeof h)) {
+	if (rp_unlikely(room(r) < sizeof *h)) {
 		drop_unit(r);
 		return;
 	}
-	memcpy(r->buf + (r->tail & (r->size - 1)), &h, sizeof h);
+	h->txid = txid;
+	h->shards = shards;
+	h->mark = mark;
+	h->overflow = r->overflow;
+	h->bytes = (uint32_t)(r->pos - r->tail - sizeof *h);
+	h->pad = 0;
 	if (rp_unlikely(r->overflow != NULL)) {
 		__atomic_store_n(&r->overflows, r->overflows + 1, __ATOMIC_RELAXED);
 		r->overflow = r->overflow_last = NULL;
 	}
 	r->units++;
 	__atomic_store_n(&r->tail, r->pos, __ATOMIC_RELEASE);
-	r->pos += sizeof h;
+	r->pos += sizeof *h;
 }
 
 bool journal_ring_tight(const struct journal_ring *r)

@@ -339,6 +339,9 @@ uint32_t tcp_unacked(const struct tcp_conn *c)
 
 uint32_t tcp_send_bufs(const struct tcp_conn *c)
 {
+	/* Mostly so few that they need no division. */
+	if (rp_likely(c->snd_bytes <= c->snd_segs * (TCP_MIN_MSS - TCP_OPT_TS_BYTES)))
+		return c->snd_segs;
 	return RP_MAX(c->snd_segs, c->snd_bytes / tcp_conn_mss(c));
 }
 

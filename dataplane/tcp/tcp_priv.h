@@ -124,6 +124,7 @@ struct tcp_key {
 	uint8_t pad[11];
 };
 _Static_assert(sizeof(struct tcp_key) == 48, "rte_hash compares 48 bytes with vector code");
+_Static_assert(offsetof(struct tcp_key, lport) == 32 && offsetof(struct tcp_key, family) == 36, "written by words");
 
 /* CUBIC, RFC 9438: bytes and milliseconds. */
 struct tcp_cubic {

@@ -2,6 +2,8 @@
  * prepared, so that running out of memory changes nothing. */
 #include "store/zset_priv.h"
 
+#define MEMBERS_AHEAD 2
+
 void zkey_open(struct zkey *k, struct store *s, uint32_t db, struct slice key, const struct type_limits *lim)
 {
 	k->s = s;
@@ -351,6 +353,18 @@ int zkey_remove(struct zkey *k, struct slice name)
 	return 1;
 }
 
+/* Who takes from an end mostly comes again: the next member's bucket and those behind it are on their way by then. */
+static void fetch_next(const struct zset *z, bool front)
+{
+	struct btree_pos pos = front ? btree_first(&z->tree) : btree_last(&z->tree);
+
+	if (z->tab.count == 0)
+		return;
+	htab_prefetch(&z->tab, htab_hash(&z->tab, elem_name(btree_ptr(pos))));
+	for (int i = 0; i < MEMBERS_AHEAD && (front ? btree_next(&pos) : btree_prev(&pos)); i++)
+		elem_prefetch(btree_ptr(pos));
+}
+
 void zkey_remove_span(struct zkey *k, struct zspan span)
 {
 	if (span.lo >= span.hi)
@@ -360,12 +374,14 @@ void zkey_remove_span(struct zkey *k, struct zspan span)
 		return;
 	}
 	struct zset *z = obj_payload(k->o);
-	bool from_front = span.lo == 0;
+	bool from_front = span.lo == 0, at_end = from_front || span.hi == z->tab.count;
 	for (uint64_t i = span.lo; i < span.hi; i++) {
 		struct elem *e = btree_ptr(from_front ? btree_first(&z->tree) : btree_at(&z->tree, span.lo));
 
 		zset_drop(z, store_heap(k->s), e, htab_hash(&z->tab, elem_name(e)));
 	}
+	if (at_end)
+		fetch_next(z, from_front);
 }
 
 /* ---- results ------------------------------------------------------------------------------------------------- */

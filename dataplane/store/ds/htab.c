@@ -90,16 +90,9 @@ void htab_prefetch(const struct htab *t, uint64_t hash)
 	__builtin_prefetch(bucket_at(t, bucket_of(t, hash)));
 }
 
-/* Half of the elements with short names begin in one cache line and end in the next. */
-static inline void prefetch_elem(const struct elem *e)
-{
-	__builtin_prefetch(e);
-	__builtin_prefetch((const char *)e + RP_CACHE_LINE / 2);
-}
-
 void htab_prefetch_elem(const struct htab *t, uint64_t hash)
 {
-	prefetch_elem(link_elem(*bucket_at(t, bucket_of(t, hash))));
+	elem_prefetch(link_elem(*bucket_at(t, bucket_of(t, hash))));
 }
 
 void htab_prefetch_next(const struct htab *t, uint64_t hash)
@@ -107,7 +100,7 @@ void htab_prefetch_next(const struct htab *t, uint64_t hash)
 	uint64_t l = *bucket_at(t, bucket_of(t, hash));
 
 	if ((l & LINK_TAG) != tag_of(hash) && link_len(l) > 1)
-		prefetch_elem(link_elem(link_elem(l)->next));
+		elem_prefetch(link_elem(link_elem(l)->next));
 }
 
 struct elem *htab_find_hashed(const struct htab *t, struct slice name, uint64_t hash)

@@ -22,6 +22,13 @@ static inline struct slice elem_name(const struct elem *e)
 	return (struct slice){e->name, e->len};
 }
 
+/* Half of the elements with short names begin in one cache line and end in the next. */
+static inline void elem_prefetch(const struct elem *e)
+{
+	__builtin_prefetch(e);
+	__builtin_prefetch((const char *)e + RP_CACHE_LINE / 2);
+}
+
 struct htab {
 	uint64_t seed;
 	uint64_t count;

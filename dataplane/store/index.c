@@ -120,7 +120,7 @@ static inline void prefetch_object(const struct object *o)
 void index_find_bulk(const struct index *ix, const struct slice *key, const uint64_t *hash, uint32_t n,
 		     struct object **out)
 {
-	uint64_t later = 0; /* those that may lie in an overflow bucket: one in ten, each a wait for memory on its own */
+	uint64_t later = 0; /* those that may lie in an overflow bucket, one in ten: each would wait for memory alone */
 
 	for (uint32_t i = 0; i < n; i++)
 		rte_prefetch0(bucket_at(&ix->b, bucket_of(&ix->b, hash[i])));

@@ -136,7 +136,8 @@ static void test_client__setinfo(void **state)
 	memset(longest, 'x', CLIENT_NAME_MAX);
 	assert_string_equal(runf(h, "CLIENT SETINFO lib-name %s", longest), "+OK");
 	longest[CLIENT_NAME_MAX] = 'x';
-	assert_string_equal(runf(h, "CLIENT SETINFO lib-name %s", longest), "-ERR lib-name cannot be longer than 255 bytes");
+	assert_string_equal(runf(h, "CLIENT SETINFO lib-name %s", longest),
+			    "-ERR lib-name cannot be longer than 255 bytes");
 	expect(h, "CLIENT SETINFO lib-name redis-py", "+OK");
 	expect(h, "CLIENT SETINFO foo x", "-ERR Unrecognized option 'foo'");
 	assert_non_null(strstr(run(h, "CLIENT INFO"), " lib-name=redis-py lib-ver=5.0.1\n"));

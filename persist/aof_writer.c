@@ -8,13 +8,12 @@
 #include "persist/aof_ahead.h"
 #include "persist/aof_frame.h"
 
-#define BUFFER_BYTES (1u << 20) /* taken from the rings for one write */
-#define BUFFER_KEPT  (4u << 20)
-#define RETRY_US     1000000
-#define SECOND_US    1000000
-#define EVERYSEC_US  950000 /* between two rounds: with the look at the rings and the disk's time a second is promised \
-			     */
-#define POLL_US       4000  /* everysec, no: between two looks at the rings; sleep is in whole ms, and 5 are promised */
+#define BUFFER_BYTES  (1u << 20) /* taken from the rings for one write */
+#define BUFFER_KEPT   (4u << 20)
+#define RETRY_US      1000000
+#define SECOND_US     1000000
+#define EVERYSEC_US   950000 /* between two rounds: with the look at the rings and the disk a second is promised */
+#define POLL_US       4000   /* everysec, no: between two looks at the rings; sleep is in whole ms, 5 are promised */
 #define POLL_IDLE_US  100000
 #define UNASKED_US    1000 /* always: effects that nobody has asked a round for have one after that */
 #define GATHER_PART   4    /* of the time that a sync takes */

@@ -65,12 +65,29 @@ static void seen(void *ctx, const struct cmd_ctx *c)
 	}
 }
 
+/* Until m is back; what else comes back meanwhile are calls whose end nobody waits for. False: the server stops. */
+static bool await(struct script_thread *t, const struct msg *m)
+{
+	struct session_host *h = &t->host;
+	struct msg *back;
+
+	while (!__atomic_load_n(&t->stop, __ATOMIC_RELAXED)) {
+		if (msg_take_done(h->bus, h->self, &back, 1) == 0)
+			sched_yield();
+		else if (back == m)
+			return true;
+		else
+			call_ended(h, back);
+	}
+	return false;
+}
+
 /* Sends the command where it belongs and waits for its reply. Nobody there waits for this thread. */
 static void run_elsewhere(void *ctx, struct cmd_ctx *c)
 {
 	struct script_thread *t = ctx;
 	struct session_host *h = &t->host;
-	struct msg *m = msg_get(h->bus, h->self), *back;
+	struct msg *m = msg_get(h->bus, h->self);
 
 	if (m == NULL) {
 		reply_error(c->out, "ERR too many messages under way for this script; try again");
@@ -79,18 +96,12 @@ static void run_elsewhere(void *ctx, struct cmd_ctx *c)
 	fill_msg(h, c, m);
 	msg_send(h->bus, m);
 	msg_flush(h->bus, h->self);
-	/* What else comes back meanwhile are calls whose end nobody waits for. */
-	for (;;) {
-		if (rp_unlikely(__atomic_load_n(&t->stop, __ATOMIC_RELAXED))) {
-			reply_error(c->out, "ERR the server stops"); /* and nobody is left to answer */
-			return;
-		}
-		if (msg_take_done(h->bus, h->self, &back, 1) == 0)
-			sched_yield();
-		else if (back == m)
-			break;
-		else
-			call_ended(h, back);
+	uint64_t began = script_wait_begin(t);
+	bool answered = await(t, m);
+	script_wait_end(t, began);
+	if (!answered) {
+		reply_error(c->out, "ERR the server stops"); /* and nobody is left to answer */
+		return;
 	}
 	c->out->failed |= m->failed;
 	reply_splice(c->out, m->reply_head, m->reply_tail, m->reply_bytes);

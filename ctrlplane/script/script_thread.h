@@ -23,7 +23,7 @@ struct script_settings {
 	uint64_t busy_us;     /* busy-reply-threshold; 0: never */
 	enum log_level log_level;
 	uint64_t spin_us; /* how long it looks for work before it sleeps */
-	bool shares_cpu;  /* with threads that sleep when idle: a long script lets them go first */
+	bool shares_cpu;  /* with threads that sleep when idle: a script that computes long lets them go first */
 };
 
 struct script_thread_params {

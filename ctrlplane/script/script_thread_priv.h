@@ -58,7 +58,7 @@ struct script_thread {
 	uint64_t run_began_us;      /* atomic, monotonic */
 	uint64_t busy_look_us;      /* of the run: when those who wait are looked at next; the script thread's */
 	uint64_t cpu_look_us;       /* of the run: when its time on the CPU is looked at next; the script thread's */
-	uint64_t cpu_began_us;      /* that time at the first look */
+	uint64_t cpu_began_us;      /* that time at the first look, and what it has waited in vain since then */
 	uint64_t kill_id;           /* atomic: the run_id that shall end; control writes */
 	bool run_wrote;             /* atomic */
 	bool run_function;          /* atomic */
@@ -95,6 +95,9 @@ bool script_may_change(struct script_thread *t, const struct msg *m);
 
 /* ---- script_watch.c ---- */
 void script_run_began(struct script_thread *t, bool function);
+/* Around a wait of the script that spins: it is no computing. The second takes what the first has returned. */
+uint64_t script_wait_begin(const struct script_thread *t);
+void script_wait_end(struct script_thread *t, uint64_t began);
 void script_run_ended(struct script_thread *t);
 /* struct script_ops.interrupted */
 enum script_end script_interrupted(void *ctx);

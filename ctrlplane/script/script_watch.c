@@ -10,7 +10,7 @@
 
 /* DPDK and libc use none of the real-time signals beyond the first ones. */
 #define LOOK_SIGNAL (SIGRTMIN + 3)
-/* Of a long script where CPUs are shared: a sixteenth of what those get whom it has no business with. */
+/* Of one that computes long where CPUs are shared: a sixteenth of what those get whom it has no business with. */
 #define LONG_NICE    12
 #define BUSY_LOOK_US 10000 /* between two looks at who waits for a script that takes too long */
 #define CPU_LOOK_US  10000 /* between two looks at how much it computed */
@@ -51,6 +51,11 @@ static bool told_to_end(const struct script_thread *t)
 	       __atomic_load_n(&t->kill_id, __ATOMIC_SEQ_CST) == t->run_id;
 }
 
+static uint64_t cpu_us(void)
+{
+	return clock_us(CLOCK_THREAD_CPUTIME_ID);
+}
+
 static void go_last(struct script_thread *t)
 {
 	t->waits = set_nice(LONG_NICE);
@@ -59,15 +64,28 @@ static void go_last(struct script_thread *t)
 		t->waits = !set_nice(t->nice);
 }
 
-/* Who computes long gives way. Who waits long, for shards or for the control thread's answers, must not: each of its
-   waits would then end behind threads that poll. */
+/* Who computes long gives way, unless it shall end: then who told has raised it. Who waits long, for shards or for the
+ * control thread's answers, must not: each of its waits would then end behind threads that poll. */
 static void consider_last(struct script_thread *t, uint64_t us)
 {
-	if (t->waits || !t->settings.shares_cpu || !t->can_wait || us < t->cpu_look_us)
+	if (!t->settings.shares_cpu || !t->can_wait || us < t->cpu_look_us)
 		return;
 	t->cpu_look_us = us + CPU_LOOK_US;
-	if (clock_us(CLOCK_THREAD_CPUTIME_ID) - t->cpu_began_us >= SCRIPT_LOOK_US)
+	if (told_to_end(t))
+		t->waits = false;
+	else if (!t->waits && cpu_us() - t->cpu_began_us >= SCRIPT_LOOK_US)
 		go_last(t);
+}
+
+uint64_t script_wait_begin(const struct script_thread *t)
+{
+	return t->shown ? cpu_us() : 0;
+}
+
+void script_wait_end(struct script_thread *t, uint64_t began)
+{
+	if (began != 0)
+		t->cpu_began_us += cpu_us() - began;
 }
 
 void script_signal_setup(struct script_thread *t)
@@ -173,8 +191,8 @@ enum script_end script_interrupted(void *ctx)
 	}
 	if (!t->shown) {
 		show(t);
-		t->cpu_began_us = clock_us(CLOCK_THREAD_CPUTIME_ID);
-		t->cpu_look_us = 0;
+		t->cpu_began_us = cpu_us();
+		t->cpu_look_us = us + CPU_LOOK_US;
 	}
 	consider_last(t, us);
 	return SCRIPT_GO_ON;

@@ -1,5 +1,5 @@
-/* Name -> row. A name is three folded words and a length, so a look-up is a multiplication, a probe
- * of a 2 KiB table and four comparisons. A subcommand's key is its own word and its container's id.
+/* Name -> row. A name is three folded words and a length, a short one a single word: a look-up is a multiplication, a
+ * probe of a 4 KiB table and four comparisons, or two. A subcommand's key is its own word and its container's id.
  */
 #include "cmd/table.h"
 

@@ -45,15 +45,21 @@ uint64_t csum_add(uint64_t sum, const void *data, size_t len)
 		a += w[0];
 		b += w[1];
 	}
-	sum += csum_fold(a + b);
-	for (; len >= 2; len -= 2, p += 2) {
+	if (len & 4) {
+		uint32_t w;
+		memcpy(&w, p, 4);
+		a += w;
+		p += 4;
+	}
+	if (len & 2) {
 		uint16_t w;
 		memcpy(&w, p, 2);
-		sum += w;
+		b += w;
+		p += 2;
 	}
-	if (len)
-		sum += rte_cpu_to_be_16((uint16_t)(*p << 8));
-	return sum;
+	if (len & 1)
+		a += rte_cpu_to_be_16((uint16_t)(*p << 8));
+	return sum + a + b;
 }
 
 uint64_t csum_add_mbuf(uint64_t sum, const struct rte_mbuf *m, uint32_t off, uint32_t len)
@@ -65,9 +71,9 @@ uint64_t csum_add_mbuf(uint64_t sum, const struct rte_mbuf *m, uint32_t off, uin
 			continue;
 		}
 		uint32_t n = RP_MIN(len, m->data_len - off);
-		uint16_t part = csum_fold(csum_add(0, rte_pktmbuf_mtod_offset(m, const char *, off), n));
+		uint64_t part = csum_add(0, rte_pktmbuf_mtod_offset(m, const char *, off), n);
 		/* After an odd number of bytes every further byte sits in the other half of its word. */
-		sum += odd ? rte_bswap16(part) : part;
+		sum += odd ? rte_bswap16(csum_fold(part)) : part;
 		odd ^= n & 1;
 		len -= n;
 		off = 0;

@@ -6,7 +6,8 @@
 
 #include "base/defs.h"
 
-/* Adds the 16-bit words of data to sum; fold with csum_fold(). A byte left over counts as the high byte of a word. */
+/* Adds the 16-bit words of data to sum, some of them as the halves of longer ones; fold with csum_fold(). A byte left
+ * over counts as the high byte of a word. */
 uint64_t csum_add(uint64_t sum, const void *data, size_t len);
 
 /* The same of a header that has just been written by 32-bit words, len a multiple of 4: read by the same ones (see
@@ -27,11 +28,11 @@ uint64_t csum_add_mbuf(uint64_t sum, const struct rte_mbuf *m, uint32_t off, uin
 
 static inline uint16_t csum_fold(uint64_t sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
+	/* Each half to the other: in the upper one the carry of the lower has come around. */
+	sum += sum << 32 | sum >> 32;
+	uint32_t half = (uint32_t)(sum >> 32);
+	half += half << 16 | half >> 16;
+	return (uint16_t)(half >> 16);
 }
 
 /* The pseudo header (RFC 9293, 3.1). src and dst in network order, len in host order. */

@@ -107,8 +107,8 @@ static struct object *find_first(const struct index *ix, uint64_t hash, const st
 	return m != 0 ? slot_object(b->slot[__builtin_ctz(m)]) : NULL;
 }
 
-/* Key and short value lie in the first OBJ_HEAD_BYTES; of small blocks every third begins in one cache line and ends in
- * the next. */
+/* Without a TTL key and short value lie in the first OBJ_HEAD_BYTES; of small blocks every third begins in one cache
+ * line and ends in the next. */
 static inline void prefetch_object(const struct object *o)
 {
 	if (o == NULL) /* there is no page, which takes long to find out */

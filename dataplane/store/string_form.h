@@ -19,6 +19,7 @@ struct string_form {
 static inline void string_form_init(struct string_form *f, struct slice v)
 {
 	f->bytes = v;
+	f->num = 0;
 	f->blob = NULL;
 	f->area = v.len;
 	f->enc = ENC_RAW;

@@ -23,23 +23,6 @@ uint32_t tcp_key_hash(const struct tcp *t, const struct tcp_key *k)
 	return (uint32_t)(h ^ h >> 32);
 }
 
-/* Keys are written as they are hashed and compared, by words: the hash is wanted at once, and a load of what was stored
- * in smaller pieces waits for them. */
-static inline void put_word(void *to, uint64_t w)
-{
-	memcpy(to, &w, sizeof w);
-}
-
-static inline void key_put_addr(uint8_t out[16], const struct net_addr *a)
-{
-	if (a->family == 4) {
-		put_word(out, rte_cpu_to_le_64(rte_le_to_cpu_32(a->v4)));
-		put_word(out + 8, 0);
-	} else {
-		memcpy(out, a->v6, 16);
-	}
-}
-
 static void key_get_addr(struct net_addr *a, uint8_t family, const uint8_t in[16])
 {
 	memset(a, 0, sizeof(*a));
@@ -53,11 +36,10 @@ static void key_get_addr(struct net_addr *a, uint8_t family, const uint8_t in[16
 /* Ports in host order. */
 void tcp_key_set(struct tcp_key *k, const struct net_addr *l, uint16_t lport, const struct net_addr *r, uint16_t rport)
 {
-	key_put_addr(k->laddr, l);
-	key_put_addr(k->raddr, r);
-	uint64_t ports = (uint64_t)rte_bswap16(rport) << 16 | rte_bswap16(lport);
-	put_word(&k->lport, rte_cpu_to_le_64((uint64_t)l->family << 32 | ports));
-	put_word((char *)&k->lport + 8, 0);
+	const void *from = l->family == 4 ? (const void *)&l->v4 : l->v6,
+		   *to = r->family == 4 ? (const void *)&r->v4 : r->v6;
+
+	tcp_key_write(k, l->family, from, to, rte_cpu_to_be_16(lport), rte_cpu_to_be_16(rport));
 }
 
 void tcp_key_addrs(const struct tcp_key *k, struct net_addr *local, struct net_addr *remote)

@@ -24,18 +24,10 @@ static void read_key(const struct rte_mbuf *m, const struct rte_tcp_hdr *h, stru
 {
 	const uint8_t *ip = (const uint8_t *)h - m->l3_len;
 
-	memset(k, 0, sizeof(*k));
-	if (ip[0] >> 4 == 4) {
-		k->family = 4;
-		memcpy(k->raddr, ip + 12, 4);
-		memcpy(k->laddr, ip + 16, 4);
-	} else {
-		k->family = 6;
-		memcpy(k->raddr, ip + 8, 16);
-		memcpy(k->laddr, ip + 24, 16);
-	}
-	k->rport = h->src_port;
-	k->lport = h->dst_port;
+	if (ip[0] >> 4 == 4)
+		tcp_key_write(k, 4, ip + 16, ip + 12, h->dst_port, h->src_port);
+	else
+		tcp_key_write(k, 6, ip + 24, ip + 8, h->dst_port, h->src_port);
 }
 
 /* Both ECN bits of the IP header set: congestion experienced. */

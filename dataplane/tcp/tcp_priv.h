@@ -126,6 +126,36 @@ struct tcp_key {
 _Static_assert(sizeof(struct tcp_key) == 48, "rte_hash compares 48 bytes with vector code");
 _Static_assert(offsetof(struct tcp_key, lport) == 32 && offsetof(struct tcp_key, family) == 36, "written by words");
 
+static inline void tcp_key_put_word(void *to, uint64_t w)
+{
+	memcpy(to, &w, sizeof w);
+}
+
+static inline void tcp_key_put_addr(uint8_t out[16], uint8_t family, const void *addr)
+{
+	if (family == 4) {
+		uint32_t v4;
+		memcpy(&v4, addr, sizeof v4);
+		tcp_key_put_word(out, rte_cpu_to_le_64(rte_le_to_cpu_32(v4)));
+		tcp_key_put_word(out + 8, 0);
+	} else {
+		memcpy(out, addr, 16);
+	}
+}
+
+/* By the words that it is hashed and compared in: the hash is wanted at once, and a load of what was stored in smaller
+ * pieces waits for them. Addresses of 4 or 16 bytes and ports in network order. */
+static inline void tcp_key_write(struct tcp_key *k, uint8_t family, const void *laddr, const void *raddr,
+				 uint16_t lport, uint16_t rport)
+{
+	uint64_t ports = (uint64_t)rte_le_to_cpu_16(rport) << 16 | rte_le_to_cpu_16(lport);
+
+	tcp_key_put_addr(k->laddr, family, laddr);
+	tcp_key_put_addr(k->raddr, family, raddr);
+	tcp_key_put_word(&k->lport, rte_cpu_to_le_64((uint64_t)family << 32 | ports));
+	tcp_key_put_word((char *)k + 40, 0);
+}
+
 /* CUBIC, RFC 9438: bytes and milliseconds. */
 struct tcp_cubic {
 	uint32_t epoch_ms, last_ms; /* begin of this stage of congestion avoidance, last growth in it */

@@ -244,6 +244,14 @@ uint32_t msg_take_requests(struct msg_bus *b, uint32_t self, uint32_t home, stru
 	return rte_ring_sc_dequeue_burst(b->req[home * b->n + self], (void **)out, n, NULL);
 }
 
+uint32_t msg_requests(const struct msg_bus *b, uint32_t self, uint32_t home)
+{
+	uint32_t n = rte_ring_count(b->req[home * b->n + self]);
+
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return n;
+}
+
 uint32_t msg_take_calls(struct msg_bus *b, uint32_t self, struct msg **out, uint32_t n)
 {
 	struct msg_endpoint *ep = &b->ep[self];

@@ -108,6 +108,8 @@ void msg_reply(struct msg_bus *b, struct msg *m);
 uint32_t msg_flush(struct msg_bus *b, uint32_t self);
 /* Up to n requests from one home for `self`. */
 uint32_t msg_take_requests(struct msg_bus *b, uint32_t self, uint32_t home, struct msg **out, uint32_t n);
+/* So many requests of that home wait for `self`: all were sent before anything that the caller looks at afterwards. */
+uint32_t msg_requests(const struct msg_bus *b, uint32_t self, uint32_t home);
 /* Up to n messages that need no shard, from all homes in turn. */
 uint32_t msg_take_calls(struct msg_bus *b, uint32_t self, struct msg **out, uint32_t n);
 /* Up to n messages of ours that came back. */

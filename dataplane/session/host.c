@@ -286,13 +286,25 @@ static void refuse(struct session_host *h, struct msg *m)
 	msg_reply(h->bus, m);
 }
 
-/* What has been sent to us and cannot be served for a while: commands are answered, calls kept. */
+/* The script may have ended since host_poll() looked. */
+static bool still_busy(const struct session_host *h)
+{
+	enum lease_busy why;
+
+	return (lease_busy(h->leases, &why) >> h->own & 1) != 0;
+}
+
+/* What has been sent to us and cannot be served for a while: commands are answered, calls kept. Who sent one after the
+ * script's answer must not be told that it runs: only those are refused that were there at a look at it. */
 static uint32_t refuse_requests(struct session_host *h)
 {
 	struct msg *m[RP_MAX_BURST];
 	uint32_t work = 0, endpoints = msg_bus_endpoints(h->bus);
 	for (uint32_t home = 0; home < endpoints; home++) {
-		uint32_t n = msg_take_requests(h->bus, h->self, home, m, RP_MAX_BURST);
+		uint32_t n = msg_requests(h->bus, h->self, home);
+		if (n == 0 || !still_busy(h))
+			continue;
+		n = msg_take_requests(h->bus, h->self, home, m, RP_MIN(n, (uint32_t)RP_MAX_BURST));
 		for (uint32_t i = 0; i < n; i++) {
 			if (m[i]->kind == MSG_CMD) {
 				refuse(h, m[i]);

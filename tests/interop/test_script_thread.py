@@ -15,7 +15,8 @@ LOOP = "local n = 0 for i = 1, tonumber(ARGV[1]) do n = n + i % 7 end return red
 
 def served(server, key):
     c = server.client(timeout=10)
-    assert c.call("SET", key, "v") == ("+", b"OK")
+    reply = c.call("SET", key, "v")
+    assert reply == ("+", b"OK"), reply
     c.close()
 
 

@@ -13,7 +13,8 @@
 /* Of one that computes long where CPUs are shared: a sixteenth of what those get whom it has no business with. */
 #define LONG_NICE    12
 #define BUSY_LOOK_US 10000 /* between two looks at who waits for a script that takes too long */
-#define CPU_LOOK_US  10000 /* between two looks at how much it computed */
+#define CPU_LOOK_US  2000  /* between two looks at how much it computed */
+#define CPU_LONG_US  2000  /* since the first look: it does compute */
 
 static __thread struct script_engine *engine_of_thread; /* for the signal handler */
 
@@ -73,7 +74,7 @@ static void consider_last(struct script_thread *t, uint64_t us)
 	t->cpu_look_us = us + CPU_LOOK_US;
 	if (told_to_end(t))
 		t->waits = false;
-	else if (!t->waits && cpu_us() - t->cpu_began_us >= SCRIPT_LOOK_US)
+	else if (!t->waits && cpu_us() - t->cpu_began_us >= CPU_LONG_US)
 		go_last(t);
 }
 

@@ -49,25 +49,32 @@ static inline void slice_put(struct slice *to, const char *ptr, size_t len)
 	*(words *)to = (words){(uintptr_t)ptr, len};
 }
 
+/* 0: the 8, or 4, bytes are equal. */
+static inline uint64_t diff_u64(const char *a, const char *b)
+{
+	uint64_t x, y;
+
+	memcpy(&x, a, sizeof x);
+	memcpy(&y, b, sizeof y);
+	return x ^ y;
+}
+
+static inline uint32_t diff_u32(const char *a, const char *b)
+{
+	uint32_t x, y;
+
+	memcpy(&x, a, sizeof x);
+	memcpy(&y, b, sizeof y);
+	return x ^ y;
+}
+
 /* Most keys are short: two pairs of words, which may overlap, instead of a call. */
 static inline bool bytes_eq(const char *a, const char *b, size_t n)
 {
-	if (rp_likely(n >= 8 && n <= 16)) {
-		uint64_t x[4];
-		memcpy(&x[0], a, 8);
-		memcpy(&x[1], b, 8);
-		memcpy(&x[2], a + n - 8, 8);
-		memcpy(&x[3], b + n - 8, 8);
-		return ((x[0] ^ x[1]) | (x[2] ^ x[3])) == 0;
-	}
-	if (n >= 4 && n < 8) {
-		uint32_t x[4];
-		memcpy(&x[0], a, 4);
-		memcpy(&x[1], b, 4);
-		memcpy(&x[2], a + n - 4, 4);
-		memcpy(&x[3], b + n - 4, 4);
-		return ((x[0] ^ x[1]) | (x[2] ^ x[3])) == 0;
-	}
+	if (rp_likely(n >= 8 && n <= 16))
+		return (diff_u64(a, b) | diff_u64(a + n - 8, b + n - 8)) == 0;
+	if (n >= 4 && n < 8)
+		return (diff_u32(a, b) | diff_u32(a + n - 4, b + n - 4)) == 0;
 	return n == 0 || memcmp(a, b, n) == 0;
 }
 

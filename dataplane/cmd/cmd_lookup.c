@@ -7,8 +7,7 @@
 #define LOOKUP_SLOTS (1u << LOOKUP_BITS) /* several times the number of rows: most are found at the first probe */
 #define LOOKUP_ROWS  512
 #define LOOKUP_NAME  32
-#define LOOKUP_SHORT \
-	8 /* a name below that is one word: most of those that are sent are, and need a third of the work */
+#define LOOKUP_SHORT 8  /* a name below that is one word, and needs a third of the work: most that are sent are */
 #define LOOKUP_WHOLE 24 /* the words of a key hold so many bytes; what is longer is compared once more */
 
 struct name_key {

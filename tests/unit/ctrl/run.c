@@ -1,4 +1,5 @@
 #include "tests/unit/ctrl/run.h"
+#include "ctrlplane/acl_log.h"
 #include "tests/eal.h"
 
 #include <rte_mempool.h>
@@ -17,10 +18,12 @@ int run_setup(void **state)
 	cmd_table_init();
 	config_init(&run_ctrl->config);
 	run_ctrl->slowlog = slowlog_create();
+	run_ctrl->acl_log = acl_log_create();
 	run_ctrl->latency = latency_create();
 	run_ctrl->base.cmd = calloc(cmd_count, sizeof *run_ctrl->base.cmd);
 	run_ctrl->host.env.stats = calloc(cmd_count, sizeof *run_ctrl->base.cmd);
 	run_ctrl->host.tsc_hz = 1000000000;
+	ctrl_bind_acl();
 	ctrl_bind_client();
 	ctrl_bind_config();
 	ctrl_bind_latency();
@@ -33,6 +36,7 @@ int run_teardown(void **state)
 {
 	assert_int_equal(rte_mempool_in_use_count(pool), 0);
 	slowlog_destroy(run_ctrl->slowlog);
+	acl_log_destroy(run_ctrl->acl_log);
 	latency_destroy(run_ctrl->latency);
 	free(run_ctrl->base.cmd);
 	free(run_ctrl->host.env.stats);

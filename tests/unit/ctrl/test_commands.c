@@ -1,6 +1,7 @@
 /* Answers of the control thread's commands: shapes and texts of Redis. */
 #include "tests/unit/ctrl/run.h"
 
+#include "ctrlplane/acl_log.h"
 #include "ctrlplane/ctrl_client.h"
 
 /* A note of `argc` arguments "a", of a command with `total`. */
@@ -51,6 +52,69 @@ static void test_slowlog__keeps_the_newest(void **state)
 	note(1, 1, 0, 0);
 	assert_string_equal(run("slowlog len", 2), ":0 ");
 	assert_string_equal(run("slowlog get -2", 2), "-ERR count should be greater than or equal to -1 ");
+}
+
+static void denied(const char *object, int64_t wall_us, uint32_t max_len)
+{
+	struct clock_now now = {.wall_us = wall_us};
+	struct acl_note *n = calloc(1, sizeof *n);
+
+	n->why = ACL_DENIED_KEY;
+	n->wall_us = wall_us;
+	n->object_len = (uint16_t)strlen(object);
+	memcpy(n->object, object, n->object_len);
+	acl_log_add(run_ctrl->acl_log, n, &now, max_len);
+	free(n);
+}
+
+/* In `acl log`'s answer: what `object` has of id, counted and last updated (ms). */
+static void shows(const char *got, const char *object, int id, int count, int updated_ms)
+{
+	char text[96];
+	const char *at;
+
+	snprintf(text, sizeof text, "$5 count :%d $6 reason $3 key $7 context $8 toplevel $6 object $1 %s ", count,
+		 object);
+	at = strstr(got, text);
+	assert_non_null(at);
+	snprintf(text, sizeof text, "$8 entry-id :%d ", id);
+	assert_non_null(strstr(at, text));
+	assert_true(strstr(at, text) < strstr(at, "timestamp-created"));
+	snprintf(text, sizeof text, "$22 timestamp-last-updated :%d ", updated_ms);
+	assert_non_null(strstr(at, text));
+}
+
+static void test_acl_log__stands_by_time_however_it_is_told(void **state)
+{
+	acl_log_reset(run_ctrl->acl_log);
+	denied("b", 2000, 128);
+	denied("c", 3000, 128);
+	denied("a", 1000, 128); /* another worker's, told late */
+	denied("c", 2500, 128); /* counts, and is no news */
+	const char *got = run("acl log", 2);
+	const char *a = strstr(got, "object $1 a "), *b = strstr(got, "object $1 b "), *c = strstr(got, "object $1 c ");
+	assert_true(c != NULL && c < b && b < a);
+	shows(got, "a", 0, 1, 1);
+	shows(got, "b", 1, 1, 2);
+	shows(got, "c", 2, 2, 3);
+}
+
+static void test_acl_log__ids_stay_and_count_what_was_cut(void **state)
+{
+	acl_log_reset(run_ctrl->acl_log);
+	denied("d", 4000, 128);
+	int first = atoi(strstr(run("acl log", 2), "entry-id :") + 10);
+	denied("e", 6000, 2);
+	denied("f", 5000, 2); /* d goes */
+	const char *got = run("acl log", 2);
+	assert_null(strstr(got, "object $1 d "));
+	shows(got, "f", first + 1, 1, 5);
+	shows(got, "e", first + 2, 1, 6);
+	denied("g", 7000, 1); /* and two that had been shown */
+	shows(run("acl log", 2), "g", first + 3, 1, 7);
+	denied("h", 8000, 0); /* never shown, but counted */
+	denied("i", 9000, 1);
+	shows(run("acl log", 2), "i", first + 5, 1, 9);
 }
 
 static void test_latency__latest_history_reset(void **state)
@@ -158,6 +222,8 @@ int main(void)
 		cmocka_unit_test(test_slowlog__shape_of_an_entry),
 		cmocka_unit_test(test_slowlog__missing_arguments_take_the_last_place),
 		cmocka_unit_test(test_slowlog__keeps_the_newest),
+		cmocka_unit_test(test_acl_log__stands_by_time_however_it_is_told),
+		cmocka_unit_test(test_acl_log__ids_stay_and_count_what_was_cut),
 		cmocka_unit_test(test_latency__latest_history_reset),
 		cmocka_unit_test(test_latency__histogram_is_cumulative),
 		cmocka_unit_test(test_config__get_answers_each_directive_once),
